@@ -1,0 +1,380 @@
+"""WHAT EXISTS: sources, tables, columns, pipelines, runs, owners, tags, and the history of what people edit.
+
+A fact has one of two origins: a person stated it, or an ingest read it. A person's word wins; the ingested value is
+kept beside it in `ingested`, so that the disagreement can be shown (`catalog.queries.disagreements`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from django.contrib.auth.models import AbstractUser
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+
+class Role(models.TextChoices):
+    """What a person may do; see `catalog.policy`."""
+
+    NONE = "", "No access"
+    VIEWER = "viewer", "Viewer"
+    EDITOR = "editor", "Editor"
+    STEWARD = "steward", "Steward"
+    ADMIN = "admin", "Admin"
+
+
+class Origin(models.TextChoices):
+    """Who says so."""
+
+    PERSON = "person", "Stated by a person"
+    INGEST = "ingest", "Read by an ingest"
+
+
+class User(AbstractUser):
+    """A person who signs in, with one role; `owner` ties them to the things they hold."""
+
+    role = models.CharField(max_length=10, choices=Role.choices, blank=True, default=Role.NONE)
+    owner = models.OneToOneField("Owner", null=True, blank=True, on_delete=models.SET_NULL, related_name="user")
+
+
+class ApiToken(models.Model):
+    """A secret for programs, kept as a SHA-256 digest; it acts as its user, within its scope."""
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read only"
+        WRITE = "write", "Read and write"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64, unique=True)
+    scope = models.CharField(max_length=10, choices=Scope.choices, default=Scope.READ)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Tag(models.Model):
+    """A word that groups pipelines and tables."""
+
+    name = models.SlugField(max_length=100, unique=True)
+    description = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Owner(models.Model):
+    """A person or a team that answers for pipelines and tables."""
+
+    class Kind(models.TextChoices):
+        PERSON = "person", "Person"
+        TEAM = "team", "Team"
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        LEFT = "left", "Left"
+
+    slug = models.SlugField(max_length=150, unique=True)
+    name = models.CharField(max_length=150)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PERSON)
+    email = models.EmailField(blank=True)
+    team = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="members")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    stated_fields = models.JSONField(default=list, blank=True)
+    ingested = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("owner-detail", args=[self.slug])
+
+
+class Source(models.Model):
+    """A system that holds data."""
+
+    class Storage(models.TextChoices):
+        WAREHOUSE = "warehouse", "Warehouse"
+        LAKE = "lake", "Lake"
+        OPERATIONAL = "operational_database", "Operational database"
+        WIDE_COLUMN = "wide_column", "Wide-column store"
+        KEY_VALUE = "key_value_store", "Key-value store"
+        CACHE = "cache", "Cache"
+        SEARCH = "search_index", "Search index"
+        STREAM = "stream", "Stream"
+        FILES = "files", "Files"
+        DASHBOARD = "dashboard", "Dashboards"
+
+    slug = models.SlugField(max_length=100, unique=True)
+    name = models.CharField(max_length=150)
+    platform = models.CharField(max_length=50, help_text="The product: bigquery, postgres, kafka, …")
+    storage = models.CharField(max_length=30, choices=Storage.choices, default=Storage.WAREHOUSE)
+    dialect = models.CharField(max_length=30, blank=True, help_text="sqlglot's name of its SQL, if it speaks SQL")
+    description = models.TextField(blank=True)
+    stated_fields = models.JSONField(default=list, blank=True)
+    ingested = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("source-detail", args=[self.slug])
+
+
+class Table(models.Model):
+    """Anything in a source that holds rows or documents."""
+
+    class Kind(models.TextChoices):
+        TABLE = "table", "Table"
+        VIEW = "view", "View"
+        MATERIALIZED_VIEW = "materialized_view", "Materialized view"
+        EXTERNAL = "external_table", "External table"
+        TOPIC = "topic", "Topic"
+        INDEX = "index", "Index"
+        KEY_SPACE = "key_space", "Key space"
+        FILES = "files", "Files"
+        DASHBOARD = "dashboard", "Dashboard"
+
+    class Provenance(models.TextChoices):
+        UNKNOWN = "", "Not stated"
+        ORIGINAL = "original", "Original: nothing can build it again"
+        REBUILDABLE = "rebuildable", "Rebuildable from its inputs"
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        DEPRECATED = "deprecated", "Deprecated"
+        RETIRED = "retired", "Retired"
+
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="tables")
+    name = models.CharField(max_length=500, help_text="Dotted, as the source names it: database.schema.table")
+    kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.TABLE)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.ACTIVE)
+    description = models.TextField(blank=True)
+    provenance = models.CharField(max_length=12, choices=Provenance.choices, blank=True, default="")
+    retention_days = models.PositiveIntegerField(null=True, blank=True)
+    keep_forever = models.BooleanField(default=False)
+    row_count = models.BigIntegerField(null=True, blank=True)
+    tags = models.ManyToManyField(Tag, blank=True, related_name="tables")
+    stated_fields = models.JSONField(default=list, blank=True)
+    ingested = models.JSONField(default=dict, blank=True)
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.PERSON)
+    stated_in = models.CharField(max_length=1000, blank=True, help_text="The ingest scope that states it, if one does")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["source", "name"], name="table_once_per_source"),
+            models.CheckConstraint(
+                condition=Q(keep_forever=False) | Q(retention_days__isnull=True), name="retention_or_forever"
+            ),
+        ]
+        indexes = [models.Index(fields=["name", "id"], name="table_by_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def node(self) -> str:
+        """Its node id; reads `source`, so select it along."""
+        return f"table:{quote(self.source.slug)}:{quote(self.name, safe='')}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("table-detail", args=[self.source.slug, self.name])
+
+
+class Column(models.Model):
+    """A column of a table; names are normalised by the source's dialect."""
+
+    table = models.ForeignKey(Table, on_delete=models.CASCADE, related_name="columns")
+    name = models.CharField(max_length=300)
+    position = models.PositiveIntegerField(null=True, blank=True, help_text="1-based; empty where only SQL names it")
+    type = models.CharField(max_length=1000, blank=True)
+    description = models.TextField(blank=True)
+    is_primary_key = models.BooleanField(default=False)
+    stated_fields = models.JSONField(default=list, blank=True)
+    ingested = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["position", "name", "id"]
+        constraints = [models.UniqueConstraint(fields=["table", "name"], name="column_once_per_table")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def node(self) -> str:
+        """Its node id; reads the table and its source."""
+        table = self.table
+        return f"column:{quote(table.source.slug)}:{quote(table.name, safe='')}:{quote(self.name, safe='')}"
+
+
+class Pipeline(models.Model):
+    """Code that moves or makes data, on a schedule (OpenLineage: job)."""
+
+    class Kind(models.TextChoices):
+        UNKNOWN = "", "Not known"
+        RAW_INGEST = "raw_ingest", "Raw ingest (ETL)"
+        SUMMARY = "summary", "Summary (ELT)"
+        AB_TEST = "ab_test", "A/B-test analysis"
+        EXPORT = "production_export", "Production export"
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        PAUSED = "paused", "Paused"
+        DEPRECATED = "deprecated", "Deprecated"
+        RETIRED = "retired", "Retired"
+
+    class LoadStrategy(models.TextChoices):
+        UNKNOWN = "", "Not stated"
+        FULL_REFRESH = "full_refresh", "Full refresh"
+        INCREMENTAL = "incremental", "Incremental"
+        APPEND = "append", "Append"
+        MERGE = "merge", "Merge"
+
+    name = models.CharField(max_length=500, unique=True)
+    kind = models.CharField(max_length=20, choices=Kind.choices, blank=True, default="")
+    kind_is_inferred = models.BooleanField(default=False)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.ACTIVE)
+    description = models.TextField(blank=True)
+    schedule = models.CharField(max_length=100, blank=True, help_text="Cron or the orchestrator's own words")
+    orchestrator = models.CharField(max_length=50, blank=True)
+    dag = models.CharField(max_length=250, blank=True)
+    repository_path = models.CharField(max_length=1000, blank=True)
+    tier = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(4)],
+        help_text="Criticality: 1 is the most critical",
+    )
+    load_strategy = models.CharField(max_length=15, choices=LoadStrategy.choices, blank=True, default="")
+    backfill = models.TextField(blank=True, help_text="How to run it again for a range of dates")
+    tags = models.ManyToManyField(Tag, blank=True, related_name="pipelines")
+    stated_fields = models.JSONField(default=list, blank=True)
+    ingested = models.JSONField(default=dict, blank=True)
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.PERSON)
+    stated_in = models.CharField(max_length=1000, blank=True, help_text="The ingest scope that states it, if one does")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(tier__isnull=True) | Q(tier__range=(1, 4)), name="tier_from_1_to_4")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def node(self) -> str:
+        return f"pipeline:{quote(self.name, safe='')}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("pipeline-detail", args=[self.name])
+
+
+class Ownership(models.Model):
+    """That an owner answers for one pipeline or one table, as its business or its technical owner.
+
+    Where a person has stated owners of a role, those are the owners; what an ingest read is kept beside them.
+    """
+
+    class Role(models.TextChoices):
+        BUSINESS = "business", "Business owner"
+        TECHNICAL = "technical", "Technical owner"
+
+    owner = models.ForeignKey(Owner, on_delete=models.CASCADE, related_name="ownerships")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    pipeline = models.ForeignKey(Pipeline, null=True, blank=True, on_delete=models.CASCADE, related_name="ownerships")
+    table = models.ForeignKey(Table, null=True, blank=True, on_delete=models.CASCADE, related_name="ownerships")
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.PERSON)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(pipeline__isnull=True, table__isnull=False) | Q(pipeline__isnull=False, table__isnull=True),
+                name="ownership_of_one_thing",
+            ),
+            models.UniqueConstraint(
+                fields=["pipeline", "role", "owner", "origin"],
+                condition=Q(pipeline__isnull=False),
+                name="pipeline_owner_once",
+            ),
+            models.UniqueConstraint(
+                fields=["table", "role", "owner", "origin"],
+                condition=Q(table__isnull=False),
+                name="table_owner_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owner} ({self.role})"
+
+
+class Run(models.Model):
+    """One execution of a pipeline."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        ABORTED = "aborted", "Aborted"
+
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="runs")
+    external_id = models.CharField(max_length=200, help_text="The orchestrator's id of the run")
+    state = models.CharField(max_length=10, choices=State.choices)
+    nominal_at = models.DateTimeField(null=True, blank=True, help_text="The logical date it ran for")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    rows_out = models.BigIntegerField(null=True, blank=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["pipeline", "external_id"], name="run_once_per_pipeline"),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True) | Q(ended_at__gte=models.F("started_at")),
+                name="run_ends_after_start",
+            ),
+        ]
+        indexes = [models.Index(fields=["pipeline", "-started_at"], name="run_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.pipeline_id}/{self.external_id}"
+
+
+class HistoryEntry(models.Model):
+    """Who changed what, when, from what to what. The names stay readable when the things are gone."""
+
+    at = models.DateTimeField(default=timezone.now)
+    actor = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor_name = models.CharField(max_length=150)
+    action = models.CharField(max_length=30)
+    noun = models.CharField(max_length=30)
+    object_id = models.BigIntegerField()
+    object_name = models.CharField(max_length=500)
+    before: Any = models.JSONField(default=dict)
+    after: Any = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["noun", "object_id", "-at"], name="history_of_object")]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name} {self.action} {self.noun} {self.object_name}"

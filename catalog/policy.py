@@ -1,0 +1,69 @@
+"""Who may what: the only place that decides. Default deny: a person without a role may nothing.
+
+| role    | may                                                                   |
+|---------|-----------------------------------------------------------------------|
+| viewer  | read everything, and change the things they own                       |
+| editor  | also register and change sources, tables, columns, pipelines, owners  |
+| steward | also retire, and approve deletions                                    |
+| admin   | also manage people and roles                                          |
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+
+from catalog.models import Owner, Ownership, Role, User
+
+
+class Action(enum.Enum):
+    """What can be asked for, with the least role that is always allowed to."""
+
+    VIEW = Role.VIEWER
+    EDIT = Role.EDITOR
+    RETIRE = Role.STEWARD
+    ADMINISTER = Role.ADMIN
+
+
+_RANK = {Role.NONE: 0, Role.VIEWER: 1, Role.EDITOR: 2, Role.STEWARD: 3, Role.ADMIN: 4}
+
+
+def role_of(user: Any) -> Role:
+    """The role a signed-in person acts in; superusers are admins, inactive and anonymous people have none."""
+    if not isinstance(user, User) or not user.is_active:
+        return Role.NONE
+    return Role.ADMIN if user.is_superuser else Role(user.role)
+
+
+def owns(user: User, thing: Any) -> bool:
+    """Whether the person, or their team, is an owner of this pipeline or table. Runs one query."""
+    if user.owner_id is None or getattr(thing, "pk", None) is None:
+        return False
+    if isinstance(thing, Owner):
+        return thing.pk == user.owner_id
+    noun = thing._meta.model_name
+    if noun not in {"pipeline", "table"}:
+        return False
+    mine = [user.owner_id]
+    if user.owner is not None and user.owner.team_id is not None:
+        mine.append(user.owner.team_id)
+    return Ownership.objects.filter(owner__in=mine, **{noun: thing}).exists()
+
+
+def may(user: Any, action: Action, thing: Any = None) -> bool:
+    """Whether `user` may do `action`, to `thing` where one is given."""
+    role = role_of(user)
+    if _RANK[role] >= _RANK[action.value]:
+        return True
+    return action is Action.EDIT and role is not Role.NONE and thing is not None and owns(user, thing)
+
+
+def require(user: Any, action: Action, thing: Any = None) -> None:
+    """Raise PermissionDenied, in words, unless `user` may."""
+    if may(user, action, thing):
+        return
+    role = role_of(user)
+    have = f"your role is {role.value}" if role else "you have no role yet"
+    raise PermissionDenied(f"This needs the role {action.value.value}; {have}. An admin can change it.")

@@ -1,0 +1,162 @@
+"""HOW DATA FLOWS, as stored: SQL versions, table and column edges with the time they held, and problems.
+
+An edge goes from source to target, with the data. It never changes except `valid_to`: the edges of a date are those
+with `valid_from <= date < valid_to`, and the current ones (`valid_to` empty) have partial indexes.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from catalog.models import Column, Pipeline, Table
+
+_CURRENT = Q(valid_to__isnull=True)
+
+
+class EdgeOrigin(models.TextChoices):
+    """What an edge was read from."""
+
+    SQL = "sql", "Parsed SQL"
+    DECLARED = "declared", "Declared by a person or a metadata file"
+
+
+class SqlVersion(models.Model):
+    """One text of a pipeline's SQL, from first to last seen; `valid_to` is empty for the current one."""
+
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="sql_versions")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the SQL as stored")
+    key = models.CharField(max_length=64, help_text="Digest of SQL, layout settings, engine version and schemas used")
+    sql = models.TextField(help_text="The SQL after templates, secrets redacted; every line refers to it")
+    dialect = models.CharField(max_length=30, blank=True)
+    statements = models.PositiveIntegerField(default=0, help_text="Statements that can carry lineage")
+    statements_read = models.PositiveIntegerField(default=0, help_text="Of those, the ones read without an error")
+    practices = models.JSONField(default=dict, help_text="analysis.practices as read off this SQL")
+    valid_from = models.DateTimeField(default=timezone.now)
+    valid_to = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-valid_from", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["pipeline"], condition=_CURRENT, name="sql_version_one_current"),
+        ]
+
+    def __str__(self) -> str:
+        return f"SQL of {self.pipeline_id} from {self.valid_from:%Y-%m-%d}"
+
+
+class TableEdge(models.Model):
+    """Data of `source_table` reaches `target_table` through `pipeline`.
+
+    A pipeline that only reads (an export) has edges without a target, one that only writes (a raw ingest) edges
+    without a source.
+    """
+
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="table_edges")
+    source_table = models.ForeignKey(Table, null=True, on_delete=models.CASCADE, related_name="edges_out")
+    target_table = models.ForeignKey(Table, null=True, on_delete=models.CASCADE, related_name="edges_in")
+    sql_version = models.ForeignKey(SqlVersion, null=True, on_delete=models.CASCADE, related_name="table_edges")
+    origin = models.CharField(max_length=10, choices=EdgeOrigin.choices)
+    valid_from = models.DateTimeField()
+    valid_to = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(source_table__isnull=False) | Q(target_table__isnull=False), name="table_edge_has_an_end"
+            ),
+            models.CheckConstraint(
+                condition=Q(valid_to__isnull=True) | Q(valid_to__gte=F("valid_from")), name="table_edge_times_in_order"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["source_table"], condition=_CURRENT, name="table_edge_downstream"),
+            models.Index(fields=["target_table"], condition=_CURRENT, name="table_edge_upstream"),
+            models.Index(fields=["pipeline"], condition=_CURRENT, name="table_edge_of_pipeline"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_table_id} -> {self.target_table_id}"
+
+
+class ColumnEdge(models.Model):
+    """A column's data, or its influence, reaches a column or every row of `target_table`.
+
+    `source_column` is empty for a star that could not be expanded; `target_column` is empty for an influence on every
+    row (FILTER, JOIN, GROUP_BY, SORT) and for such a star.
+    """
+
+    class Kind(models.TextChoices):
+        """OpenLineage's transformation subtypes."""
+
+        IDENTITY = "IDENTITY", "Copied"
+        TRANSFORMATION = "TRANSFORMATION", "Transformed"
+        AGGREGATION = "AGGREGATION", "Aggregated"
+        CONDITIONAL = "CONDITIONAL", "Decides (CASE, IF)"
+        WINDOW = "WINDOW", "Window"
+        FILTER = "FILTER", "Filters rows"
+        JOIN = "JOIN", "Joins rows"
+        GROUP_BY = "GROUP_BY", "Groups rows"
+        SORT = "SORT", "Sorts rows"
+
+    class Basis(models.TextChoices):
+        """How sure the engine is of the source."""
+
+        PARSED = "parsed", "Qualified in the SQL"
+        SCHEMA = "schema", "Found through a known schema"
+        ONLY_CANDIDATE = "only_candidate", "The only source in scope"
+
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="column_edges")
+    sql_version = models.ForeignKey(SqlVersion, null=True, on_delete=models.CASCADE, related_name="column_edges")
+    source_table = models.ForeignKey(Table, on_delete=models.CASCADE, related_name="+", db_index=False)
+    source_column = models.ForeignKey(Column, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
+    target_table = models.ForeignKey(Table, on_delete=models.CASCADE, related_name="+", db_index=False)
+    target_column = models.ForeignKey(Column, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
+    kind = models.CharField(max_length=15, choices=Kind.choices)
+    basis = models.CharField(max_length=15, choices=Basis.choices)
+    statement = models.PositiveIntegerField()
+    path = models.CharField(max_length=500, null=True, help_text="The rest of a struct field's path")
+    origin = models.CharField(max_length=10, choices=EdgeOrigin.choices)
+    valid_from = models.DateTimeField()
+    valid_to = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["source_column"], condition=_CURRENT, name="column_edge_downstream"),
+            models.Index(fields=["target_column"], condition=_CURRENT, name="column_edge_upstream"),
+            models.Index(
+                fields=["target_table"], condition=_CURRENT & Q(target_column__isnull=True), name="column_edge_on_rows"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_column_id} -> {self.target_column_id} ({self.kind})"
+
+
+class Problem(models.Model):
+    """What could not be read or resolved: an error is a statement or file not read, a warning a guess not made."""
+
+    class Severity(models.TextChoices):
+        ERROR = "error", "Error"
+        WARNING = "warning", "Warning"
+
+    pipeline = models.ForeignKey(Pipeline, null=True, on_delete=models.CASCADE, related_name="problems")
+    scope = models.CharField(max_length=1000, help_text="The ingest that found it; its next run replaces it")
+    path = models.CharField(max_length=1000, blank=True, help_text="File inside the repository")
+    code = models.CharField(max_length=50)
+    severity = models.CharField(max_length=10, choices=Severity.choices)
+    message = models.TextField()
+    statement = models.PositiveIntegerField(null=True)
+    line = models.PositiveIntegerField(null=True)
+    found_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["severity", "path", "line", "id"]
+        indexes = [
+            models.Index(fields=["code", "id"], name="problem_by_code"),
+            models.Index(fields=["scope", "path"], name="problem_of_file"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message[:80]}"
