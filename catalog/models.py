@@ -189,13 +189,13 @@ class Table(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("table-detail", args=[self.source.slug, self.name])
+
     @property
     def node(self) -> str:
         """Its node id; reads `source`, so select it along."""
         return f"table:{quote(self.source.slug)}:{quote(self.name, safe='')}"
-
-    def get_absolute_url(self) -> str:
-        return reverse("table-detail", args=[self.source.slug, self.name])
 
 
 class Column(models.Model):
@@ -280,12 +280,12 @@ class Pipeline(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("pipeline-detail", args=[self.name])
+
     @property
     def node(self) -> str:
         return f"pipeline:{quote(self.name, safe='')}"
-
-    def get_absolute_url(self) -> str:
-        return reverse("pipeline-detail", args=[self.name])
 
 
 class Ownership(models.Model):

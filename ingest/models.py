@@ -1,4 +1,4 @@
-"""HOW FACTS ARRIVE, as stored: each run of an ingest, and what it knows of each file so that unchanged ones are skipped."""
+"""HOW FACTS ARRIVE, as stored: each run of an ingest, and each file it knows, so that unchanged ones are skipped."""
 
 from __future__ import annotations
 
