@@ -17,6 +17,7 @@ from django.db import connection
 
 from catalog.models import Role, Source, User
 
+_DEFAULT_PORT = 8000
 _PORTS_TRIED = 50
 
 
@@ -61,10 +62,10 @@ def first_user() -> str:
 
 
 def listen(host: str, port: str | None) -> tuple[socket.socket, str]:
-    """A listening socket and a remark. Without a stated port: 8000 or the next free one; a stated one or none."""
+    """A listening socket and a remark: the stated port or an error; without one, 8000 or the next free."""
     if port is not None and not (port.isdigit() and 0 < int(port) < 65536):
         raise CommandError(f"PORT={port!r} is not a port: write a number from 1 to 65535.")
-    wanted = int(port or 8000)
+    wanted = int(port or _DEFAULT_PORT)
     for candidate in range(wanted, wanted + (1 if port else _PORTS_TRIED)):
         try:
             listener = socket.create_server((host, candidate), family=_family(host), backlog=512)
