@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from catalog.models import HistoryEntry, Origin, Owner, Ownership, Pipeline, Source, Table
@@ -58,6 +58,13 @@ def owners_with_fallback(table: Table, builders: Iterable[Pipeline]) -> Owners:
     technical = own.technical or _merged(owners.technical for owners in theirs)
     inherits = (not own.business and business) or (not own.technical and technical)
     return Owners(business, technical, builders if inherits else ())
+
+
+def ownerships_in_force(noun: str, role: str, **owner: Any) -> QuerySet[Ownership]:
+    """Ownerships that count, of pipelines or of tables (`noun`): ingested ones only where no person stated any."""
+    stated = Ownership.objects.filter(origin=Origin.PERSON, role=role, **{noun: OuterRef(noun)})
+    of_noun = Ownership.objects.filter(role=role, **{f"{noun}__isnull": False}, **owner)
+    return of_noun.filter(Q(origin=Origin.PERSON) | ~Exists(stated))
 
 
 def disagreements(thing: Any) -> list[Disagreement]:

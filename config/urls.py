@@ -1,5 +1,10 @@
-"""Addresses: pages at the root, REST under /api/v1/."""
+"""Addresses: pages at the root, REST under /api/, Django's admin under /admin/."""
 
-from django.urls import URLPattern, URLResolver
+from django.contrib import admin
+from django.urls import include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("api/", include("config.api")),
+    path("admin/", admin.site.urls),
+    path("", include("pages.urls")),
+]

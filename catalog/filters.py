@@ -1,0 +1,154 @@
+"""How lists are narrowed, one filter set per noun, the same for pages and REST.
+
+Parameters are named by nouns: `?source=warehouse&owner=finance&role=business`. `q` finds a part of a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter
+
+from catalog.models import Column, Owner, Ownership, Pipeline, Run, Source, Table, Tag
+from catalog.queries import ownerships_in_force
+
+
+def choices_of(choices: Any) -> list[tuple[str, str]]:
+    """A model's choices without the empty one, which a filter cannot ask for."""
+    return [(value, label) for value, label in choices.choices if value]
+
+
+class YesNoFilter(ChoiceFilter):
+    """`true` or `false`; anything else is refused, where django-filter's own would let it pass unfiltered."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(choices=[("true", "Yes"), ("false", "No")], **options)
+
+    def filter(self, queryset: QuerySet, value: str) -> QuerySet:
+        return super().filter(queryset, value == "true" if value and not self.method else value)
+
+
+class SourceFilter(FilterSet):
+    q = CharFilter(method="search", label="Part of the name, slug or platform")
+    platform = CharFilter()
+    storage = ChoiceFilter(choices=Source.Storage.choices)
+
+    class Meta:
+        model = Source
+        fields: list[str] = []
+
+    def search(self, sources: QuerySet, _: str, text: str) -> QuerySet:
+        return sources.filter(Q(name__icontains=text) | Q(slug__icontains=text) | Q(platform__icontains=text))
+
+
+class OwnedFilter(FilterSet):
+    """What tables and pipelines share: their owners, in either role or in `role`, and their tags."""
+
+    q = CharFilter(field_name="name", lookup_expr="icontains", label="Part of the name")
+    name = CharFilter(label="The whole name")
+    owner = CharFilter(method="held_by", label="Slug of an owner")
+    role = ChoiceFilter(choices=Ownership.Role.choices, method="held_in_role", label="Role of the owner")
+    has_owner = YesNoFilter(method="held_by_anybody", label="Has an owner, in `role` where given")
+    tag = CharFilter(field_name="tags__name", label="Name of a tag")
+
+    def held_by(self, things: QuerySet, _: str, slug: str) -> QuerySet:
+        return things.filter(self._in_wanted_roles(owner__slug=slug))
+
+    def held_in_role(self, things: QuerySet, _: str, role: str) -> QuerySet:
+        """`role` alone asks for things with any owner in it; else it narrows `owner` and `has_owner`."""
+        asked = self.form.cleaned_data
+        return things if asked.get("owner") or asked.get("has_owner") else things.filter(self.held(role))
+
+    def held_by_anybody(self, things: QuerySet, _: str, answer: str) -> QuerySet:
+        held = self._in_wanted_roles()
+        return things.filter(held if answer == "true" else ~held)
+
+    def held(self, role: str, **owner: Any) -> Q:
+        """Things that such an owner answers for in `role`."""
+        noun = self._meta.model._meta.model_name
+        return Q(Exists(ownerships_in_force(noun, role, **owner).filter(**{noun: OuterRef("pk")})))
+
+    def _in_wanted_roles(self, **owner: Any) -> Q:
+        role = self.form.cleaned_data.get("role")
+        return any_of(self.held(each, **owner) for each in ([role] if role else Ownership.Role.values))
+
+
+class TableFilter(OwnedFilter):
+    source = CharFilter(field_name="source__slug", label="Slug of a source")
+    kind = ChoiceFilter(choices=Table.Kind.choices)
+    status = ChoiceFilter(choices=Table.Status.choices)
+    provenance = ChoiceFilter(choices=choices_of(Table.Provenance))
+
+    class Meta:
+        model = Table
+        fields: list[str] = []
+
+
+class PipelineFilter(OwnedFilter):
+    kind = ChoiceFilter(choices=choices_of(Pipeline.Kind))
+    status = ChoiceFilter(choices=Pipeline.Status.choices)
+    tier = ChoiceFilter(choices=[(str(tier), str(tier)) for tier in range(1, 5)], label="Criticality, 1 to 4")
+    load_strategy = ChoiceFilter(choices=choices_of(Pipeline.LoadStrategy))
+    orchestrator = CharFilter()
+    dag = CharFilter()
+
+    class Meta:
+        model = Pipeline
+        fields: list[str] = []
+
+
+class ColumnFilter(FilterSet):
+    q = CharFilter(field_name="name", lookup_expr="icontains", label="Part of the name")
+    name = CharFilter(label="The whole name")
+    source = CharFilter(field_name="table__source__slug", label="Slug of the table's source")
+    table = CharFilter(field_name="table__name", label="Dotted name of the table")
+    is_primary_key = YesNoFilter()
+
+    class Meta:
+        model = Column
+        fields: list[str] = []
+
+
+class OwnerFilter(FilterSet):
+    q = CharFilter(method="search", label="Part of the name, slug or e-mail address")
+    kind = ChoiceFilter(choices=Owner.Kind.choices)
+    status = ChoiceFilter(choices=Owner.Status.choices)
+    team = CharFilter(field_name="team__slug", label="Slug of their team")
+    email = CharFilter(lookup_expr="iexact")
+
+    class Meta:
+        model = Owner
+        fields: list[str] = []
+
+    def search(self, owners: QuerySet, _: str, text: str) -> QuerySet:
+        return owners.filter(Q(name__icontains=text) | Q(slug__icontains=text) | Q(email__icontains=text))
+
+
+class TagFilter(FilterSet):
+    q = CharFilter(field_name="name", lookup_expr="icontains", label="Part of the name")
+
+    class Meta:
+        model = Tag
+        fields: list[str] = []
+
+
+class RunFilter(FilterSet):
+    q = CharFilter(field_name="external_id", lookup_expr="icontains", label="Part of the orchestrator's id")
+    pipeline = CharFilter(field_name="pipeline__name", label="Name of a pipeline")
+    state = ChoiceFilter(choices=Run.State.choices)
+    since = IsoDateTimeFilter(field_name="started_at", lookup_expr="gte", label="Started at or after")
+    until = IsoDateTimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
+
+    class Meta:
+        model = Run
+        fields: list[str] = []
+
+
+def any_of(conditions: Iterable[Q]) -> Q:
+    """Those that meet at least one of the conditions."""
+    result = Q()
+    for condition in conditions:
+        result |= condition
+    return result

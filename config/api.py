@@ -1,0 +1,5 @@
+"""The addresses under /api/."""
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []
