@@ -353,7 +353,10 @@ class Run(models.Model):
                 name="run_ends_after_start",
             ),
         ]
-        indexes = [models.Index(fields=["pipeline", "-started_at"], name="run_latest")]
+        indexes = [
+            models.Index(fields=["pipeline", "-started_at", "-id"], name="run_latest"),
+            models.Index(fields=["-started_at", "-id"], name="run_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.pipeline_id}/{self.external_id}"

@@ -154,6 +154,7 @@ class Problem(models.Model):
     class Meta:
         ordering = ["severity", "path", "line", "id"]
         indexes = [
+            models.Index(fields=["severity", "path", "id"], name="problem_worst_first"),
             models.Index(fields=["code", "id"], name="problem_by_code"),
             models.Index(fields=["scope", "path"], name="problem_of_file"),
         ]
