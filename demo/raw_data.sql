@@ -3,8 +3,9 @@
 -- Variables set by demo.build: first_day, today (the first day not in the data), tracking_from (the web tracker's start)
 -- and clock (what billing_db shows ends here, so that a past run sees what it saw).
 
-CREATE TEMP MACRO dice(salt, key, sides) AS (hash(salt, key) % sides)::INTEGER;         -- 0 … sides-1
-CREATE TEMP MACRO part(salt, key) AS (hash(salt, key) % 1000000) / 1000000.0;            -- 0 … 1
+-- Hashed twice: hash(a, b) alone combines by XOR, which leaves throws of different salts correlated.
+CREATE TEMP MACRO dice(salt, key, sides) AS (hash(hash(salt, key)) % sides)::INTEGER;   -- 0 … sides-1
+CREATE TEMP MACRO part(salt, key) AS (hash(hash(salt, key)) % 1000000) / 1000000.0;      -- 0 … 1
 CREATE TEMP MACRO pick(list, salt, key) AS list[1 + dice(salt, key, len(list))];
 
 -- shop_db ------------------------------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ WITH moves AS (
   UNION ALL
   SELECT product_id, week, 'receipt',
     floor(weekly * (0.85 + 0.3 * part('receipt', product_id || week::DATE)) + part('carton', product_id || week::DATE))
-      + CASE WHEN week = getvariable('first_day') THEN ceil(weekly * 4) ELSE 0 END,
+      + CASE WHEN week = getvariable('first_day') THEN ceil(weekly * 2) ELSE 0 END,
     NULL
   FROM (
     SELECT product_id, sum(quantity) / (getvariable('today') - getvariable('first_day')) * 7 AS weekly
