@@ -1,0 +1,149 @@
+"""Walks over a directed graph, whatever holds it: edge rows, the snapshot, or a few edges in a test.
+
+An edge goes with the data, from source to target; upstream is against the edges, downstream along them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice, zip_longest
+from typing import Literal, Protocol
+
+Node = Hashable
+Direction = Literal["upstream", "downstream", "both"]
+
+_SIGNS = {"upstream": (-1,), "downstream": (1,), "both": (-1, 1)}
+_NOTHING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Data goes from `source` to `target`, by `via` (a pipeline)."""
+
+    source: Node
+    target: Node
+    via: Hashable | None = None
+    kind: str = ""
+
+
+class Neighbours(Protocol):
+    """What a walk asks of a graph. Each call is one round trip, however many nodes it is about."""
+
+    def edges(self, upstream_of: Collection[Node], downstream_of: Collection[Node], limit: int) -> Iterable[Edge]:
+        """Edges into `upstream_of` and edges out of `downstream_of`; of a node with more, at least `limit` of them."""
+
+    def between(self, nodes: Collection[Node]) -> Iterable[Edge]:
+        """Edges with both ends in `nodes`."""
+
+    def degrees(self, nodes: Collection[Node]) -> Mapping[Node, tuple[int, int]]:
+        """How many different neighbours each node has (upstream, downstream); a node left out has none."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What a walk drew, and honest counts of what it did not.
+
+    `distance` is 0 at the start, negative upstream, positive downstream. `edges` are all those between drawn nodes.
+    `folded` counts (upstream, downstream) neighbours not drawn, of nodes that have any. `capped` says that nodes within
+    `depth` are missing; `reached` is then the least number that would be there.
+    """
+
+    start: tuple[Node, ...]
+    distance: dict[Node, int]
+    edges: list[Edge]
+    folded: dict[Node, tuple[int, int]] = field(default_factory=dict)
+    capped: bool = False
+    reached: int = 0
+
+
+def walk(
+    neighbours: Neighbours,
+    start: Collection[Node],
+    direction: Direction = "both",
+    depth: int | None = 1,
+    cap: int = 150,
+) -> Walk:
+    """Everything up to `depth` hops from `start` (None: to the end), breadth first, at most `cap` nodes.
+
+    "both" walks upstream and downstream, never sideways: a sibling is not a neighbour. Where the cap leaves no room for
+    all, the nodes of a frontier take turns, so that one hub does not push out the others. Costs one round trip per hop,
+    and two at the end.
+    """
+    signs = _SIGNS[direction]
+    start = tuple(dict.fromkeys(start))[:cap]
+    found = {sign: dict.fromkeys(start, 0) for sign in signs}
+    frontier: dict[int, Collection[Node]] = dict.fromkeys(signs, start)
+    drawn = set(start)
+    hop = 0
+    while any(frontier.values()) and (depth is None or hop < depth) and len(drawn) < cap:
+        hop += 1
+        room = cap - len(drawn)
+        edges = list(neighbours.edges(frontier.get(-1, ()), frontier.get(1, ()), room))
+        beside = {sign: _beside(edges, frontier[sign], sign) for sign in signs}
+        drawn.update(_in_turns(chain(*(groups.values() for groups in beside.values())), drawn, room))
+        frontier = {sign: _enter(beside[sign], drawn, found[sign], sign * hop) for sign in signs}
+    return _finished(neighbours, start, found, depth)
+
+
+def _beside(edges: Iterable[Edge], frontier: Collection[Node], sign: int) -> dict[Node, list[Node]]:
+    """The neighbours that `edges` give each node of the frontier, in their order."""
+    members = frontier if isinstance(frontier, (set, dict)) else set(frontier)
+    beside: dict[Node, list[Node]] = defaultdict(list)
+    for edge in edges:
+        near, far = (edge.target, edge.source) if sign < 0 else (edge.source, edge.target)
+        if near in members:
+            beside[near].append(far)
+    return beside
+
+
+def _in_turns(groups: Iterable[Sequence[Node]], drawn: Collection[Node], room: int) -> list[Node]:
+    """At most `room` nodes not drawn yet: the first of each group, then the second of each, and so on."""
+    new = [[node for node in dict.fromkeys(group) if node not in drawn] for group in groups]
+    turns = dict.fromkeys(node for turn in zip_longest(*new, fillvalue=_NOTHING) for node in turn)
+    turns.pop(_NOTHING, None)
+    return list(islice(turns, room))
+
+
+def _enter(beside: Mapping[Node, list[Node]], drawn: set[Node], found: dict[Node, int], distance: int) -> list[Node]:
+    """Note the drawn nodes that this side reaches for the first time, and return them as the next frontier."""
+    new = dict.fromkeys(node for group in beside.values() for node in group if node in drawn and node not in found)
+    found.update(dict.fromkeys(new, distance))
+    return list(new)
+
+
+def _finished(
+    neighbours: Neighbours, start: tuple[Node, ...], found: Mapping[int, dict[Node, int]], depth: int | None
+) -> Walk:
+    distance: dict[Node, int] = {}
+    for side in found.values():
+        for node, hops in side.items():
+            if abs(hops) <= abs(distance.get(node, hops)):
+                distance[node] = hops
+    edges = list(dict.fromkeys(neighbours.between(distance)))
+    folded = _folded(neighbours.degrees(distance), edges)
+    missing = max(_missing(found, folded, depth), default=0)
+    return Walk(start, distance, edges, folded, missing > 0, len(distance) + missing)
+
+
+def _folded(degrees: Mapping[Node, tuple[int, int]], edges: Iterable[Edge]) -> dict[Node, tuple[int, int]]:
+    """Per node, its neighbours that no drawn edge leads to; nodes without any are left out."""
+    pairs = {(edge.source, edge.target) for edge in edges}
+    upstream: dict[Node, int] = defaultdict(int)
+    downstream: dict[Node, int] = defaultdict(int)
+    for source, target in pairs:
+        downstream[source] += 1
+        upstream[target] += 1
+    left = {node: (ups - upstream[node], downs - downstream[node]) for node, (ups, downs) in degrees.items()}
+    return {node: counts for node, counts in left.items() if any(counts)}
+
+
+def _missing(
+    found: Mapping[int, dict[Node, int]], folded: Mapping[Node, tuple[int, int]], depth: int | None
+) -> Iterable[int]:
+    """How many neighbours are not drawn, of each node that the walk should have gone on from."""
+    for sign, side in found.items():
+        for node, hops in side.items():
+            if node in folded and (depth is None or abs(hops) < depth):
+                yield folded[node][0 if sign < 0 else 1]

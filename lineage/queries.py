@@ -1,0 +1,380 @@
+"""Reads of lineage: what pages, REST, commands and exports ask, so that they cannot disagree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db.models import QuerySet, Sum
+
+from catalog.models import Column, Pipeline, Table
+from catalog.queries import with_owners
+from lineage import graph
+from lineage.graph import Direction, Node, Walk
+from lineage.models import ColumnEdge, Problem, SqlVersion, TableEdge
+from lineage.neighbours import ColumnRows, TableRows
+from lineage.snapshot import graph_version
+
+Grain = Literal["table", "column"]
+CAP = 150  # tables, or columns, of one picture: more cannot be read
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """A table, pipeline or column of an answer, or all rows of a table ("rows": filters and unexpanded stars).
+
+    `distance` counts hops between tables: negative upstream, positive downstream. `folded_upstream` and
+    `folded_downstream` count the neighbours that the answer leaves out. `thing_kind` is the table's or pipeline's kind.
+    A column and "rows" name their table in `table` (a node id) and `table_label`.
+    """
+
+    id: str
+    kind: Literal["table", "pipeline", "column", "rows"]
+    label: str
+    url: str
+    distance: int
+    source: str = ""
+    thing_kind: str = ""
+    status: str = ""
+    table: str = ""
+    table_label: str = ""
+    folded_upstream: int = 0
+    folded_downstream: int = 0
+
+
+@dataclass(frozen=True, order=True)
+class GraphEdge:
+    """Data goes from `source` to `target` (node ids), by the pipeline named `via`.
+
+    `kind` is "reads" (table to pipeline) or "writes" (pipeline to table); at column grain the transformation.
+    """
+
+    source: str
+    target: str
+    via: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where one thing comes from and where it goes. `capped` says that some within `depth` are left out; then
+    `reached` is the number of tables or columns (or ends of exports) that are there, of which `drawn` are here."""
+
+    start: str
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+    direction: Direction
+    depth: int | None
+    grain: Grain
+    at: datetime | None
+    version: int
+    capped: bool = False
+    drawn: int = 0
+    reached: int = 0
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the SQL was read: statements that can carry lineage, and those read without an error."""
+
+    statements: int
+    statements_read: int
+
+    @property
+    def share(self) -> float | None:
+        """0 to 1; None where there is no SQL."""
+        return self.statements_read / self.statements if self.statements else None
+
+
+@dataclass(frozen=True)
+class ColumnNeighbours:
+    """A column with its direct sources and targets, each with the kind of the edge. `more_*` count those left out."""
+
+    column: Column
+    sources: list[tuple[Column, str]] = field(default_factory=list)
+    targets: list[tuple[Column, str]] = field(default_factory=list)
+    more_sources: int = 0
+    more_targets: int = 0
+
+
+def lineage_of(
+    thing: Table | Pipeline | Column,
+    direction: Direction = "both",
+    depth: int | None = 1,
+    cap: int = CAP,
+    grain: Grain = "table",
+    at: datetime | None = None,
+) -> Lineage:
+    """The neighbourhood of a table, pipeline or column, at most `cap` tables or columns of it.
+
+    A column is always walked at column grain; a table or pipeline at column grain starts with its columns, or those of
+    the tables it writes. `at` asks for the edges that held then. Costs one query per hop and a fixed number besides.
+    """
+    if isinstance(thing, Column):
+        grain = "column"
+    rows: TableRows | ColumnRows
+    if grain == "table":
+        rows = TableRows(at, roots=[thing.pk] if isinstance(thing, Pipeline) else [])
+        start: Collection[Node] = [(thing._meta.model_name, thing.pk)]
+    else:
+        rows = ColumnRows(at)
+        start = _column_start(thing, at)
+    walked = graph.walk(rows, start, direction, depth, cap)
+    nodes, edges = _table_grain(walked) if grain == "table" else _column_grain(walked)
+    return Lineage(
+        start=thing.node,
+        nodes=sorted(nodes, key=lambda node: (node.distance, node.label, node.id)),
+        edges=sorted(set(edges)),
+        direction=direction,
+        depth=depth,
+        grain=grain,
+        at=at,
+        version=graph_version(),
+        capped=walked.capped,
+        drawn=len(walked.distance),
+        reached=walked.reached,
+    )
+
+
+def builders_of(table_ids: Iterable[int]) -> dict[int, list[Pipeline]]:
+    """The pipelines that write each table now, with their owners; tables nobody writes are left out. 4 queries."""
+    return _pipelines_of("target_table", table_ids)
+
+
+def readers_of(table_ids: Iterable[int]) -> dict[int, list[Pipeline]]:
+    """The pipelines that read each table now, with their owners; tables nobody reads are left out. 4 queries."""
+    return _pipelines_of("source_table", table_ids)
+
+
+def upstream_tables(table: Table) -> list[Table]:
+    """The tables whose data reaches this one in one hop, by name. One query."""
+    edges = _current(TableEdge).filter(target_table=table, source_table__isnull=False)
+    return _tables(edges.values("source_table"))
+
+
+def downstream_tables(table: Table) -> list[Table]:
+    """The tables this one's data reaches in one hop, by name. One query."""
+    edges = _current(TableEdge).filter(source_table=table, target_table__isnull=False)
+    return _tables(edges.values("target_table"))
+
+
+def inputs_and_outputs(pipeline: Pipeline) -> tuple[list[Table], list[Table]]:
+    """The tables a pipeline reads and those it writes now, by name. Two queries."""
+    edges = _current(TableEdge).filter(pipeline=pipeline)
+    inputs = edges.filter(source_table__isnull=False).values("source_table")
+    outputs = edges.filter(target_table__isnull=False).values("target_table")
+    return _tables(inputs), _tables(outputs)
+
+
+def current_sql(pipeline: Pipeline) -> SqlVersion | None:
+    """The SQL as last seen, None for a pipeline without SQL. One query."""
+    return _current(SqlVersion).filter(pipeline=pipeline).first()
+
+
+def problems_of(pipeline: Pipeline) -> list[Problem]:
+    """What could not be read of a pipeline, errors first, then by line. One query."""
+    return list(Problem.objects.filter(pipeline=pipeline).order_by("severity", "path", "line", "id"))
+
+
+def column_lineage(table: Table, limit: int = 20) -> list[ColumnNeighbours]:
+    """Each column of a table with its direct sources and targets, at most `limit` of each. 4 queries."""
+    columns = list(table.columns.all())
+    keys = [column.pk for column in columns]
+    into = _column_pairs("target_column", "source_column", keys)
+    out = _column_pairs("source_column", "target_column", keys)
+    wanted = {key for pairs in (into, out) for ends in pairs.values() for key, _ in ends[:limit]}
+    found = Column.objects.select_related("table__source").in_bulk(wanted)
+    return [
+        ColumnNeighbours(
+            column,
+            sources=[(found[key], kind) for key, kind in into[column.pk][:limit]],
+            targets=[(found[key], kind) for key, kind in out[column.pk][:limit]],
+            more_sources=max(0, len(into[column.pk]) - limit),
+            more_targets=max(0, len(out[column.pk]) - limit),
+        )
+        for column in columns
+    ]
+
+
+def coverage() -> Coverage:
+    """How much of all current SQL was read. One query."""
+    return _coverage(_current(SqlVersion))
+
+
+def coverage_of(pipeline: Pipeline) -> Coverage:
+    """How much of one pipeline's current SQL was read. One query."""
+    return _coverage(_current(SqlVersion).filter(pipeline=pipeline))
+
+
+def coverage_by_source() -> dict[str, Coverage]:
+    """The same per source (slug) that the SQL writes to; SQL that writes to two counts in both. One query."""
+    slug = "table_edges__target_table__source__slug"
+    rows = _current(SqlVersion).filter(**{f"{slug}__isnull": False})
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for source, _, statements, read in (
+        rows.order_by().values_list(slug, "pk", "statements", "statements_read").distinct()
+    ):
+        sums[source][0] += statements
+        sums[source][1] += read
+    return {source: Coverage(*sums[source]) for source in sorted(sums)}
+
+
+def _current(model: Any) -> QuerySet:
+    return model.objects.filter(valid_to__isnull=True)
+
+
+def _coverage(versions: QuerySet[SqlVersion]) -> Coverage:
+    sums = versions.order_by().aggregate(statements=Sum("statements"), read=Sum("statements_read"))
+    return Coverage(sums["statements"] or 0, sums["read"] or 0)
+
+
+def _tables(ids: QuerySet) -> list[Table]:
+    return list(Table.objects.select_related("source").filter(pk__in=ids).order_by("name", "id"))
+
+
+def _pipelines_of(end: str, table_ids: Iterable[int]) -> dict[int, list[Pipeline]]:
+    edges = _current(TableEdge).filter(**{f"{end}__in": list(table_ids)})
+    pairs = list(edges.order_by().values_list(end, "pipeline_id").distinct())
+    pipelines = with_owners(Pipeline.objects.filter(pk__in={pipeline for _, pipeline in pairs})).in_bulk()
+    found: dict[int, list[Pipeline]] = defaultdict(list)
+    for table, pipeline in pairs:
+        found[table].append(pipelines[pipeline])
+    return {table: sorted(group, key=lambda pipeline: pipeline.name) for table, group in found.items()}
+
+
+def _column_pairs(near: str, far: str, keys: list[int]) -> dict[int, list[tuple[int, str]]]:
+    """Per column its neighbours on one side, with the kind of edge; indirect edges on all rows are not among them."""
+    edges = _current(ColumnEdge).filter(**{f"{near}__in": keys, f"{far}__isnull": False})
+    fields = (near, f"{far}__table__name", f"{far}__name", far, "kind")
+    pairs: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for key, _, _, other, kind in edges.order_by(*fields).values_list(*fields).distinct():
+        pairs[key].append((other, kind))
+    return pairs
+
+
+def _column_start(thing: Table | Pipeline | Column, at: datetime | None) -> list[Node]:
+    """The column with the rows of its table, or all columns of a table or of what a pipeline writes, likewise."""
+    if isinstance(thing, Column):
+        return [("column", thing.pk), ("rows", thing.table_id)]
+    if isinstance(thing, Table):
+        tables: Any = [thing.pk]
+    else:
+        tables = inputs_and_outputs(thing)[1]
+    columns = list(Column.objects.filter(table__in=tables).values_list("table_id", "pk"))
+    rows = [("rows", getattr(table, "pk", table)) for table in tables]
+    return [*rows, *(("column", column) for _, column in columns)]
+
+
+def _table_grain(walked: Walk) -> tuple[list[GraphNode], list[GraphEdge]]:
+    """Pipelines stand between tables as nodes of their own, at the distance of the table they lead on to."""
+    hops = {node[1]: distance for node, distance in walked.distance.items() if node[0] == "pipeline"}
+    for edge in walked.edges:
+        farther = max(walked.distance[edge.source], walked.distance[edge.target], key=abs)
+        hops[edge.via] = min(hops.get(edge.via, farther), farther, key=abs)
+    tables = _by_key(Table.objects.select_related("source"), [key for kind, key in walked.distance if kind == "table"])
+    pipelines = _by_key(Pipeline.objects, hops)
+    nodes = [_table_node(tables[key], walked, ("table", key)) for kind, key in walked.distance if kind == "table"]
+    nodes += [_pipeline_node(pipelines[key], walked, distance) for key, distance in hops.items()]
+    edges = []
+    for edge in walked.edges:
+        pipeline = pipelines[edge.via]
+        if edge.source[0] == "table":
+            edges.append(GraphEdge(tables[edge.source[1]].node, pipeline.node, pipeline.name, "reads"))
+        if edge.target[0] == "table":
+            edges.append(GraphEdge(pipeline.node, tables[edge.target[1]].node, pipeline.name, "writes"))
+    return nodes, edges
+
+
+def _column_grain(walked: Walk) -> tuple[list[GraphNode], list[GraphEdge]]:
+    drawn = _worth_drawing(walked)
+    columns = _by_key(Column.objects.select_related("table__source"), [key for kind, key in drawn if kind == "column"])
+    tables = _by_key(Table.objects.select_related("source"), [key for kind, key in drawn if kind == "rows"])
+    names = dict(Pipeline.objects.filter(pk__in={edge.via for edge in walked.edges}).values_list("pk", "name"))
+    things: dict[Node, GraphNode] = {}
+    for node in drawn:
+        if node[0] == "column":
+            things[node] = _column_node(columns[node[1]], walked, node)
+        else:
+            things[node] = _rows_node(tables[node[1]], walked, node)
+    edges = [
+        GraphEdge(things[edge.source].id, things[edge.target].id, names[edge.via], edge.kind) for edge in walked.edges
+    ]
+    return list(things.values()), edges
+
+
+def _worth_drawing(walked: Walk) -> list[Node]:
+    """All but the "rows" a walk starts from without finding any edge there."""
+    with_edges = {end for edge in walked.edges for end in (edge.source, edge.target)}
+    return [node for node in walked.distance if node[0] == "column" or node in with_edges or node in walked.folded]
+
+
+def _by_key(things: Any, keys: Iterable[int]) -> dict[int, Any]:
+    return {thing.pk: thing for thing in things.filter(pk__in=list(keys))}
+
+
+def _folded(walked: Walk, node: Node) -> Mapping[str, int]:
+    upstream, downstream = walked.folded.get(node, (0, 0))
+    return {"folded_upstream": upstream, "folded_downstream": downstream}
+
+
+def _table_node(table: Table, walked: Walk, node: Node) -> GraphNode:
+    return GraphNode(
+        id=table.node,
+        kind="table",
+        label=table.name,
+        url=table.get_absolute_url(),
+        distance=walked.distance[node],
+        source=table.source.slug,
+        thing_kind=table.kind,
+        status=table.status,
+        **_folded(walked, node),
+    )
+
+
+def _pipeline_node(pipeline: Pipeline, walked: Walk, distance: int) -> GraphNode:
+    return GraphNode(
+        id=pipeline.node,
+        kind="pipeline",
+        label=pipeline.name,
+        url=pipeline.get_absolute_url(),
+        distance=distance,
+        thing_kind=pipeline.kind,
+        status=pipeline.status,
+        **_folded(walked, ("pipeline", pipeline.pk)),
+    )
+
+
+def _column_node(column: Column, walked: Walk, node: Node) -> GraphNode:
+    table = column.table
+    return GraphNode(
+        id=column.node,
+        kind="column",
+        label=column.name,
+        url=table.get_absolute_url(),
+        distance=walked.distance[node],
+        source=table.source.slug,
+        thing_kind=table.kind,
+        status=table.status,
+        table=table.node,
+        table_label=table.name,
+        **_folded(walked, node),
+    )
+
+
+def _rows_node(table: Table, walked: Walk, node: Node) -> GraphNode:
+    return GraphNode(
+        id=table.node,
+        kind="rows",
+        label="all rows",
+        url=table.get_absolute_url(),
+        distance=walked.distance[node],
+        source=table.source.slug,
+        thing_kind=table.kind,
+        status=table.status,
+        table=table.node,
+        table_label=table.name,
+        **_folded(walked, node),
+    )
