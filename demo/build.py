@@ -70,7 +70,7 @@ class Story:
     @property
     def full_days(self) -> set[date]:
         """The days on which every pipeline runs, not only the nightly ones: the rest would only repeat them."""
-        return {self.history_until, self.appended_twice_on, self.today - timedelta(days=1)}
+        return {self.history_until, self.today - timedelta(days=1)}
 
     @property
     def days(self) -> list[date]:

@@ -16,7 +16,7 @@ SELECT
   items.product_id,
   products.category,
   items.quantity,
-  items.quantity * items.unit_price * orders.amount_eur / nullif(orders.amount, 0) AS amount_eur,
+  CAST(items.quantity * items.unit_price * orders.amount_eur / orders.amount AS DECIMAL(14, 4)) AS amount_eur,
   items.quantity * products.unit_cost_eur AS cost_eur
 FROM core.orders
 JOIN raw.order_items AS items ON items.order_id = orders.order_id

@@ -14,7 +14,7 @@ SELECT
   count(orders.order_id) AS orders,
   avg(orders.items) AS items_per_order,
   avg(orders.amount_eur) AS basket_eur,
-  stddev_samp(orders.amount_eur) / sqrt(count(orders.order_id)) AS basket_eur_standard_error
+  round(stddev_samp(orders.amount_eur) / sqrt(count(orders.order_id)), 3) AS basket_eur_standard_error
 FROM raw.experiment_assignments AS assignments
 LEFT JOIN core.orders
   ON orders.customer_id = assignments.customer_id

@@ -12,16 +12,25 @@ WITH refunds AS (
   SELECT order_id, sum(amount) AS refunded
   FROM raw.refunds
   GROUP BY order_id
+),
+settled AS (
+  SELECT
+    orders.order_date,
+    orders.country,
+    orders.customer_id,
+    orders.amount_eur,
+    CAST(coalesce(orders.amount_eur * refunds.refunded / orders.amount, 0) AS DECIMAL(12, 2)) AS refunded_eur
+  FROM core.orders
+  LEFT JOIN refunds ON refunds.order_id = orders.order_id
+  WHERE orders.status <> 'cancelled'
 )
 SELECT
-  orders.order_date,
-  orders.country,
+  order_date,
+  country,
   count(*) AS orders,
-  count(DISTINCT orders.customer_id) AS customers,
-  sum(orders.amount_eur) AS gross_eur,
-  coalesce(sum(orders.amount_eur * refunds.refunded / orders.amount), 0) AS refunded_eur,
-  sum(orders.amount_eur) - coalesce(sum(orders.amount_eur * refunds.refunded / orders.amount), 0) AS net_eur
-FROM core.orders
-LEFT JOIN refunds ON refunds.order_id = orders.order_id
-WHERE orders.status <> 'cancelled'
-GROUP BY orders.order_date, orders.country
+  count(DISTINCT customer_id) AS customers,
+  sum(amount_eur) AS gross_eur,
+  sum(refunded_eur) AS refunded_eur,
+  sum(amount_eur - refunded_eur) AS net_eur
+FROM settled
+GROUP BY order_date, country

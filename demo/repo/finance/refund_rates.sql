@@ -16,7 +16,7 @@ SELECT
   refunds.reason,
   count(*) AS paid_orders,
   count(refunds.refund_id) AS refunds,
-  sum(refunds.amount / payments.amount) / count(*) AS refunded_share
+  sum(CAST(refunds.amount / payments.amount AS DECIMAL(6, 4))) / count(*) AS refunded_share
 FROM raw.payments
 LEFT JOIN raw.refunds ON refunds.payment_id = payments.payment_id
 GROUP BY paid_on, payments.method, refunds.reason;

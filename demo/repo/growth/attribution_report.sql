@@ -22,7 +22,7 @@ shared AS (
   SELECT
     order_date,
     channel,
-    amount_eur * weight / sum(weight) OVER (PARTITION BY order_id) AS attributed_eur
+    CAST(amount_eur * weight / sum(weight) OVER (PARTITION BY order_id) AS DECIMAL(14, 4)) AS attributed_eur
   FROM weighted
 )
 SELECT order_date, channel, sum(attributed_eur) AS attributed_eur
