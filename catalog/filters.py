@@ -20,11 +20,20 @@ def choices_of(choices: Any) -> list[tuple[str, str]]:
     return [(value, label) for value, label in choices.choices if value]
 
 
-class YesNoFilter(ChoiceFilter):
+class OneOf(ChoiceFilter):
+    """A choice whose refusal names what would do."""
+
+    def __init__(self, choices: Iterable[tuple[str, str]], **options: Any) -> None:
+        pairs = list(choices)
+        refusal = f"Not one of: {', '.join(value for value, _ in pairs)}."
+        super().__init__(choices=pairs, error_messages={"invalid_choice": refusal}, **options)
+
+
+class YesNoFilter(OneOf):
     """`true` or `false`; anything else is refused, where django-filter's own would let it pass unfiltered."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(choices=[("true", "Yes"), ("false", "No")], **options)
+        super().__init__([("true", "Yes"), ("false", "No")], **options)
 
     def filter(self, queryset: QuerySet, value: str) -> QuerySet:
         return super().filter(queryset, value == "true" if value and not self.method else value)
@@ -33,7 +42,7 @@ class YesNoFilter(ChoiceFilter):
 class SourceFilter(FilterSet):
     q = CharFilter(method="search", label="Part of the name, slug or platform")
     platform = CharFilter()
-    storage = ChoiceFilter(choices=Source.Storage.choices)
+    storage = OneOf(Source.Storage.choices)
 
     class Meta:
         model = Source
@@ -49,7 +58,7 @@ class OwnedFilter(FilterSet):
     q = CharFilter(field_name="name", lookup_expr="icontains", label="Part of the name")
     name = CharFilter(label="The whole name")
     owner = CharFilter(method="held_by", label="Slug of an owner")
-    role = ChoiceFilter(choices=Ownership.Role.choices, method="held_in_role", label="Role of the owner")
+    role = OneOf(Ownership.Role.choices, method="held_in_role", label="Role of the owner")
     has_owner = YesNoFilter(method="held_by_anybody", label="Has an owner, in `role` where given")
     tag = CharFilter(field_name="tags__name", label="Name of a tag")
 
@@ -68,7 +77,7 @@ class OwnedFilter(FilterSet):
     def held(self, role: str, **owner: Any) -> Q:
         """Things that such an owner answers for in `role`."""
         noun = self._meta.model._meta.model_name
-        return Q(Exists(ownerships_in_force(noun, role, **owner).filter(**{noun: OuterRef("pk")})))
+        return Q(Exists(ownerships_in_force(noun, role=role, **owner).filter(**{noun: OuterRef("pk")})))
 
     def _in_wanted_roles(self, **owner: Any) -> Q:
         role = self.form.cleaned_data.get("role")
@@ -77,9 +86,9 @@ class OwnedFilter(FilterSet):
 
 class TableFilter(OwnedFilter):
     source = CharFilter(field_name="source__slug", label="Slug of a source")
-    kind = ChoiceFilter(choices=Table.Kind.choices)
-    status = ChoiceFilter(choices=Table.Status.choices)
-    provenance = ChoiceFilter(choices=choices_of(Table.Provenance))
+    kind = OneOf(Table.Kind.choices)
+    status = OneOf(Table.Status.choices)
+    provenance = OneOf(choices_of(Table.Provenance))
 
     class Meta:
         model = Table
@@ -87,10 +96,10 @@ class TableFilter(OwnedFilter):
 
 
 class PipelineFilter(OwnedFilter):
-    kind = ChoiceFilter(choices=choices_of(Pipeline.Kind))
-    status = ChoiceFilter(choices=Pipeline.Status.choices)
-    tier = ChoiceFilter(choices=[(str(tier), str(tier)) for tier in range(1, 5)], label="Criticality, 1 to 4")
-    load_strategy = ChoiceFilter(choices=choices_of(Pipeline.LoadStrategy))
+    kind = OneOf(choices_of(Pipeline.Kind))
+    status = OneOf(Pipeline.Status.choices)
+    tier = OneOf([(str(tier), str(tier)) for tier in range(1, 5)], label="Criticality, 1 to 4")
+    load_strategy = OneOf(choices_of(Pipeline.LoadStrategy))
     orchestrator = CharFilter()
     dag = CharFilter()
 
@@ -113,8 +122,8 @@ class ColumnFilter(FilterSet):
 
 class OwnerFilter(FilterSet):
     q = CharFilter(method="search", label="Part of the name, slug or e-mail address")
-    kind = ChoiceFilter(choices=Owner.Kind.choices)
-    status = ChoiceFilter(choices=Owner.Status.choices)
+    kind = OneOf(Owner.Kind.choices)
+    status = OneOf(Owner.Status.choices)
     team = CharFilter(field_name="team__slug", label="Slug of their team")
     email = CharFilter(lookup_expr="iexact")
 
@@ -137,7 +146,7 @@ class TagFilter(FilterSet):
 class RunFilter(FilterSet):
     q = CharFilter(field_name="external_id", lookup_expr="icontains", label="Part of the orchestrator's id")
     pipeline = CharFilter(field_name="pipeline__name", label="Name of a pipeline")
-    state = ChoiceFilter(choices=Run.State.choices)
+    state = OneOf(Run.State.choices)
     since = IsoDateTimeFilter(field_name="started_at", lookup_expr="gte", label="Started at or after")
     until = IsoDateTimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
 

@@ -179,9 +179,15 @@ class Table(models.Model):
     class Meta:
         ordering = ["name", "id"]
         constraints = [
-            models.UniqueConstraint(fields=["source", "name"], name="table_once_per_source"),
+            models.UniqueConstraint(
+                fields=["source", "name"],
+                name="table_once_per_source",
+                violation_error_message="This source already has a table of this name.",
+            ),
             models.CheckConstraint(
-                condition=Q(keep_forever=False) | Q(retention_days__isnull=True), name="retention_or_forever"
+                condition=Q(keep_forever=False) | Q(retention_days__isnull=True),
+                name="retention_or_forever",
+                violation_error_message="Keep it for a number of days or forever, not both.",
             ),
         ]
         indexes = [models.Index(fields=["name", "id"], name="table_by_name")]
@@ -212,7 +218,13 @@ class Column(models.Model):
 
     class Meta:
         ordering = ["position", "name", "id"]
-        constraints = [models.UniqueConstraint(fields=["table", "name"], name="column_once_per_table")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["table", "name"],
+                name="column_once_per_table",
+                violation_error_message="This table already has a column of this name.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -351,6 +363,7 @@ class Run(models.Model):
             models.CheckConstraint(
                 condition=Q(ended_at__isnull=True) | Q(ended_at__gte=models.F("started_at")),
                 name="run_ends_after_start",
+                violation_error_message="A run cannot end before it starts.",
             ),
         ]
         indexes = [

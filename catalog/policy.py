@@ -15,7 +15,8 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 
-from catalog.models import Owner, Ownership, Role, User
+from catalog.models import Column, Owner, Pipeline, Role, Run, Table, User
+from catalog.queries import ownerships_in_force
 
 
 class Action(enum.Enum):
@@ -38,18 +39,25 @@ def role_of(user: Any) -> Role:
 
 
 def owns(user: User, thing: Any) -> bool:
-    """Whether the person, or their team, is an owner of this pipeline or table. Runs one query."""
+    """Whether the person, or their team, is an owner of this pipeline or table, or of the one this is a part of.
+
+    Only owners in force count: whom a person has replaced may no longer. Runs one query.
+    """
     if user.owner_id is None or getattr(thing, "pk", None) is None:
         return False
     if isinstance(thing, Owner):
         return thing.pk == user.owner_id
-    noun = thing._meta.model_name
-    if noun not in {"pipeline", "table"}:
+    if isinstance(thing, Column):
+        thing = thing.table
+    if isinstance(thing, Run):
+        thing = thing.pipeline
+    if not isinstance(thing, Pipeline | Table):
         return False
     mine = [user.owner_id]
     if user.owner is not None and user.owner.team_id is not None:
         mine.append(user.owner.team_id)
-    return Ownership.objects.filter(owner__in=mine, **{noun: thing}).exists()
+    noun = thing._meta.model_name
+    return ownerships_in_force(noun, owner__in=mine, **{noun: thing}).exists()
 
 
 def may(user: Any, action: Action, thing: Any = None) -> bool:

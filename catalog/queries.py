@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from catalog.models import HistoryEntry, Origin, Owner, Ownership, Pipeline, Source, Table
+from catalog.models import Column, HistoryEntry, Origin, Owner, Ownership, Pipeline, Source, Table, Tag
+
+MOST_HELD = 100  # pipelines, or tables, of one owner in one answer
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,34 @@ class Disagreement:
     field: str
     stated: Any
     ingested: Any
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much the catalog holds; retired things are not counted."""
+
+    pipelines: int
+    tables: int
+    columns: int
+    owners: int
+    sources: int
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """How many pipelines in use have nobody on record in a role."""
+
+    pipelines: int
+    business: int
+    technical: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """A pipeline or table that an owner answers for, and in which roles."""
+
+    thing: Any
+    roles: tuple[str, ...]
 
 
 def with_owners(things: QuerySet) -> QuerySet:
@@ -60,10 +90,10 @@ def owners_with_fallback(table: Table, builders: Iterable[Pipeline]) -> Owners:
     return Owners(business, technical, builders if inherits else ())
 
 
-def ownerships_in_force(noun: str, role: str, **owner: Any) -> QuerySet[Ownership]:
+def ownerships_in_force(noun: str, **wanted: Any) -> QuerySet[Ownership]:
     """Ownerships that count, of pipelines or of tables (`noun`): ingested ones only where no person stated any."""
-    stated = Ownership.objects.filter(origin=Origin.PERSON, role=role, **{noun: OuterRef(noun)})
-    of_noun = Ownership.objects.filter(role=role, **{f"{noun}__isnull": False}, **owner)
+    stated = Ownership.objects.filter(origin=Origin.PERSON, role=OuterRef("role"), **{noun: OuterRef(noun)})
+    of_noun = Ownership.objects.filter(**{f"{noun}__isnull": False}, **wanted)
     return of_noun.filter(Q(origin=Origin.PERSON) | ~Exists(stated))
 
 
@@ -93,9 +123,80 @@ def table_by_dotted_name(name: str) -> list[Table]:
 
 def sources_with_counts() -> QuerySet[Source]:
     """Sources with `table_count`, counted by sub-query so that no join multiplies."""
+    return Source.objects.annotate(table_count=_count_by("source", Table.objects))
 
-    counts = Table.objects.filter(source=OuterRef("pk")).order_by().values("source").annotate(n=Count("pk")).values("n")
-    return Source.objects.annotate(table_count=Coalesce(Subquery(counts), 0))
+
+def owners_with_counts() -> QuerySet[Owner]:
+    """Owners with `pipeline_count` and `table_count`: what they answer for in either role, each thing once."""
+    return Owner.objects.annotate(pipeline_count=_held_count("pipeline"), table_count=_held_count("table"))
+
+
+def tags_with_counts() -> QuerySet[Tag]:
+    """Tags with `pipeline_count` and `table_count`."""
+    return Tag.objects.annotate(
+        pipeline_count=_count_by("tag", Pipeline.tags.through.objects),
+        table_count=_count_by("tag", Table.tags.through.objects),
+    )
+
+
+def table_kinds_of(source: Source) -> list[tuple[str, int]]:
+    """The kinds of a source's tables with their number, most frequent first. One query."""
+    counts = source.tables.order_by().values_list("kind").annotate(n=Count("pk")).order_by("-n", "kind")
+    return [(kind, number) for kind, number in counts]
+
+
+def held_by(owner: Owner, noun: Literal["pipeline", "table"]) -> list[Held]:
+    """What an owner answers for, by name, at most MOST_HELD. Two queries."""
+    roles: dict[Any, list[str]] = {}
+    for role in Ownership.Role.values:
+        along = "table__source" if noun == "table" else "pipeline"
+        held = ownerships_in_force(noun, role=role, owner=owner).select_related(along).order_by(f"{noun}__name", "pk")
+        for ownership in held[:MOST_HELD]:
+            roles.setdefault(getattr(ownership, noun), []).append(role)
+    by_name = sorted(roles.items(), key=lambda item: (item[0].name, item[0].pk))
+    return [Held(thing, tuple(its_roles)) for thing, its_roles in by_name[:MOST_HELD]]
+
+
+def catalog_counts() -> Counts:
+    """How much there is. Five queries."""
+    return Counts(
+        pipelines=Pipeline.objects.exclude(status=Pipeline.Status.RETIRED).count(),
+        tables=Table.objects.exclude(status=Table.Status.RETIRED).count(),
+        columns=Column.objects.count(),
+        owners=Owner.objects.filter(status=Owner.Status.ACTIVE).count(),
+        sources=Source.objects.count(),
+    )
+
+
+def lacking_owners() -> Lacking:
+    """Pipelines in use that lack a business or a technical owner. One query."""
+    in_use = Pipeline.objects.exclude(status=Pipeline.Status.RETIRED)
+    lacks = {
+        role: Count("pk", filter=~Exists(Ownership.objects.filter(pipeline=OuterRef("pk"), role=role)))
+        for role in Ownership.Role.values
+    }
+    return Lacking(**in_use.order_by().aggregate(pipelines=Count("pk"), **lacks))
+
+
+def left_owners_with_things() -> QuerySet[Owner]:
+    """Owners who have left and still answer for something, with the counts of `owners_with_counts`."""
+    left = Owner.objects.filter(status=Owner.Status.LEFT).filter(Exists(Ownership.objects.filter(owner=OuterRef("pk"))))
+    return owners_with_counts().filter(pk__in=left.values("pk"))
+
+
+def _held_count(noun: str) -> Coalesce:
+    stated = Ownership.objects.filter(
+        origin=Origin.PERSON, role=OuterRef("role"), **{f"{noun}__isnull": False, noun: OuterRef(noun)}
+    )
+    held = Ownership.objects.filter(owner=OuterRef("pk"), **{f"{noun}__isnull": False})
+    in_force = held.filter(Q(origin=Origin.PERSON) | ~Exists(stated))
+    counts = in_force.order_by().values("owner").annotate(n=Count(noun, distinct=True)).values("n")
+    return Coalesce(Subquery(counts), 0)
+
+
+def _count_by(link: str, rows: QuerySet) -> Coalesce:
+    counts = rows.filter(**{link: OuterRef("pk")}).order_by().values(link).annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(counts), 0)
 
 
 def _owners_in_role(ownerships: Iterable[Ownership], role: str) -> tuple[Owner, ...]:

@@ -1,5 +1,47 @@
-"""The addresses under /api/."""
+"""The addresses under /api/: one noun each under /api/v1/, the OpenAPI schema, and a page to try it out."""
 
-from django.urls import URLPattern, URLResolver
+from __future__ import annotations
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.contrib.auth.decorators import login_required
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.routers import DefaultRouter
+from rest_framework.views import APIView
+
+from catalog import api as catalog
+from ingest import api as ingest
+from lineage import api as lineage
+
+router = DefaultRouter()
+router.include_format_suffixes = False
+router.register("sources", catalog.SourceViewSet, "source")
+router.register("tables", lineage.TableViewSet, "table")
+router.register("columns", catalog.ColumnViewSet, "column")
+router.register("pipelines", lineage.PipelineViewSet, "pipeline")
+router.register(r"pipelines/(?P<pipeline_pk>[0-9]{1,18})/sql-versions", lineage.SqlVersionViewSet, "sql-version")
+router.register("owners", catalog.OwnerViewSet, "owner")
+router.register("tags", catalog.TagViewSet, "tag")
+router.register("runs", catalog.RunViewSet, "run")
+router.register("problems", lineage.ProblemViewSet, "problem")
+router.register("ingest-runs", ingest.IngestRunViewSet, "ingest-run")
+
+
+class UnknownAddressView(APIView):
+    """Every other address under /api/: a 404 in the shape of all errors."""
+
+    schema = None
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        super().initial(request, *args, **kwargs)
+        hint = "" if request.path.endswith("/") else f" Addresses end with a slash: {request.path}/"
+        raise NotFound(f"There is nothing at {request.path}.{hint}")
+
+
+urlpatterns = [
+    path("v1/", include((router.urls, "api"))),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="api-docs"),
+    re_path(r"^.*$", UnknownAddressView.as_view()),
+]

@@ -16,6 +16,7 @@ from lineage import graph
 from lineage.graph import Direction, Node, Walk
 from lineage.models import ColumnEdge, Problem, SqlVersion, TableEdge
 from lineage.neighbours import ColumnRows, TableRows
+from lineage.nodes import NodeId
 from lineage.snapshot import graph_version
 
 Grain = Literal["table", "column"]
@@ -167,6 +168,18 @@ def inputs_and_outputs(pipeline: Pipeline) -> tuple[list[Table], list[Table]]:
     inputs = edges.filter(source_table__isnull=False).values("source_table")
     outputs = edges.filter(target_table__isnull=False).values("target_table")
     return _tables(inputs), _tables(outputs)
+
+
+def tables_by_pipeline(pipeline_ids: Iterable[int]) -> dict[int, dict[str, list[str]]]:
+    """Node ids of the tables each pipeline reads (`inputs`) and writes (`outputs`) now, sorted. One query."""
+    ids = list(pipeline_ids)
+    found: dict[int, tuple[set[str], set[str]]] = {key: (set(), set()) for key in ids}
+    ends = [f"{end}_table__{part}" for end in ("source", "target") for part in ("source__slug", "name")]
+    for key, *names in _current(TableEdge).filter(pipeline__in=ids).values_list("pipeline_id", *ends):
+        for tables, source, name in zip(found[key], names[::2], names[1::2], strict=True):
+            if name is not None:
+                tables.add(str(NodeId("table", name, source)))
+    return {key: {"inputs": sorted(inputs), "outputs": sorted(outputs)} for key, (inputs, outputs) in found.items()}
 
 
 def current_sql(pipeline: Pipeline) -> SqlVersion | None:

@@ -193,7 +193,7 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['-started_at', '-id'],
                 'indexes': [models.Index(fields=['pipeline', '-started_at', '-id'], name='run_latest'), models.Index(fields=['-started_at', '-id'], name='run_newest')],
-                'constraints': [models.UniqueConstraint(fields=('pipeline', 'external_id'), name='run_once_per_pipeline'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('started_at')), _connector='OR'), name='run_ends_after_start')],
+                'constraints': [models.UniqueConstraint(fields=('pipeline', 'external_id'), name='run_once_per_pipeline'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('started_at')), _connector='OR'), name='run_ends_after_start', violation_error_message='A run cannot end before it starts.')],
             },
         ),
         migrations.CreateModel(
@@ -225,7 +225,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['position', 'name', 'id'],
-                'constraints': [models.UniqueConstraint(fields=('table', 'name'), name='column_once_per_table')],
+                'constraints': [models.UniqueConstraint(fields=('table', 'name'), name='column_once_per_table', violation_error_message='This table already has a column of this name.')],
             },
         ),
         migrations.AddIndex(
@@ -234,11 +234,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='table',
-            constraint=models.UniqueConstraint(fields=('source', 'name'), name='table_once_per_source'),
+            constraint=models.UniqueConstraint(fields=('source', 'name'), name='table_once_per_source', violation_error_message='This source already has a table of this name.'),
         ),
         migrations.AddConstraint(
             model_name='table',
-            constraint=models.CheckConstraint(condition=models.Q(('keep_forever', False), ('retention_days__isnull', True), _connector='OR'), name='retention_or_forever'),
+            constraint=models.CheckConstraint(condition=models.Q(('keep_forever', False), ('retention_days__isnull', True), _connector='OR'), name='retention_or_forever', violation_error_message='Keep it for a number of days or forever, not both.'),
         ),
         migrations.AddConstraint(
             model_name='pipeline',

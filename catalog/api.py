@@ -1,0 +1,138 @@
+"""REST of the catalog's nouns: lists, details, and writes through `catalog.services` as the person who asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog import filters, queries, serializers, services
+from catalog.models import Column, Owner, Ownership, Pipeline, Run, Source, Table, Tag
+from catalog.viewsets import WritableNounViewSet
+
+
+class SourceViewSet(WritableNounViewSet):
+    """Systems that hold data."""
+
+    queryset = Source.objects.all()
+    serializer_class = serializers.SourceSerializer
+    filterset_class = filters.SourceFilter
+
+    def register(self, facts: dict[str, Any]) -> Source:
+        return services.register_source(actor=self.request.user, **facts)
+
+    def change(self, source: Source, facts: dict[str, Any]) -> Source:
+        return services.change_source(actor=self.request.user, source=source, **facts)
+
+
+class TagViewSet(WritableNounViewSet):
+    """Words that group pipelines and tables."""
+
+    queryset = Tag.objects.all()
+    serializer_class = serializers.TagSerializer
+    filterset_class = filters.TagFilter
+
+    def register(self, facts: dict[str, Any]) -> Tag:
+        return services.register_tag(actor=self.request.user, **facts)
+
+    def change(self, tag: Tag, facts: dict[str, Any]) -> Tag:
+        return services.change_tag(actor=self.request.user, tag=tag, **facts)
+
+
+class OwnerViewSet(WritableNounViewSet):
+    """People and teams that answer for pipelines and tables."""
+
+    queryset = Owner.objects.select_related("team")
+    serializer_class = serializers.OwnerSerializer
+    filterset_class = filters.OwnerFilter
+
+    def register(self, facts: dict[str, Any]) -> Owner:
+        return services.register_owner(actor=self.request.user, **facts)
+
+    def change(self, owner: Owner, facts: dict[str, Any]) -> Owner:
+        return services.change_owner(actor=self.request.user, owner=owner, **facts)
+
+
+class OwnedViewSet(WritableNounViewSet):
+    """What tables and pipelines share: their owners are set along with their facts."""
+
+    def current_owners(self, thing: Table | Pipeline) -> queries.Owners:
+        return queries.owners_of(thing)
+
+    def set_owners(self, thing: Table | Pipeline, wanted: dict[str, list[Owner]]) -> None:
+        """State owners by role; a role sent as it was read changes nothing, so inherited owners stay inherited."""
+        now = self.current_owners(thing)
+        for role in Ownership.Role:
+            if role in wanted and set(wanted[role]) != set(getattr(now, role)):
+                services.set_owners(actor=self.request.user, thing=thing, role=role, owners=wanted[role])
+
+
+class TableViewSet(OwnedViewSet):
+    """Anything in a source that holds rows or documents."""
+
+    queryset = queries.with_owners(Table.objects.select_related("source")).prefetch_related("tags")
+    serializer_class = serializers.TableSerializer
+    filterset_class = filters.TableFilter
+
+    def register(self, facts: dict[str, Any]) -> Table:
+        owners = facts.pop("owners", {})
+        table = services.register_table(actor=self.request.user, **facts)
+        self.set_owners(table, owners)
+        return table
+
+    def change(self, table: Table, facts: dict[str, Any]) -> Table:
+        owners = facts.pop("owners", {})
+        services.change_table(actor=self.request.user, table=table, **facts)
+        self.set_owners(table, owners)
+        return table
+
+
+class ColumnViewSet(WritableNounViewSet):
+    """Columns, table by table in the order of registration, by name within each."""
+
+    order = ("table_id", "name")
+    created_inside = True
+    queryset = Column.objects.select_related("table__source")
+    serializer_class = serializers.ColumnSerializer
+    filterset_class = filters.ColumnFilter
+
+    def register(self, facts: dict[str, Any]) -> Column:
+        return services.register_column(actor=self.request.user, **facts)
+
+    def change(self, column: Column, facts: dict[str, Any]) -> Column:
+        return services.change_column(actor=self.request.user, column=column, **facts)
+
+
+class PipelineViewSet(OwnedViewSet):
+    """Code that moves or makes data, on a schedule."""
+
+    queryset = queries.with_owners(Pipeline.objects.all()).prefetch_related("tags")
+    serializer_class = serializers.PipelineSerializer
+    filterset_class = filters.PipelineFilter
+
+    def register(self, facts: dict[str, Any]) -> Pipeline:
+        owners = facts.pop("owners", {})
+        pipeline = services.register_pipeline(actor=self.request.user, **facts)
+        self.set_owners(pipeline, owners)
+        return pipeline
+
+    def change(self, pipeline: Pipeline, facts: dict[str, Any]) -> Pipeline:
+        owners = facts.pop("owners", {})
+        services.change_pipeline(actor=self.request.user, pipeline=pipeline, **facts)
+        self.set_owners(pipeline, owners)
+        return pipeline
+
+
+class RunViewSet(WritableNounViewSet):
+    """Executions of pipelines, the newest first; reporting the same external id again updates the run."""
+
+    order = ("-started_at", "-id")
+    created_inside = True
+    queryset = Run.objects.select_related("pipeline")
+    serializer_class = serializers.RunSerializer
+    filterset_class = filters.RunFilter
+
+    def register(self, facts: dict[str, Any]) -> Run:
+        return services.record_run(actor=self.request.user, **facts)
+
+    def change(self, run: Run, facts: dict[str, Any]) -> Run:
+        kept = {"external_id": run.external_id, "state": run.state, "started_at": run.started_at}
+        return services.record_run(actor=self.request.user, pipeline=run.pipeline, **{**kept, **facts})

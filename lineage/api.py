@@ -1,0 +1,72 @@
+"""REST of problems and SQL versions, and what lineage adds to tables and pipelines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from rest_framework.serializers import BaseSerializer
+
+from catalog import api as catalog
+from catalog.models import Pipeline, Table
+from catalog.queries import Owners, owners_with_fallback
+from catalog.viewsets import NounViewSet
+from lineage import filters, queries, serializers
+from lineage.models import Problem, SqlVersion
+
+
+class TableViewSet(catalog.TableViewSet):
+    """Anything in a source that holds rows or documents; owners that it lacks are those of its builders."""
+
+    serializer_class = serializers.TableSerializer
+    filterset_class = filters.TableFilter
+
+    def context_for(self, tables: list[Table]) -> dict[str, Any]:
+        return super().context_for(tables) | {"builders": queries.builders_of(table.pk for table in tables)}
+
+    def current_owners(self, table: Table) -> Owners:
+        return owners_with_fallback(table, queries.builders_of([table.pk]).get(table.pk, ()))
+
+
+class PipelineViewSet(catalog.PipelineViewSet):
+    """Code that moves or makes data, with the tables it reads and writes."""
+
+    serializer_class = serializers.PipelineSerializer
+    filterset_class = filters.PipelineFilter
+
+    def context_for(self, pipelines: list[Pipeline]) -> dict[str, Any]:
+        return super().context_for(pipelines) | {"tables": queries.tables_by_pipeline(each.pk for each in pipelines)}
+
+
+class ProblemViewSet(NounViewSet):
+    """What could not be read or resolved, errors first, then by file."""
+
+    order = ("severity", "path", "id")
+    queryset = Problem.objects.select_related("pipeline")
+    serializer_class = serializers.ProblemSerializer
+    filterset_class = filters.ProblemFilter
+
+
+class SqlVersionViewSet(NounViewSet):
+    """Texts of one pipeline's SQL, the newest first; the text itself is in each one's detail."""
+
+    order = ("-valid_from", "-id")
+    queryset = SqlVersion.objects.all()
+    serializer_class = serializers.SqlVersionSerializer
+
+    def get_queryset(self) -> QuerySet[SqlVersion]:
+        versions = super().get_queryset().filter(pipeline=self.kwargs.get("pipeline_pk"))
+        return versions if self.detail else versions.defer("sql", "practices")
+
+    def get_serializer_class(self) -> type[BaseSerializer]:
+        return serializers.SqlVersionSerializer if self.detail else serializers.SqlVersionSummarySerializer
+
+    def list(self, request: Any, **kwargs: Any) -> Any:
+        get_object_or_404(Pipeline, pk=self.kwargs["pipeline_pk"])
+        return super().list(request, **kwargs)
+
+    def context_for(self, versions: list[SqlVersion]) -> dict[str, Any]:
+        address = reverse("api:sql-version-list", args=[self.kwargs["pipeline_pk"]])
+        return {"url": self.request.build_absolute_uri(address)}

@@ -1,0 +1,59 @@
+"""How lists are narrowed by what lineage knows: owners a table inherits from its builders, and problems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django_filters import CharFilter, FilterSet
+
+from catalog import filters
+from catalog.filters import OneOf, YesNoFilter
+from catalog.models import Ownership
+from catalog.queries import ownerships_in_force
+from lineage.models import Problem, TableEdge
+
+
+class TableFilter(filters.TableFilter):
+    """A table without owners of its own in a role is held by those of the pipelines that build it."""
+
+    has_problems = YesNoFilter(method="with_problems", label="A pipeline that builds it has problems")
+
+    def held(self, role: str, **owner: Any) -> Q:
+        its_own = Exists(Ownership.objects.filter(role=role, table=OuterRef("pk")))
+        theirs = ownerships_in_force("pipeline", role=role, **owner).filter(pipeline=OuterRef("pipeline"))
+        inherited = Exists(_builds(OuterRef("pk")).filter(Exists(theirs)))
+        return super().held(role, **owner) | (~Q(its_own) & Q(inherited))
+
+    def with_problems(self, tables: QuerySet, _: str, answer: str) -> QuerySet:
+        problems = Problem.objects.filter(pipeline=OuterRef("pipeline"))
+        found = Q(Exists(_builds(OuterRef("pk")).filter(Exists(problems))))
+        return tables.filter(found if answer == "true" else ~found)
+
+
+class PipelineFilter(filters.PipelineFilter):
+    has_problems = YesNoFilter(method="with_problems", label="Something of it could not be read")
+
+    def with_problems(self, pipelines: QuerySet, _: str, answer: str) -> QuerySet:
+        found = Q(Exists(Problem.objects.filter(pipeline=OuterRef("pk"))))
+        return pipelines.filter(found if answer == "true" else ~found)
+
+
+class ProblemFilter(FilterSet):
+    q = CharFilter(method="search", label="Part of the message or the file's path")
+    severity = OneOf(Problem.Severity.choices)
+    code = CharFilter()
+    scope = CharFilter(label="The ingest that found it")
+    path = CharFilter(label="File inside the repository")
+    pipeline = CharFilter(field_name="pipeline__name", label="Name of a pipeline")
+
+    class Meta:
+        model = Problem
+        fields: list[str] = []
+
+    def search(self, problems: QuerySet, _: str, text: str) -> QuerySet:
+        return problems.filter(Q(message__icontains=text) | Q(path__icontains=text))
+
+
+def _builds(table: OuterRef) -> QuerySet[TableEdge]:
+    return TableEdge.objects.filter(target_table=table, valid_to__isnull=True)

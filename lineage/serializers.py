@@ -1,0 +1,88 @@
+"""How lineage adds to the catalog's JSON, and how problems and SQL versions read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from catalog import queries
+from catalog import serializers as catalog
+from catalog.models import Pipeline, Table
+from lineage.models import Problem, SqlVersion
+
+
+class TableSerializer(catalog.TableSerializer):
+    """Owners that a table lacks are its builders'; `context["builders"]` holds those by the table's id."""
+
+    def owners_of(self, table: Table) -> queries.Owners:
+        return queries.owners_with_fallback(table, self.context["builders"].get(table.pk, ()))
+
+
+class PipelineSerializer(catalog.PipelineSerializer):
+    """`context["tables"]` holds inputs and outputs, as node ids, by the pipeline's id."""
+
+    inputs = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="Tables it reads")
+    outputs = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="Tables it writes")
+
+    class Meta(catalog.PipelineSerializer.Meta):
+        fields = [*catalog.PipelineSerializer.Meta.fields, "inputs", "outputs"]
+
+    def to_representation(self, pipeline: Pipeline) -> dict[str, Any]:
+        return super().to_representation(pipeline) | self.context["tables"][pipeline.pk]
+
+
+class ProblemSerializer(serializers.ModelSerializer):
+    url = serializers.URLField(read_only=True)
+    pipeline = serializers.CharField(allow_null=True, help_text="Name of the pipeline")
+
+    class Meta:
+        model = Problem
+        fields = [
+            *("id", "url", "pipeline", "scope", "path", "code", "severity", "message", "statement", "line", "found_at")
+        ]
+
+    def to_representation(self, problem: Problem) -> dict[str, Any]:
+        return {
+            "id": problem.pk,
+            "url": f"{self.context['url']}{problem.pk}/",
+            "pipeline": problem.pipeline.name if problem.pipeline else None,
+            "scope": problem.scope,
+            "path": problem.path,
+            "code": problem.code,
+            "severity": problem.severity,
+            "message": problem.message,
+            "statement": problem.statement,
+            "line": problem.line,
+            "found_at": problem.found_at,
+        }
+
+
+class SqlVersionSummarySerializer(serializers.ModelSerializer):
+    """All but the text, which can be long."""
+
+    url = serializers.URLField(read_only=True)
+
+    class Meta:
+        model = SqlVersion
+        fields = ["id", "url", "digest", "dialect", "statements", "statements_read", "valid_from", "valid_to"]
+
+    def to_representation(self, version: SqlVersion) -> dict[str, Any]:
+        return {
+            "id": version.pk,
+            "url": f"{self.context['url']}{version.pk}/",
+            "digest": version.digest,
+            "dialect": version.dialect,
+            "statements": version.statements,
+            "statements_read": version.statements_read,
+            "valid_from": version.valid_from,
+            "valid_to": version.valid_to,
+        }
+
+
+class SqlVersionSerializer(SqlVersionSummarySerializer):
+    class Meta(SqlVersionSummarySerializer.Meta):
+        fields = [*SqlVersionSummarySerializer.Meta.fields, "practices", "sql"]
+
+    def to_representation(self, version: SqlVersion) -> dict[str, Any]:
+        return super().to_representation(version) | {"practices": version.practices, "sql": version.sql}
