@@ -37,8 +37,8 @@ class Facts:
     """What is known of n tables, each array of length n.
 
     `protected`, `read` (by an outsider, within the window) and `hole` (the evidence is incomplete) are booleans;
-    `other_readers` says that a pipeline which does not build the table reads it. `upstream` is the n-by-n matrix with an
-    entry (target, source) for each table edge.
+    `other_readers` says that a pipeline which does not build the table reads it. `upstream` is the n-by-n matrix with
+    an entry (target, source) for each table edge.
     """
 
     protected: NDArray[np.bool_]
@@ -50,7 +50,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Judgement:
-    """`verdict` per table, and `because`: the table one hop downstream that the verdict came from, or -1 for its own."""
+    """`verdict` per table, and `because`: the table one hop downstream that it came from, or -1 for its own."""
 
     verdict: NDArray[np.int8]
     because: NDArray[np.int64]
