@@ -2,12 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 
+THEMES = {"light", "dark"}
+
+_NAVIGATION = [
+    ("", [("home", "Home", "home")]),
+    (
+        "Catalog",
+        [
+            ("pipeline-list", "Pipelines", "pipeline"),
+            ("table-list", "Tables", "table"),
+            ("owner-list", "Owners", "owner"),
+            ("source-list", "Sources", "source"),
+            ("tag-list", "Tags", "tag"),
+        ],
+    ),
+    (
+        "Operation",
+        [
+            ("problem-list", "Problems", "problem"),
+            ("run-list", "Runs", "run"),
+            ("ingest-run-list", "Ingests", "ingest"),
+        ],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class NavigationEntry:
+    """A link of the side bar; `is_current` on every page of its noun."""
+
+    route: str
+    label: str
+    icon: str
+    is_current: bool
+
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """The demo banner and the version in the footer."""
-    return {"is_demo": settings.DEMO, "version": settings.VERSION}
+    """The demo banner, the version in the footer, the theme and the side bar."""
+    theme = request.COOKIES.get("theme", "")
+    return {
+        "is_demo": settings.DEMO,
+        "version": settings.VERSION,
+        "theme": theme if theme in THEMES else "",
+        "navigation": _navigation(request),
+    }
+
+
+def _navigation(request: HttpRequest) -> list[tuple[str, list[NavigationEntry]]]:
+    route = getattr(request.resolver_match, "url_name", "") or ""
+    noun = route.rsplit("-", 1)[0]
+    return [
+        (group, [NavigationEntry(name, label, icon, noun == name.rsplit("-", 1)[0]) for name, label, icon in entries])
+        for group, entries in _NAVIGATION
+    ]

@@ -1,0 +1,79 @@
+"""What every list page does: filters from the address, one keyset page of rows, and the controls to change both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.core.exceptions import BadRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django_filters import ChoiceFilter, FilterSet
+
+from catalog.paging import BadCursor, Page, page_of
+
+Options = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Control:
+    """One filter above a list: a choice where there are `options`, else a field to type in."""
+
+    name: str
+    label: str
+    value: str
+    options: Options = ()
+    errors: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of rows with the filters it was asked for."""
+
+    page: Page
+    controls: list[Control]
+    is_filtered: bool
+    carried: Sequence[tuple[str, str]] = ()
+    """Parameters in the address that no control shows, kept when a control changes."""
+    q: str = ""
+
+
+def listing(
+    request: HttpRequest,
+    filters: type[FilterSet],
+    rows: QuerySet,
+    *,
+    order: Sequence[str],
+    controls: Mapping[str, str],
+    options: Mapping[str, Options] | None = None,
+) -> Listing:
+    """The rows that the address asks for; `controls` maps a filter's name to its label on the page.
+
+    A filter with choices offers those; `options` gives choices to a free one. One query. A filter that cannot be
+    read shows its error and no rows; a foreign cursor raises BadRequest.
+    """
+    asked = filters(request.GET, queryset=rows)
+    found = asked.qs if asked.is_valid() else rows.none()
+    try:
+        page = page_of(found, order, request.GET.get("cursor", ""))
+    except BadCursor as error:
+        raise BadRequest(str(error)) from error
+    active = {name: value for name, value in request.GET.items() if name in asked.filters and value}
+    return Listing(
+        page=page,
+        controls=[_control(asked, name, label, options or {}) for name, label in controls.items()],
+        is_filtered=bool(active),
+        carried=[(name, value) for name, value in active.items() if name not in controls],
+        q=active.get("q", ""),
+    )
+
+
+def options_of(pairs: Iterable[tuple[str, str]]) -> Options:
+    """Choices for a free filter: values and their labels."""
+    return [(str(value), str(label)) for value, label in pairs]
+
+
+def _control(asked: FilterSet, name: str, label: str, options: Mapping[str, Options]) -> Control:
+    chosen = asked.filters[name]
+    own = chosen.extra["choices"] if isinstance(chosen, ChoiceFilter) else ()
+    return Control(name, label, asked.data.get(name, ""), options.get(name, own), asked.form.errors.get(name, ()))

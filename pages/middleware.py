@@ -1,0 +1,46 @@
+"""What holds for every page: who may read at all, and what a browser may load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from catalog import policy
+from catalog.policy import Action
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+
+def for_everyone(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Mark a page that also a person without a role may see."""
+    view.for_everyone = True  # type: ignore[attr-defined]
+    return view
+
+
+class PagesMiddleware:
+    """Asks the policy before any page of ours is shown, and tells the browser to load from here alone."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not request.path.startswith("/api/"):  # the Swagger page brings inline script
+            response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        return response
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        """Default deny: reading any page needs the right to view. Raises PermissionDenied."""
+        if view.__module__.startswith("pages.") and not getattr(view, "for_everyone", False):
+            policy.require(request.user, Action.VIEW)

@@ -1,0 +1,129 @@
+"""Pipelines: list, page, and the forms that register and change one."""
+
+from __future__ import annotations
+
+from copy import copy
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from catalog import policy, queries, services
+from catalog.models import Ownership, Pipeline, User
+from catalog.policy import Action
+from lineage import queries as lineage_queries
+from lineage.filters import PipelineFilter
+from lineage.problems import with_problem_counts
+
+try:
+    from lineage.services import declare_edges
+except ImportError:
+    declare_edges = None
+from pages.code import listing_of
+from pages.find import pipeline_or_404
+from pages.forms import PipelineForm, saved, table_names
+from pages.lists import listing
+
+_RUNS_SHOWN = 10
+
+
+def pipeline_list(request: HttpRequest) -> HttpResponse:
+    """Every pipeline, narrowed by the filters in the address."""
+    pipelines = with_problem_counts(queries.with_owners(Pipeline.objects.all()))
+    found = listing(
+        request,
+        PipelineFilter,
+        pipelines,
+        order=("name", "id"),
+        controls={"q": "Name", "kind": "Kind", "status": "Status", "has_owner": "Has an owner", "role": "In the role"},
+    )
+    rows = [(pipeline, queries.owners_of(pipeline)) for pipeline in found.page.items]
+    context = {
+        "title": "Pipelines",
+        "listing": found,
+        "rows": rows,
+        "may_register": policy.may(request.user, Action.EDIT),
+    }
+    return render(request, "pipelines/list.html", context)
+
+
+def detail(request: HttpRequest, name: str) -> HttpResponse:
+    """One pipeline: who answers for it, what it reads and writes, its SQL with the problems at their lines."""
+    pipeline = pipeline_or_404(name)
+    inputs, outputs = lineage_queries.inputs_and_outputs(pipeline)
+    version = lineage_queries.current_sql(pipeline)
+    problems = lineage_queries.problems_of(pipeline)
+    context = {
+        "title": pipeline.name,
+        "pipeline": pipeline,
+        "owners": queries.owners_of(pipeline),
+        "tags": pipeline.tags.all(),
+        "inputs": inputs,
+        "outputs": outputs,
+        "version": version,
+        "code": listing_of(version, problems) if version else None,
+        "problems": problems,
+        "runs": pipeline.runs.all()[:_RUNS_SHOWN],
+        "history": queries.history_of(pipeline),
+        "disagreements": queries.disagreements(pipeline),
+        "may_edit": policy.may(request.user, Action.EDIT, pipeline),
+    }
+    return render(request, "pipelines/detail.html", context)
+
+
+def create(request: HttpRequest) -> HttpResponse:
+    """Register a pipeline by form."""
+    policy.require(request.user, Action.EDIT)
+    form = PipelineForm(request.POST or None, instance=Pipeline())
+    if request.method == "POST" and (pipeline := saved(form, lambda: _save(form, request.user))):
+        messages.success(request, f"{pipeline.name} is registered.")
+        return redirect(pipeline)
+    return _form_page(request, form, "Register a pipeline", "Register", reverse("pipeline-list"))
+
+
+def edit(request: HttpRequest, name: str) -> HttpResponse:
+    """Change a pipeline by form."""
+    pipeline = pipeline_or_404(name)
+    policy.require(request.user, Action.EDIT, pipeline)
+    form = PipelineForm(request.POST or None, instance=copy(pipeline), initial=_initial(pipeline))
+    if request.method == "POST" and saved(form, lambda: _save(form, request.user, pipeline)):
+        messages.success(request, "The changes are saved.")
+        return redirect(pipeline)
+    return _form_page(request, form, f"Edit {pipeline.name}", "Save", pipeline.get_absolute_url())
+
+
+def _form_page(request: HttpRequest, form: PipelineForm, title: str, verb: str, back: str) -> HttpResponse:
+    context = {"title": title, "form": form, "verb": verb, "back": back}
+    context |= {"noun": "Pipelines", "list_route": "pipeline-list"}
+    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)
+
+
+def _initial(pipeline: Pipeline) -> dict[str, object]:
+    """What the form shows beside the pipeline's own fields."""
+    owners = queries.owners_of(pipeline)
+    inputs, outputs = lineage_queries.declared_inputs_and_outputs(pipeline)
+    return {
+        "business_owners": [owner.slug for owner in owners.business],
+        "technical_owners": [owner.slug for owner in owners.technical],
+        "tags": [tag.name for tag in pipeline.tags.all()],
+        "inputs": table_names(inputs),
+        "outputs": table_names(outputs),
+    }
+
+
+@transaction.atomic
+def _save(form: PipelineForm, actor: User, pipeline: Pipeline | None = None) -> Pipeline:
+    if pipeline is None:
+        pipeline = services.register_pipeline(actor=actor, **form.facts)
+    else:
+        services.change_pipeline(actor=actor, pipeline=pipeline, **form.facts)
+    for role in Ownership.Role.values:
+        if form.changed(f"{role}_owners"):
+            owners = form.cleaned_data[f"{role}_owners"]
+            services.set_owners(actor=actor, thing=pipeline, role=role, owners=owners)
+    if form.changed("inputs") or form.changed("outputs"):
+        stated = {side: form.cleaned_data[side] for side in ("inputs", "outputs")}
+        declare_edges(actor=actor, pipeline=pipeline, **stated)
+    return pipeline

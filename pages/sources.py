@@ -1,0 +1,74 @@
+"""Sources: list, page, and the forms that register and change one."""
+
+from __future__ import annotations
+
+from copy import copy
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from catalog import policy, queries, services
+from catalog.filters import SourceFilter
+from catalog.models import Source, Table
+from catalog.policy import Action
+from pages.find import source_or_404
+from pages.forms import SourceForm, saved
+from pages.lists import listing
+
+
+def source_list(request: HttpRequest) -> HttpResponse:
+    """Every source with its number of tables."""
+    found = listing(
+        request,
+        SourceFilter,
+        queries.sources_with_counts(),
+        order=("name", "id"),
+        controls={"q": "Name or platform", "storage": "Storage"},
+    )
+    context = {"title": "Sources", "listing": found, "may_register": policy.may(request.user, Action.EDIT)}
+    return render(request, "sources/list.html", context)
+
+
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
+    """One source: what it is, and its tables by kind."""
+    source = source_or_404(slug)
+    context = {
+        "title": source.name,
+        "source": source,
+        "kinds": [(kind, Table.Kind(kind).label, number) for kind, number in queries.table_kinds_of(source)],
+        "history": queries.history_of(source),
+        "disagreements": queries.disagreements(source),
+        "may_edit": policy.may(request.user, Action.EDIT),
+    }
+    return render(request, "sources/detail.html", context)
+
+
+def create(request: HttpRequest) -> HttpResponse:
+    """Register a source by form."""
+    policy.require(request.user, Action.EDIT)
+    form = SourceForm(request.POST or None, instance=Source())
+    register = services.register_source
+    if request.method == "POST" and (source := saved(form, lambda: register(actor=request.user, **form.facts))):
+        messages.success(request, f"{source.name} is registered.")
+        return redirect(source)
+    return _form_page(request, form, "Register a source", "Register", reverse("source-list"))
+
+
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Change a source by form."""
+    source = source_or_404(slug)
+    policy.require(request.user, Action.EDIT, source)
+    form = SourceForm(request.POST or None, instance=copy(source))
+    change = services.change_source
+    if request.method == "POST" and saved(form, lambda: change(actor=request.user, source=source, **form.facts)):
+        messages.success(request, "The changes are saved.")
+        return redirect(source)
+    return _form_page(request, form, f"Edit {source.name}", "Save", source.get_absolute_url())
+
+
+def _form_page(request: HttpRequest, form: SourceForm, title: str, verb: str, back: str) -> HttpResponse:
+    context = {"title": title, "form": form, "verb": verb, "back": back}
+    context |= {"noun": "Sources", "list_route": "source-list"}
+    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)

@@ -1,0 +1,144 @@
+"""Tables and their columns: list, page, and the forms that register and change them."""
+
+from __future__ import annotations
+
+from copy import copy
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from catalog import policy, queries, services
+from catalog.models import Column, Ownership, Source, Table, User
+from catalog.policy import Action
+from lineage import queries as lineage_queries
+from lineage.filters import TableFilter
+from pages.find import table_or_404
+from pages.forms import ColumnForm, FactsForm, TableForm, saved
+from pages.lists import listing, options_of
+
+
+def table_list(request: HttpRequest) -> HttpResponse:
+    """Every table, narrowed by the filters in the address; owners fall back to the builders'."""
+    found = listing(
+        request,
+        TableFilter,
+        queries.with_owners(Table.objects.select_related("source")),
+        order=("name", "id"),
+        controls={"q": "Name", "source": "Source", "kind": "Kind", "status": "Status"},
+        options={"source": options_of(Source.objects.values_list("slug", "name"))},
+    )
+    tables = found.page.items
+    builders = lineage_queries.builders_of([table.pk for table in tables])
+    context = {
+        "title": "Tables",
+        "listing": found,
+        "rows": [(table, queries.owners_with_fallback(table, builders.get(table.pk, []))) for table in tables],
+        "may_register": policy.may(request.user, Action.EDIT),
+    }
+    return render(request, "tables/list.html", context)
+
+
+def detail(request: HttpRequest, source: str, name: str) -> HttpResponse:
+    """One table: what it is, who answers for it, what builds it, its columns, what is up- and downstream."""
+    table = table_or_404(source, name)
+    builders = lineage_queries.builders_of([table.pk]).get(table.pk, [])
+    context = {
+        "title": table.name,
+        "table": table,
+        "tags": table.tags.all(),
+        "builders": builders,
+        "readers": lineage_queries.readers_of([table.pk]).get(table.pk, []),
+        "owners": queries.owners_with_fallback(table, builders),
+        "columns": table.columns.all(),
+        "upstream": lineage_queries.upstream_tables(table),
+        "downstream": lineage_queries.downstream_tables(table),
+        "history": queries.history_of(table),
+        "disagreements": queries.disagreements(table),
+        "may_edit": policy.may(request.user, Action.EDIT, table),
+    }
+    return render(request, "tables/detail.html", context)
+
+
+def create(request: HttpRequest) -> HttpResponse:
+    """Register a table by form."""
+    policy.require(request.user, Action.EDIT)
+    form = TableForm(request.POST or None, instance=Table(), initial={"source": _source_asked_for(request)})
+    if request.method == "POST" and (table := saved(form, lambda: _save(form, request.user))):
+        messages.success(request, f"{table.name} is registered.")
+        return redirect(table)
+    return _form_page(request, form, "Register a table", "Register", reverse("table-list"))
+
+
+def edit(request: HttpRequest, source: str, name: str) -> HttpResponse:
+    """Change a table by form."""
+    table = table_or_404(source, name)
+    policy.require(request.user, Action.EDIT, table)
+    form = TableForm(request.POST or None, instance=copy(table), initial=_initial(table))
+    if request.method == "POST" and saved(form, lambda: _save(form, request.user, table)):
+        messages.success(request, "The changes are saved.")
+        return redirect(table)
+    return _form_page(request, form, f"Edit {table.name}", "Save", table.get_absolute_url())
+
+
+def create_column(request: HttpRequest, source: str, name: str) -> HttpResponse:
+    """Register a column of a table by form."""
+    table = table_or_404(source, name)
+    policy.require(request.user, Action.EDIT, table)
+    form = ColumnForm(request.POST or None, instance=Column(table=table))
+    register = services.register_column
+    if request.method == "POST" and saved(form, lambda: register(actor=request.user, table=table, **form.facts)):
+        messages.success(request, "The column is registered.")
+        return redirect(table)
+    return _form_page(request, form, f"Register a column of {table.name}", "Register", table.get_absolute_url())
+
+
+def edit_column(request: HttpRequest, source: str, name: str, pk: int) -> HttpResponse:
+    """Change a column by form."""
+    table = table_or_404(source, name)
+    policy.require(request.user, Action.EDIT, table)
+    column = Column.objects.filter(table=table, pk=pk).first()
+    if column is None:
+        raise Http404(f"{table.name} has no such column.")
+    column.table = table
+    form = ColumnForm(request.POST or None, instance=copy(column))
+    change = services.change_column
+    if request.method == "POST" and saved(form, lambda: change(actor=request.user, column=column, **form.facts)):
+        messages.success(request, f"The column {column.name} is changed.")
+        return redirect(table)
+    return _form_page(request, form, f"Edit {column.name} of {table.name}", "Save", table.get_absolute_url())
+
+
+def _form_page(request: HttpRequest, form: FactsForm, title: str, verb: str, back: str) -> HttpResponse:
+    context = {"title": title, "form": form, "verb": verb, "back": back}
+    context |= {"noun": "Tables", "list_route": "table-list"}
+    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)
+
+
+def _source_asked_for(request: HttpRequest) -> Source | None:
+    return Source.objects.filter(slug=request.GET.get("source", "")).first()
+
+
+def _initial(table: Table) -> dict[str, object]:
+    """What the form shows beside the table's own fields: the owners stated for itself, not its builders'."""
+    owners = queries.owners_of(table)
+    return {
+        "business_owners": [owner.slug for owner in owners.business],
+        "technical_owners": [owner.slug for owner in owners.technical],
+        "tags": [tag.name for tag in table.tags.all()],
+    }
+
+
+@transaction.atomic
+def _save(form: TableForm, actor: User, table: Table | None = None) -> Table:
+    if table is None:
+        table = services.register_table(actor=actor, **form.facts)
+    else:
+        services.change_table(actor=actor, table=table, **form.facts)
+    for role in Ownership.Role.values:
+        if form.changed(f"{role}_owners"):
+            owners = form.cleaned_data[f"{role}_owners"]
+            services.set_owners(actor=actor, thing=table, role=role, owners=owners)
+    return table

@@ -1,0 +1,116 @@
+"""Small words for templates: icons, names that can wrap, figures, times."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any
+
+from django import template
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.templatetags.static import static
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+register = template.Library()
+
+_BREAK_AFTER = re.compile(r"([._/\-:]+)")
+
+
+@register.simple_tag
+def icon(name: str, size: int = 16) -> SafeString:
+    """A decorative icon from the sprite."""
+    return format_html(
+        '<svg width="{0}" height="{0}" aria-hidden="true"><use href="{1}#{2}"></use></svg>',
+        size,
+        static("img/icons.svg"),
+        name,
+    )
+
+
+@register.filter
+def breakable(name: Any) -> SafeString:
+    """A dotted or snake_case name that may wrap after its separators, and nowhere else."""
+    return mark_safe(_BREAK_AFTER.sub(r"\1<wbr>", escape(name)))  # noqa: S308 escaped above
+
+
+@register.filter
+def marked(text: Any, query: str) -> SafeString:
+    """`text`, breakable, with every match of `query` marked, whatever its case."""
+    if not query:
+        return breakable(text)
+    pieces = re.split(f"({re.escape(query)})", str(text), flags=re.IGNORECASE)
+    return mark_safe(  # noqa: S308 every piece is escaped by `breakable`
+        "".join(f"<mark>{breakable(piece)}</mark>" if odd % 2 else breakable(piece) for odd, piece in enumerate(pieces))
+    )
+
+
+@register.filter
+def initials(name: str) -> str:
+    """Two letters for an avatar: "Ada Lovelace" -> "AL", "finance-team" -> "FT"."""
+    words = re.findall(r"\w+", name.replace("_", " "))
+    return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """0.9876 -> "98.7 %"; never rounded up to 100."""
+    if share is None:
+        return "–"
+    return "100 %" if share >= 1 else f"{int(share * 1000) / 10:.1f} %"
+
+
+@register.filter
+def ago(at: dt.datetime | None) -> SafeString | str:
+    """A moment as "3 hours ago", the exact time on hover."""
+    if at is None:
+        return "–"
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>', at.isoformat(), at.strftime("%Y-%m-%d %H:%M"), naturaltime(at)
+    )
+
+
+@register.filter
+def lasting(span: dt.timedelta | None) -> str:
+    """A span of time in its two largest units: "2 h 5 min"."""
+    if span is None:
+        return "–"
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+@register.filter
+def spoken(name: str) -> str:
+    """A field's or code's name in words: "parse_error" -> "parse error"."""
+    return str(name).replace("_", " ")
+
+
+@register.filter
+def at(mapping: dict[str, Any], key: str) -> Any:
+    """`mapping[key]`, or nothing."""
+    return mapping.get(key)
+
+
+@register.filter
+def shown(value: Any) -> str:
+    """A fact as a person reads it: nothing as a dash, yes and no in words, lists with commas."""
+    if value is None or value == "" or value == []:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+@register.filter
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@register.filter
+def took(run: Any) -> dt.timedelta | None:
+    """How long a run or ingest run lasted, None while it runs."""
+    return run.ended_at - run.started_at if run.ended_at else None

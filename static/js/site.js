@@ -1,0 +1,44 @@
+// Comforts on every page; all of it works without them.
+(() => {
+  const root = document.documentElement;
+
+  // The theme switch: the form sets a cookie and reloads; here it changes at once.
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("[data-theme-switch]");
+    if (!form) return;
+    event.preventDefault();
+    const theme = event.submitter.value;
+    if (theme) root.dataset.theme = theme;
+    else delete root.dataset.theme;
+    fetch(form.action, { method: "POST", body: new FormData(form, event.submitter) });
+    form.closest("details")?.removeAttribute("open");
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      document.getElementById("search").select();
+    }
+    if (event.key === "Escape") closeMenus(null, true);
+  });
+
+  document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu"), false));
+
+  function closeMenus(except, giveFocusBack) {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (menu === except) continue;
+      menu.removeAttribute("open");
+      if (giveFocusBack) menu.querySelector("summary").focus();
+    }
+  }
+
+  // Hovering over a time tells it in the reader's own zone.
+  document.addEventListener("mouseover", (event) => {
+    const time = event.target.closest?.("time[datetime]");
+    if (time && !time.dataset.local) {
+      time.dataset.local = "1";
+      time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+    }
+  });
+})();
