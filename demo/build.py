@@ -116,6 +116,11 @@ class Built:
     runs: list[PipelineRun]
 
 
+def shop_today() -> date:
+    """The day of the build in UTC; before 07:00 last night's runs are not over, so it is still the day before."""
+    return (datetime.now(UTC) - timedelta(hours=7)).date()
+
+
 def read_pipelines(repo: Path = REPO) -> list[Pipeline]:
     """The repository's SQL files in the order of the clock, which is the order the shop runs them in."""
     pipelines = [_read_pipeline(path, path.relative_to(repo)) for path in sorted(repo.glob("*/*.sql"))]
@@ -141,7 +146,7 @@ def build(path: str | Path, progress: Callable[[str], None] | None = None, today
     """
     say = progress or (lambda line: None)
     path = Path(path)
-    story = Story(today or datetime.now(UTC).date())
+    story = Story(today or shop_today())
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
         unfinished = Path(folder) / path.name  # same name, since DuckDB calls the database after its file

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import duckdb
 
+from demo.build import shop_today
+
 QUERIES = Path(__file__).parent / "queries.sql"
 COVERED_DAYS = 120
 _HEADER = re.compile(
@@ -67,7 +69,7 @@ def _habit(header: re.Match[str], body: str) -> Habit:
 
 def run_queries(warehouse: str | Path, log: str | Path, today: date | None = None) -> int:
     """Ask everything of the file at `warehouse`, write the log to `log`, and return how many entries it has."""
-    today = today or datetime.now(UTC).date()
+    today = today or shop_today()
     asked = [(at, habit, sql) for habit in read_habits() for at, sql in habit.asked(today)]
     asked.sort(key=lambda entry: entry[0])
     with duckdb.connect(str(warehouse), read_only=True) as connection, Path(log).open("w") as file:

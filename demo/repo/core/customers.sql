@@ -2,6 +2,7 @@
 -- business_owner: Analytics
 -- description: One row per customer with first and last order. Start here for anything about people.
 -- schedule: 0 3 * * *
+-- orchestrator: airflow
 -- dag: shop_daily
 -- tier: 1
 -- tags: core

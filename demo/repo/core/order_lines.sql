@@ -2,6 +2,7 @@
 -- business_owner: Analytics
 -- description: One row per order line with its product and its share of the order's euro amount. A view, so it is never older than its tables.
 -- schedule: 20 3 * * *
+-- orchestrator: airflow
 -- dag: shop_daily
 -- kind: summary
 -- tier: 2

@@ -2,6 +2,7 @@
 -- business_owner: claire.dubois@shop.example
 -- description: One row per order, in euro at the European Central Bank's last rate on or before the day of the order. The figures of this table are the figures of the company.
 -- schedule: 10 3 * * *
+-- orchestrator: airflow
 -- dag: shop_daily
 -- kind: summary
 -- tier: 1

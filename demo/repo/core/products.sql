@@ -2,6 +2,7 @@
 -- business_owner: Merchandising
 -- description: One row per product with its rating. Use this rather than raw.products.
 -- schedule: 0 3 * * *
+-- orchestrator: airflow
 -- dag: shop_daily
 -- tier: 1
 -- tags: core

@@ -2,6 +2,7 @@
 -- business_owner: ines.garcia@shop.example
 -- description: One row per visit, from the tracker's events. Incremental, because a full pass over the events no longer fits into the night; the day is replaced in one transaction.
 -- schedule: 30 3 * * *
+-- orchestrator: airflow
 -- dag: shop_daily
 -- kind: summary
 -- tier: 2

@@ -2,6 +2,7 @@
 -- business_owner: Growth
 -- description: Segments for the loyalty mails: VIP is anyone above 400 euro in twelve months. Writes the table that growth already has, because the mail tool was wired to it.
 -- schedule: 0 5 * * *
+-- orchestrator: airflow
 -- dag: crm_daily
 -- kind: summary
 -- tier: 3

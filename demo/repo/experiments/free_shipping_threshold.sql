@@ -2,6 +2,7 @@
 -- business_owner: ines.garcia@shop.example
 -- description: Does a bar that shows how far the basket is from free shipping make baskets larger? Basket size and value per variant, with the standard error.
 -- schedule: 30 5 * * *
+-- orchestrator: airflow
 -- dag: experiments_daily
 -- kind: ab_test
 -- tier: 2

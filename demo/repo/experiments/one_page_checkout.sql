@@ -2,6 +2,7 @@
 -- business_owner: ines.garcia@shop.example
 -- description: Does a checkout on one page lose fewer buyers? Visits, checkouts and purchases per variant and device.
 -- schedule: 40 5 * * *
+-- orchestrator: airflow
 -- dag: experiments_daily
 -- tier: 3
 -- tags: experiments

@@ -2,6 +2,7 @@
 -- business_owner: hana.ito@shop.example
 -- description: The twenty best-selling products per category and country of the last 28 days, written back into the shop's Postgres for the category pages.
 -- schedule: 0 6 * * *
+-- orchestrator: airflow
 -- dag: exports
 -- tier: 1
 -- tags: shop, export

@@ -2,6 +2,7 @@
 -- business_owner: claire.dubois@shop.example
 -- description: Revenue by day and country, as reported to the board every Monday. Cancelled orders do not count, refunds are taken off on the day of the order.
 -- schedule: 0 4 * * *
+-- orchestrator: airflow
 -- dag: shop_daily
 -- tier: 1
 -- tags: finance, board

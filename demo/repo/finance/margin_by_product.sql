@@ -2,6 +2,7 @@
 -- business_owner: hana.ito@shop.example
 -- description: Revenue, cost and margin per product and month; merchandising decides reorders and price changes with it.
 -- schedule: 10 4 * * *
+-- orchestrator: airflow
 -- dag: shop_daily
 -- tier: 2
 -- tags: finance, merchandising

@@ -2,6 +2,7 @@
 -- business_owner: claire.dubois@shop.example
 -- description: Share of paid orders refunded, by day of payment, method and reason. Feeds the provision for returns in the monthly closing.
 -- schedule: 20 4 * * *
+-- orchestrator: airflow
 -- dag: shop_daily
 -- kind: summary
 -- tier: 1

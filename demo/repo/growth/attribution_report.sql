@@ -2,6 +2,7 @@
 -- business_owner: Growth
 -- description: Revenue shared out over the visits before each order, more to the last one. Daily by channel, and once per month.
 -- schedule: 20 5 * * *
+-- orchestrator: airflow
 -- dag: growth_attribution
 -- kind: summary
 -- tier: 3

@@ -2,6 +2,7 @@
 -- business_owner: Growth
 -- description: Every visit of a customer in the 30 days before an order, numbered back from the order. First step of the multi-touch attribution of spring.
 -- schedule: 0 5 * * *
+-- orchestrator: airflow
 -- dag: growth_attribution
 -- tier: 3
 -- tags: marketing, attribution

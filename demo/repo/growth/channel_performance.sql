@@ -2,6 +2,7 @@
 -- business_owner: daniel.okafor@shop.example
 -- description: What each paid channel brings for what it costs, by day and country. The weekly budget round works from this table.
 -- schedule: 30 4 * * *
+-- orchestrator: airflow
 -- dag: growth_daily
 -- tier: 1
 -- tags: marketing, board

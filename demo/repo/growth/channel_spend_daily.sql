@@ -2,6 +2,7 @@
 -- business_owner: daniel.okafor@shop.example
 -- description: Advertising spend by day, channel and country. Each run adds its own day.
 -- schedule: 0 4 * * *
+-- orchestrator: airflow
 -- dag: growth_daily
 -- kind: summary
 -- tier: 2

@@ -2,6 +2,7 @@
 -- business_owner: daniel.okafor@shop.example
 -- description: Recency, frequency and value of each customer in fifths, and the segment that follows from them.
 -- schedule: 40 4 * * *
+-- orchestrator: airflow
 -- dag: growth_daily
 -- kind: summary
 -- tier: 2

@@ -2,6 +2,7 @@
 -- business_owner: Growth
 -- description: Newsletter sends, opens and clicks by day and country. Opens arrive late, so the last 30 days are made anew each night.
 -- schedule: 50 4 * * *
+-- orchestrator: airflow
 -- dag: growth_daily
 -- kind: summary
 -- tier: 3

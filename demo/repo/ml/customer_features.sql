@@ -2,6 +2,7 @@
 -- business_owner: daniel.okafor@shop.example
 -- description: Features of each customer for the next-purchase model, as of the end of the run's day. The model server reads them from the feature store, never from here.
 -- schedule: 10 5 * * *
+-- orchestrator: airflow
 -- dag: ml_daily
 -- kind: summary
 -- tier: 2

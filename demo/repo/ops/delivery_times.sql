@@ -2,6 +2,7 @@
 -- business_owner: sora.kim@shop.example
 -- description: Hours from order to parcel and from parcel to door, by week, carrier and country, with the share that came later than promised (72 hours).
 -- schedule: 25 4 * * *
+-- orchestrator: airflow
 -- dag: ops_daily
 -- tier: 2
 -- tags: logistics

@@ -2,6 +2,7 @@
 -- business_owner: sora.kim@shop.example
 -- description: Units on hand per product and site, brought up to date by the day's movements, and what to order next.
 -- schedule: 15 4 * * *
+-- orchestrator: airflow
 -- dag: ops_daily
 -- kind: summary
 -- tier: 1

@@ -1,6 +1,7 @@
 -- owner: felix.brandt@shop.example
 -- business_owner: ines.garcia@shop.example
 -- schedule: 45 4 * * *
+-- orchestrator: airflow
 -- dag: shop_daily
 -- tier: 2
 -- tags: web

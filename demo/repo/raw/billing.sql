@@ -2,6 +2,7 @@
 -- business_owner: Finance
 -- description: Payments and refunds from the billing service's MySQL, column by column as billing has them.
 -- schedule: 10 1 * * *
+-- orchestrator: airflow
 -- dag: shop_raw
 -- kind: raw_ingest
 -- tier: 1

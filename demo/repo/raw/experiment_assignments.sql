@@ -2,6 +2,7 @@
 -- business_owner: Product
 -- description: Who saw which variant of which experiment, from the experiment service.
 -- schedule: 20 1 * * *
+-- orchestrator: airflow
 -- dag: shop_raw
 -- tier: 2
 -- tags: experiments

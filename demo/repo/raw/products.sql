@@ -2,6 +2,7 @@
 -- business_owner: Merchandising
 -- description: The product catalogue as the shop shows it today, with list price and unit cost.
 -- schedule: 5 1 * * *
+-- orchestrator: airflow
 -- dag: shop_raw
 -- tier: 1
 -- tags: shop

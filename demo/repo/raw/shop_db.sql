@@ -2,6 +2,7 @@
 -- business_owner: Analytics
 -- description: Copies orders, order lines and customers from the shop's Postgres. The whole copy takes under a minute, so it is a full refresh, all three in one transaction, and they always fit together.
 -- schedule: 0 1 * * *
+-- orchestrator: airflow
 -- dag: shop_raw
 -- kind: raw_ingest
 -- tier: 1

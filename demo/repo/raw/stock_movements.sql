@@ -2,6 +2,7 @@
 -- business_owner: Operations
 -- description: Every pick, receipt and return in the two warehouses, a day at a time. A movement is never changed once written, so the day of moved_at is enough to find what is new.
 -- schedule: 15 1 * * *
+-- orchestrator: airflow
 -- dag: shop_raw
 -- kind: raw_ingest
 -- tier: 2

@@ -1,5 +1,6 @@
 -- description: Tickets per day and topic with hours to close and satisfaction. Made for the customer-care team before it moved to the agency.
 -- schedule: 35 4 * * *
+-- orchestrator: airflow
 -- dag: shop_daily
 -- tags: care
 
