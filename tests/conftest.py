@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -10,6 +11,19 @@ from django.test import Client
 from catalog.models import Role, User
 from catalog.tokens import issue_token
 from tests.factories import make_user
+
+
+class Program(Client):
+    """A test client that sends JSON."""
+
+    def post(self, path: str, data: Any = None, content_type: str = "application/json", **options: Any) -> Any:
+        return super().post(path, data, content_type, **options)
+
+    def put(self, path: str, data: Any = None, content_type: str = "application/json", **options: Any) -> Any:
+        return super().put(path, data, content_type, **options)
+
+    def patch(self, path: str, data: Any = None, content_type: str = "application/json", **options: Any) -> Any:
+        return super().patch(path, data, content_type, **options)
 
 
 @pytest.fixture(autouse=True)
@@ -60,11 +74,11 @@ def signed_in() -> Callable[[User], Client]:
 
 
 @pytest.fixture
-def with_token() -> Callable[..., Client]:
+def with_token() -> Callable[..., Program]:
     """`with_token(user, scope="read")` is a program that sends a token of that person."""
 
-    def client_of(user: User, scope: str = "read") -> Client:
+    def client_of(user: User, scope: str = "read") -> Program:
         _, secret = issue_token(user=user, name="test", scope=scope)
-        return Client(headers={"Authorization": f"Bearer {secret}"})
+        return Program(headers={"Authorization": f"Bearer {secret}"})
 
     return client_of
