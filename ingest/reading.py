@@ -1,0 +1,288 @@
+"""Reading a folder from end to end, without a database: walk, read files, put facts together, analyse SQL.
+
+What is known from the last time comes in as plain values (`Known`), so that unchanged SQL is not analysed again, and
+everything read goes out as plain values, for `ingest.services` to store or a benchmark to count.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ingest.analyze_file import (
+    Span,
+    SqlLineage,
+    SqlText,
+    analyze_file,
+    blanked,
+    statement_spans,
+    unread,
+    with_unread,
+)
+from ingest.facts import FileProblem, PipelineFact, digest
+from ingest.layout import Layout
+from ingest.names import Names
+from ingest.read_files import FileFacts, decode, read_file
+from ingest.repository import Repository, combine, source_of
+from ingest.settings import Settings
+from ingest.walk import File, read_folder
+from ingest.workers import Died, Workers
+from lineage.sql import ENGINE_VERSION
+
+READER_VERSION = 1  # raised whenever the same files may state something else, so that stored facts are read again
+BATCH_BYTES = 200_000  # of files read by a worker at once
+SECONDS = 60.0  # for the SQL of one file
+
+Columns = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the last ingest kept of a file: digest of its bytes, key of its analysis, and the columns it gave tables."""
+
+    digest: str
+    key: str = ""
+    columns: Mapping[str, Columns] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A pipeline's SQL as it stands now; without `lineage` nothing has changed since it was stored under `key`."""
+
+    path: str
+    key: str
+    lineage: SqlLineage | None
+
+
+@dataclass
+class Reading:
+    """One reading of one folder."""
+
+    folder: Path
+    layout: Layout
+    settings: Settings
+    workers: Workers
+    seconds: float = SECONDS
+    files: dict[str, File] = field(default_factory=dict)
+    problems: list[FileProblem] = field(default_factory=list)
+    facts: dict[str, FileFacts] = field(default_factory=dict)
+
+    def walk(self) -> None:
+        """Find and read the files: `files` and `problems` are known afterwards."""
+        self.files, self.problems = read_folder(self.folder, self.layout)
+
+    @property
+    def key(self) -> str:
+        """Changes whenever the same files may read otherwise: settings, layout, engine or reader changed."""
+        return digest(self.settings.key, self.layout.key, str(ENGINE_VERSION), str(READER_VERSION))
+
+    def read(self, on_file: Callable[[int], None] = lambda count: None) -> Repository:
+        """What the files state, before SQL is analysed."""
+        batches = dict(enumerate(_batches(self.files.values())))
+        jobs: dict[int, set[int]] = {number: set() for number in batches}
+        work = partial(read_batch, self.layout)
+        for number, answer in self.workers.run(work, jobs, batches.__getitem__, self.seconds):
+            facts = self._read_alone(batches[number]) if isinstance(answer, Died) else answer
+            self.facts.update((one.path, one) for one in facts)
+            on_file(len(facts))
+        source = source_of(self.layout, self.settings)
+        dialect = source.dialect or self.settings.dialect or self.layout.dialect
+        defaults = self.settings.default_database, self.settings.default_schema
+        names = Names(source, self.settings.sources, dialect, *defaults)
+        self.repository = combine(self.facts.values(), self.layout, self.settings, names)
+        return self.repository
+
+    def _read_alone(self, batch: list[tuple[str, bytes]]) -> list[FileFacts]:
+        """The files of a batch whose worker died, one by one, so that only the one at fault is lost."""
+        facts = []
+        jobs: dict[int, set[int]] = {number: set() for number in range(len(batch))}
+        work = partial(read_batch, self.layout)
+        for number, answer in self.workers.run(work, jobs, lambda n: [batch[n]], self.seconds):
+            if isinstance(answer, Died):
+                problem = FileProblem(batch[number][0], "worker_died", "error", f"Reading this file {answer.how}.")
+                empty = read_file(batch[number][0], b"", self.layout)
+                answer = [replace(empty, problems=(problem,))]
+            facts += answer
+        return facts
+
+    def lineages(self, known: Mapping[str, Known]) -> Iterator[Read]:
+        """The lineage of every pipeline with SQL, producers before the consumers that need their columns."""
+        return _Analysis(self, known).run()
+
+
+def read_batch(layout: Layout, files: list[tuple[str, bytes]]) -> list[FileFacts]:
+    """In a worker: what each file states."""
+    return [read_file(path, data, layout) for path, data in files]
+
+
+def _batches(files: Iterable[File]) -> Iterator[list[tuple[str, bytes]]]:
+    batch: list[tuple[str, bytes]] = []
+    size = 0
+    for file in files:
+        batch.append((file.path, file.data))
+        size += len(file.data)
+        if size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+class _Analysis:
+    """The analysis of all SQL of a reading: schemas from files first, then columns fed back from producers."""
+
+    def __init__(self, reading: Reading, known: Mapping[str, Known]) -> None:
+        self.reading, self.known = reading, known
+        self.repository = reading.repository
+        names = self.repository.names
+        self.dialect, self.database, self.schema = names.dialect, names.database, names.schema
+        self.base_key = reading.key
+        self.texts = {
+            path: fact
+            for path, fact in self.repository.pipelines.items()
+            if fact.language == "sql" and reading.facts[path].is_readable
+        }
+        self.lock = threading.Lock()
+        self.columns: dict[str, Columns] = {}
+        self.digests: dict[str, str] = {}
+        self.by_lower: dict[str, str] = {}
+        for (source, name), table in self.repository.tables.items():
+            listed = {column.name: column.type for column in table.columns if column.listed}
+            if listed and source == names.source.slug:
+                self._enter(name, listed)
+        self.stated = frozenset(self.columns)
+        self.relations = self._relations()
+        self.keys: dict[str, str] = {}
+
+    def _enter(self, name: str, columns: Columns) -> None:
+        self.columns[name] = columns
+        self.digests[name] = digest(*(part for item in columns.items() for part in item))
+        self.by_lower[name.lower()] = name
+
+    def _relations(self) -> dict[str, str]:
+        """ref('orders') is the table that the file orders.sql builds."""
+        found: dict[str, str] = {}
+        for path, fact in self.texts.items():
+            stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+            found.setdefault(stem, fact.builds)
+            found[fact.name] = fact.builds
+        return found
+
+    def _mentioned(self, path: str) -> set[str]:
+        """Lower-case full names that the SQL may read or fill."""
+        facts = self.reading.facts[path]
+        full = {self._full(name, facts) for name in facts.mentions}
+        full |= {self.relations[ref].lower() for ref in facts.refs if ref in self.relations}
+        return full
+
+    def _full(self, name: str, facts: FileFacts) -> str:
+        dots = name.count(".")
+        if dots >= 2:
+            return name
+        database = self.database or facts.database
+        if dots == 1:
+            return f"{database}.{name}".lower().lstrip(".")
+        return f"{database}.{self.schema}.{name}".lower().replace("..", ".").lstrip(".")
+
+    def _order(self) -> dict[str, set[str]]:
+        """For each path the paths to be read before: makers of tables it may read whose columns no file lists."""
+        stated = {name.lower() for name in self.stated}
+        makers: dict[str, set[str]] = defaultdict(set)
+        for path, fact in self.texts.items():
+            facts = self.reading.facts[path]
+            for name in {self._full(made, facts) for made in facts.makes} or {fact.builds.lower()}:
+                if name not in stated:
+                    makers[name].add(path)
+        return {
+            path: {maker for name in self._mentioned(path) for maker in makers.get(name, ())} - {path}
+            for path in self.texts
+        }
+
+    def run(self) -> Iterator[Read]:
+        died: list[tuple[str, Died]] = []
+        workers, seconds = self.reading.workers, self.reading.seconds
+        for path, answer in workers.run(analyze_known, self._order(), self._payload, seconds, self._learn):
+            if isinstance(answer, Died):
+                died.append((path, answer))
+            else:
+                yield Read(path, self.keys[path], answer)
+        for path, how in died:
+            yield Read(path, self.keys[path], self._read_around(path, how.how))
+
+    def _read_around(self, path: str, how: str) -> SqlLineage:
+        """The lineage of a text that ended its worker, without the statements that did it."""
+        text = self._payload(path)
+        assert text is not None  # it was analysed, so it had changed
+        spans = self._ask(statement_spans, text)
+        if isinstance(spans, Died) or len(spans) < 2:
+            return unread(text, how)
+        fatal = self._fatal(text, spans, [])
+        answer = self._ask(analyze_file, replace(text, sql=blanked(text.sql, fatal)))
+        return unread(text, how) if isinstance(answer, Died) else with_unread(answer, text, fatal, how)
+
+    def _fatal(self, text: SqlText, spans: list[Span], others: list[Span]) -> list[Span]:
+        """Those of `spans` that end a worker, found by halves."""
+        answer = self._ask(analyze_file, replace(text, sql=blanked(text.sql, others)))
+        if not isinstance(answer, Died):
+            return []
+        if len(spans) == 1:
+            return spans
+        left, right = spans[: len(spans) // 2], spans[len(spans) // 2 :]
+        return self._fatal(text, left, [*others, *right]) + self._fatal(text, right, [*others, *left])
+
+    def _ask(self, work: Callable[[SqlText], Any], text: SqlText) -> Any:
+        return next(iter(self.reading.workers.run(work, {0: set()}, lambda _: text, self.reading.seconds)))[1]
+
+    def _payload(self, path: str) -> SqlText | None:
+        """What the worker needs; None where the text and all it depends on are as they were."""
+        fact, facts = self.texts[path], self.reading.facts[path]
+        with self.lock:
+            used = sorted(self.by_lower[name] for name in self._mentioned(path) if name in self.by_lower)
+            columns = {name: self.columns[name] for name in used}
+            digests = [self.digests[name] for name in used]
+        relations = {ref: self.relations[ref] for ref in sorted(facts.refs) if ref in self.relations}
+        parts = [self.base_key, self.reading.files[path].digest, fact.builds, *used, *digests, repr(relations)]
+        key = self.keys[path] = digest(*parts)
+        old = self.known.get(path)
+        if old and old.key == key:
+            return None
+        return self._text(path, fact, facts, columns, relations)
+
+    def _text(
+        self, path: str, fact: PipelineFact, facts: FileFacts, columns: Mapping[str, Columns], relations: dict[str, str]
+    ) -> SqlText:
+        return SqlText(
+            path=path,
+            sql=decode(path, self.reading.files[path].data)[0],
+            dialect=self.dialect,
+            database=self.database or facts.database,
+            schema=self.schema,
+            builds=fact.builds,
+            relations={**relations, "this": fact.builds},
+            columns=columns,
+        )
+
+    def _learn(self, path: str, answer: SqlLineage | Died | None) -> None:
+        """Complete columns of what the SQL builds become known to those who read it."""
+        if isinstance(answer, Died):
+            return
+        learned = output_columns(answer) if answer else self.known[path].columns
+        with self.lock:
+            for name, columns in learned.items():
+                if name not in self.stated:
+                    self._enter(name, columns)
+
+
+def analyze_known(text: SqlText | None) -> SqlLineage | None:
+    """In a worker: the lineage of a text; nothing for one that has not changed."""
+    return analyze_file(text) if text else None
+
+
+def output_columns(lineage: SqlLineage) -> dict[str, Columns]:
+    """The columns of each output whose columns are all known."""
+    return {name: dict(columns) for name, (complete, columns) in lineage.columns.items() if complete and columns}

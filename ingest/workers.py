@@ -1,0 +1,224 @@
+"""Worker processes that get values and return values; one that dies or takes too long costs only the job it held.
+
+`concurrent.futures` gives up its whole pool when one process dies, and a pool of threads cannot end a thread. Here each
+process has a pipe and a thread of the parent that waits on it: the death of one is seen at once, its job is answered
+with `Died`, and another process takes its place. Processes are spawned, so they carry nothing of the parent along.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Work = Callable[[Any], Any]
+_START_SECONDS = 120  # for a new process to answer its first job, imports included, on a busy machine
+
+
+@dataclass(frozen=True)
+class Died:
+    """The answer to a job whose worker ended before it could answer: `how`, in words."""
+
+    how: str
+
+
+class Schedule(Generic[Key]):
+    """Jobs in an order that lets each begin when those it waits for are done. Safe to share between threads.
+
+    A circle of jobs that wait for each other is opened at the one that waits for the fewest.
+    """
+
+    def __init__(self, jobs: Mapping[Key, set[Key]]) -> None:
+        self._changed = threading.Condition()
+        self._waits = {job: {other for other in others if other in jobs and other != job} for job, others in jobs.items()}
+        self._ready = [job for job, others in self._waits.items() if not others][::-1]
+        self._followers: dict[Key, list[Key]] = {}
+        for job, others in self._waits.items():
+            for other in others:
+                self._followers.setdefault(other, []).append(job)
+        for job in self._ready:
+            del self._waits[job]
+        self._running = 0
+        self._stopped = False
+
+    def take(self) -> Key | None:
+        """A job that may begin, once there is one; None when none is left."""
+        with self._changed:
+            while not self._stopped:
+                if not self._ready and self._waits and not self._running:
+                    self._release(min(self._waits, key=lambda job: len(self._waits[job])))
+                if self._ready:
+                    self._running += 1
+                    return self._ready.pop()
+                if not self._waits:
+                    return None
+                self._changed.wait()
+            return None
+
+    def done(self, job: Key) -> None:
+        """What waited for `job` may go on."""
+        with self._changed:
+            self._running -= 1
+            for follower in self._followers.get(job, ()):
+                waits = self._waits.get(follower)
+                if waits is not None:
+                    waits.discard(job)
+                    if not waits:
+                        self._release(follower)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Hand out nothing any more."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _release(self, job: Key) -> None:
+        del self._waits[job]
+        self._ready.append(job)
+
+
+class Workers:
+    """`count` processes; 0 does the work in this process, where nothing protects it from a job that ends it."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._idle: list[_Worker] = [_Worker() for _ in range(count)]  # started early: they import while we read files
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for worker in self._idle:
+            worker.end()
+
+    def run(
+        self,
+        work: Work,
+        jobs: Mapping[Key, set[Key]],
+        payload: Callable[[Key], Any],
+        seconds: float,
+        learn: Callable[[Key, Any], None] = lambda key, answer: None,
+    ) -> Iterator[tuple[Key, Any]]:
+        """(job, its answer) in the order of completion; `jobs` says for each which others must be done before.
+
+        `work` is a function at the top of a module; `payload(job)` is called when the job begins and `learn(job,
+        answer)` before any job that waited for it does, both by several threads. A job without an answer after
+        `seconds` is ended.
+        """
+        schedule = Schedule(jobs)
+        if not self.count:
+            yield from _run_here(schedule, work, payload, learn)
+            return
+        answers: queue.SimpleQueue[tuple[Any, Any] | BaseException] = queue.SimpleQueue()
+
+        def serve(slot: int) -> None:
+            try:
+                while (job := schedule.take()) is not None:
+                    answer = self._answer(slot, work, payload(job), seconds)
+                    learn(job, answer)
+                    schedule.done(job)
+                    answers.put((job, answer))
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+                answers.put(error)
+
+        threads = [threading.Thread(target=serve, args=(slot,), daemon=True) for slot in range(self.count)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in jobs:
+                answer = answers.get()
+                if isinstance(answer, BaseException):
+                    raise answer
+                yield answer
+        finally:
+            schedule.stop()
+            for thread in threads:
+                thread.join()
+
+    def _answer(self, slot: int, work: Work, payload: Any, seconds: float) -> Any:
+        worker = self._idle[slot]
+        answer = worker.ask(work, payload, seconds)
+        if isinstance(answer, Died):
+            worker.end()
+            self._idle[slot] = _Worker()
+        return answer
+
+
+class _Worker:
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._seconds_to_start = _START_SECONDS
+
+    def ask(self, work: Work, payload: Any, seconds: float) -> Any:
+        try:
+            self._pipe.send((work, payload))
+            if not self._pipe.poll(seconds + self._seconds_to_start):
+                return Died(f"took longer than {seconds:g} seconds and was ended")
+            answer = self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join(5)
+            return Died(_how_it_ended(self._process.exitcode))
+        self._seconds_to_start = 0
+        if isinstance(answer, _Raised):
+            raise RuntimeError(f"A worker failed:\n{answer.trace}")
+        return answer
+
+    def end(self) -> None:
+        self._pipe.close()
+        self._process.kill()
+        self._process.join()
+
+
+@dataclass(frozen=True)
+class _Raised:
+    trace: str
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"ended its process ({signal.Signals(-code).name})"
+    return f"ended its process (exit code {code})"
+
+
+def _serve(pipe: Connection) -> None:
+    """The life of a worker process: a job, an answer, until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    while True:
+        try:
+            work, payload = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer = work(payload)
+        except MemoryError:
+            os._exit(1)
+        except Exception:  # noqa: BLE001 - told to the parent, which raises it
+            import traceback
+
+            answer = _Raised(traceback.format_exc())
+        try:
+            pipe.send(answer)
+        except OSError:
+            return
+
+
+def _run_here(
+    schedule: Schedule[Key], work: Work, payload: Callable[[Key], Any], learn: Callable[[Key, Any], None]
+) -> Iterator[tuple[Key, Any]]:
+    while (job := schedule.take()) is not None:
+        answer = work(payload(job))
+        learn(job, answer)
+        schedule.done(job)
+        yield job, answer
