@@ -38,17 +38,13 @@ def test_to_dict_has_exactly_the_contract_keys() -> None:
             }
         ],
         "statements": [{"kind": "INSERT", "inputs": ["t"], "outputs": ["u"], "start": 0, "end": 29}],
-        "problems": [
-            {"code": "unresolved_star", "severity": "warning", "message": "…", "statement": 0, "line": 1}
-        ],
+        "problems": [{"code": "unresolved_star", "severity": "warning", "message": "…", "statement": 0, "line": 1}],
         "practices": {
             "load_strategy": "append",
             "idempotent": False,
             "atomic": True,
             "backfill_safe": None,
-            "by_output": {
-                "u": {"load_strategy": "append", "idempotent": False, "atomic": True, "backfill_safe": None}
-            },
+            "by_output": {"u": {"load_strategy": "append", "idempotent": False, "atomic": True, "backfill_safe": None}},
             "reasons": [{"practice": "idempotent", "message": "…", "statement": 0, "line": 1}],
         },
     }
