@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -176,7 +176,7 @@ def _play_nights(
     connection: duckdb.DuckDBPyConnection, story: Story, say: Callable[[str], None]
 ) -> Iterator[PipelineRun]:
     pipelines = read_pipelines()
-    for schema in {pipeline.name.split(".")[0] for pipeline in pipelines} - {"crm", "exports"}:
+    for schema in {pipeline.name.split(".")[0] for pipeline in pipelines} - {"crm", "exports"}:  # these write elsewhere
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     for day in story.days:
         _set_clock(connection, day + timedelta(days=1))
@@ -216,15 +216,11 @@ def _attempt(
 
 def _killed_after_insert(run: PipelineRun) -> PipelineRun:
     """How the orchestrator saw the first attempt: it hung after its insert had been committed."""
-    return PipelineRun(
-        run.pipeline,
-        run.logical_date,
-        run.attempt,
-        run.started_at,
-        run.started_at + timedelta(hours=1),
-        "failed",
-        run.rows_out,
-        "AirflowTaskTimeout: Timeout, PID: 4121. The task did not answer within 3600 s and was killed; up for retry.",
+    return replace(
+        run,
+        ended_at=run.started_at + timedelta(hours=1),
+        state="failed",
+        error="AirflowTaskTimeout: Timeout, PID: 4121. No answer within 3600 s, killed; up for retry.",
     )
 
 
