@@ -14,7 +14,7 @@ from catalog.models import Column, Pipeline, Table
 from catalog.queries import with_owners
 from lineage import graph
 from lineage.graph import Direction, Node, Walk
-from lineage.models import ColumnEdge, Problem, SqlVersion, TableEdge
+from lineage.models import ColumnEdge, EdgeOrigin, Problem, SqlVersion, TableEdge
 from lineage.neighbours import ColumnRows, TableRows
 from lineage.nodes import NodeId
 from lineage.snapshot import graph_version
@@ -180,6 +180,12 @@ def tables_by_pipeline(pipeline_ids: Iterable[int]) -> dict[int, dict[str, list[
             if name is not None:
                 tables.add(str(NodeId("table", name, source)))
     return {key: {"inputs": sorted(inputs), "outputs": sorted(outputs)} for key, (inputs, outputs) in found.items()}
+
+
+def declared_inputs_and_outputs(pipeline: Pipeline) -> tuple[list[Table], list[Table]]:
+    """Of those, the ones declared rather than read off SQL. Two queries."""
+    edges = _current(TableEdge).filter(pipeline=pipeline, origin=EdgeOrigin.DECLARED)
+    return _tables(edges.values("source_table")), _tables(edges.values("target_table"))
 
 
 def current_sql(pipeline: Pipeline) -> SqlVersion | None:

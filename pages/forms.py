@@ -21,27 +21,38 @@ class Lines(forms.Textarea):
     """A list of names as text, one a line."""
 
     def __init__(self) -> None:
-        super().__init__({"rows": 3, "spellcheck": "false"})
+        super().__init__({"spellcheck": "false"})
 
     def format_value(self, value: Any) -> str:
         return value if isinstance(value, str) else "\n".join(map(str, value or ()))
+
+
+class Words(forms.TextInput):
+    """A list of names as text, separated by commas."""
+
+    def format_value(self, value: Any) -> str:
+        return value if isinstance(value, str) else ", ".join(map(str, value or ()))
 
 
 class NamesField(forms.CharField):
     """Names, one a line or separated by commas, each looked up by `find`, which raises ValidationError."""
 
     def __init__(self, find: Callable[[list[str]], list[Any]], **options: Any) -> None:
-        super().__init__(widget=Lines(), required=False, max_length=50_000, **options)
+        super().__init__(required=False, max_length=50_000, **{"widget": Lines(), **options})
         self.find = find
 
     def clean(self, value: Any) -> list[Any]:
-        names = list(dict.fromkeys(part.strip() for part in re.split(r"[\n,]", super().clean(value)) if part.strip()))
+        names = _split(super().clean(value))
         if len(names) > MOST_NAMES:
             raise ValidationError(f"These are {len(names)} names; at most {MOST_NAMES} fit here.")
         return self.find(names) if names else []
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return self.widget.format_value(initial).split() != (data or "").split()
+        return _split(self.widget.format_value(initial)) != _split(data or "")
+
+
+def _split(text: str) -> list[str]:
+    return list(dict.fromkeys(part.strip() for part in re.split(r"[\n,]", text) if part.strip()))
 
 
 def find_owners(names: list[str]) -> list[Owner]:
@@ -101,6 +112,8 @@ class FactsForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             field.whole = name in self.whole
+            if isinstance(field.widget, forms.Textarea):
+                field.widget.attrs["rows"] = 2
 
     @property
     def groups(self) -> list[tuple[str, list[BoundField]]]:
@@ -127,7 +140,7 @@ class OwnedForm(FactsForm):
 
     business_owners = _owners_field("Business owners: who asked for it", "Name, slug or e-mail address, one a line.")
     technical_owners = _owners_field("Technical owners: who keep it running")
-    tags = NamesField(find_tags, label="Tags")
+    tags = NamesField(find_tags, label="Tags", help_text="Single words, with commas between.", widget=Words())
 
 
 class PipelineForm(OwnedForm):

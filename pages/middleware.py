@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from catalog import policy
@@ -36,7 +37,8 @@ class PagesMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if not request.path.startswith("/api/"):  # the Swagger page brings inline script
+        brings_inline_script = request.path.startswith("/api/") or (settings.DEBUG and response.status_code >= 400)
+        if not brings_inline_script:  # the Swagger page, and Django's own error pages while DEBUG is on
             response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         return response
 

@@ -21,7 +21,7 @@ _BREAK_AFTER = re.compile(r"([._/\-:]+)")
 def icon(name: str, size: int = 16) -> SafeString:
     """A decorative icon from the sprite."""
     return format_html(
-        '<svg width="{0}" height="{0}" aria-hidden="true"><use href="{1}#{2}"></use></svg>',
+        '<svg class="icon" width="{0}" height="{0}" aria-hidden="true"><use href="{1}#{2}"></use></svg>',
         size,
         static("img/icons.svg"),
         name,
