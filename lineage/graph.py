@@ -31,8 +31,13 @@ class Edge:
 class Neighbours(Protocol):
     """What a walk asks of a graph. Each call is one round trip, however many nodes it is about."""
 
-    def edges(self, upstream_of: Collection[Node], downstream_of: Collection[Node], limit: int) -> Iterable[Edge]:
-        """Edges into `upstream_of` and edges out of `downstream_of`; of a node with more, at least `limit` of them."""
+    def hop(
+        self, upstream_of: Collection[Node], downstream_of: Collection[Node], limit: int
+    ) -> Iterable[tuple[Node, Node]]:
+        """(source, target) of every edge into `upstream_of` or out of `downstream_of`, once.
+
+        A node with more than `limit` neighbours on that side may leave out those past the limit.
+        """
 
     def between(self, nodes: Collection[Node]) -> Iterable[Edge]:
         """Edges with both ends in `nodes`."""
@@ -79,20 +84,19 @@ def walk(
     hop = 0
     while any(frontier.values()) and (depth is None or hop < depth) and len(drawn) < cap:
         hop += 1
-        room = cap - len(drawn)
-        edges = list(neighbours.edges(frontier.get(-1, ()), frontier.get(1, ()), room))
-        beside = {sign: _beside(edges, frontier[sign], sign) for sign in signs}
-        drawn.update(_in_turns(chain(*(groups.values() for groups in beside.values())), drawn, room))
+        pairs = list(neighbours.hop(frontier.get(-1, ()), frontier.get(1, ()), cap))
+        beside = {sign: _beside(pairs, frontier[sign], sign) for sign in signs}
+        drawn.update(_in_turns(chain(*(groups.values() for groups in beside.values())), drawn, cap - len(drawn)))
         frontier = {sign: _enter(beside[sign], drawn, found[sign], sign * hop) for sign in signs}
     return _finished(neighbours, start, found, depth)
 
 
-def _beside(edges: Iterable[Edge], frontier: Collection[Node], sign: int) -> dict[Node, list[Node]]:
-    """The neighbours that `edges` give each node of the frontier, in their order."""
-    members = frontier if isinstance(frontier, (set, dict)) else set(frontier)
+def _beside(pairs: Iterable[tuple[Node, Node]], frontier: Collection[Node], sign: int) -> dict[Node, list[Node]]:
+    """The neighbours that `pairs` give each node of the frontier, in their order."""
+    members = set(frontier)
     beside: dict[Node, list[Node]] = defaultdict(list)
-    for edge in edges:
-        near, far = (edge.target, edge.source) if sign < 0 else (edge.source, edge.target)
+    for source, target in pairs:
+        near, far = (target, source) if sign < 0 else (source, target)
         if near in members:
             beside[near].append(far)
     return beside

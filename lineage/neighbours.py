@@ -7,118 +7,210 @@ too, unless they start there. Column grain: ("column", id), and ("rows", table i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db import connection, models
+from django.db.models import Q, QuerySet
 
 from lineage.graph import Edge, Node
 from lineage.models import ColumnEdge, TableEdge
 
-
-def in_force(at: datetime | None) -> Q:
-    """Edges and SQL versions that hold now (None), or held at that moment."""
-    if at is None:
-        return Q(valid_to__isnull=True)
-    return Q(valid_from__lte=at) & (Q(valid_to__isnull=True) | Q(valid_to__gt=at))
+_LEGS_PER_QUERY = 400  # SQLite takes 500 in one UNION
 
 
-def ids(kind: str, nodes: Iterable[Node]) -> list[int]:
-    """The keys of the nodes of one kind, sorted."""
-    return sorted(key for node_kind, key in nodes if node_kind == kind)  # type: ignore[misc]
+@dataclass(frozen=True)
+class Arm:
+    """One way from a node to its neighbours: from the node in column `near` to the one in column `far`."""
+
+    sign: int  # -1 upstream, 1 downstream
+    near_kind: str
+    near: str
+    far_kind: str
+    far: str
+    where: str = "1 = 1"
 
 
 class TableRows:
-    """Edges between tables. `roots` are pipelines that a walk starts from: it goes on from them by all their edges."""
+    """Edges between tables. `root` is a pipeline that a walk starts from: its edges lead to it and on from it."""
 
-    def __init__(self, at: datetime | None = None, roots: Collection[int] = ()) -> None:
-        self._rows = TableEdge.objects.filter(in_force(at)).order_by()
-        self._roots = frozenset(roots)
+    def __init__(self, at: datetime | None = None, root: int | None = None) -> None:
+        self._at = at
+        self._root = root
+        self._arms = [*_table_arms(-1, "target", "source", root), *_table_arms(1, "source", "target", root)]
 
-    def edges(self, upstream_of: Collection[Node], downstream_of: Collection[Node], limit: int) -> Iterator[Edge]:
-        wanted = Q(target_table__in=ids("table", upstream_of)) | Q(source_table__in=ids("table", downstream_of))
-        if self._roots_in(upstream_of) or self._roots_in(downstream_of):
-            wanted |= Q(pipeline__in=self._roots_in(upstream_of) | self._roots_in(downstream_of))
-        return self._as_edges(self._rows.filter(wanted))
+    def hop(
+        self, upstream_of: Collection[Node], downstream_of: Collection[Node], limit: int
+    ) -> list[tuple[Node, Node]]:
+        return _hop(TableEdge, self._arms, self._at, upstream_of, downstream_of, limit)
 
     def between(self, nodes: Collection[Node]) -> Iterator[Edge]:
-        tables, pipelines = ids("table", nodes), ids("pipeline", nodes)
+        tables, pipelines = _keys("table", nodes), _keys("pipeline", nodes)
         wanted = Q(source_table__in=tables, target_table__in=tables)
         if pipelines:
-            wanted |= Q(source_table__in=tables, pipeline__in=pipelines)
-            wanted |= Q(target_table__in=tables, pipeline__in=pipelines)
+            wanted |= Q(source_table__in=tables, target_table=None, pipeline__in=pipelines)
+            wanted |= Q(source_table=None, target_table__in=tables, pipeline__in=pipelines)
+        if self._root in pipelines:
+            wanted |= Q(pipeline=self._root, source_table__in=tables) | Q(pipeline=self._root, target_table__in=tables)
+        fields = "source_table_id", "target_table_id", "pipeline_id"
         known = set(nodes)
-        return (e for e in self._as_edges(self._rows.filter(wanted)) if e.source in known and e.target in known)
+        for row in _in_force(TableEdge, self._at).filter(wanted).values_list(*fields).order_by(*fields).distinct():
+            yield from (edge for edge in self._as_edges(*row) if edge.source in known and edge.target in known)
 
     def degrees(self, nodes: Collection[Node]) -> Mapping[Node, tuple[int, int]]:
-        counts: dict[Node, list[int]] = {}
-        for side, (near, far) in enumerate([("target_table", "source_table"), ("source_table", "target_table")]):
-            at_pipeline = Q(**{f"{far}__isnull": True}) | Q(pipeline__in=self._roots)
-            rows = self._rows.filter(**{f"{near}__in": ids("table", nodes)}).values_list(near)
-            for table, tables, pipelines in rows.annotate(
-                Count(far, distinct=True, filter=~at_pipeline), Count("pipeline", distinct=True, filter=at_pipeline)
-            ):
-                counts.setdefault(("table", table), [0, 0])[side] = tables + pipelines
-        if roots := self._roots_in(nodes):
-            ends = Count("source_table", distinct=True), Count("target_table", distinct=True)
-            for pipeline, sources, targets in (
-                self._rows.filter(pipeline__in=roots).values_list("pipeline").annotate(*ends)
-            ):
-                counts[("pipeline", pipeline)] = [sources, targets]
-        return {node: (up, down) for node, (up, down) in counts.items()}
+        return _degrees(TableEdge, self._arms, self._at, nodes)
 
-    def _roots_in(self, nodes: Collection[Node]) -> set[int]:
-        return self._roots.intersection(ids("pipeline", nodes)) if self._roots else set()
-
-    def _as_edges(self, rows: QuerySet) -> Iterator[Edge]:
-        fields = rows.order_by("source_table", "target_table", "pipeline").distinct()
-        for source, target, pipeline in fields.values_list("source_table_id", "target_table_id", "pipeline_id"):
-            here = ("pipeline", pipeline)
-            if source and target and pipeline not in self._roots:
-                yield Edge(("table", source), ("table", target), pipeline)
-                continue
-            if source:
-                yield Edge(("table", source), here, pipeline)
-            if target:
-                yield Edge(here, ("table", target), pipeline)
+    def _as_edges(self, source: int | None, target: int | None, pipeline: int) -> Iterator[Edge]:
+        here = ("pipeline", pipeline)
+        if source and target and pipeline != self._root:
+            yield Edge(("table", source), ("table", target), pipeline)
+            return
+        if source:
+            yield Edge(("table", source), here, pipeline)
+        if target:
+            yield Edge(here, ("table", target), pipeline)
 
 
 class ColumnRows:
     """Edges between columns, and between every row of a table (an empty end of the edge) and them."""
 
     def __init__(self, at: datetime | None = None) -> None:
-        self._rows = ColumnEdge.objects.filter(in_force(at)).order_by()
+        self._at = at
+        self._arms = [*_column_arms(-1, "target", "source"), *_column_arms(1, "source", "target")]
 
-    def edges(self, upstream_of: Collection[Node], downstream_of: Collection[Node], limit: int) -> Iterator[Edge]:
-        return self._as_edges(self._rows.filter(_at_end("target", upstream_of) | _at_end("source", downstream_of)))
+    def hop(
+        self, upstream_of: Collection[Node], downstream_of: Collection[Node], limit: int
+    ) -> list[tuple[Node, Node]]:
+        return _hop(ColumnEdge, self._arms, self._at, upstream_of, downstream_of, limit)
 
     def between(self, nodes: Collection[Node]) -> Iterator[Edge]:
-        return self._as_edges(self._rows.filter(_at_end("source", nodes) & _at_end("target", nodes)))
+        columns, tables = _keys("column", nodes), _keys("rows", nodes)
+        source = Q(source_column__in=columns) | Q(source_table__in=tables, source_column=None)
+        target = Q(target_column__in=columns) | Q(target_table__in=tables, target_column=None)
+        fields = "source_table_id", "source_column_id", "target_table_id", "target_column_id", "pipeline_id", "kind"
+        rows: QuerySet = _in_force(ColumnEdge, self._at).filter(source & target)
+        for source_table, source_column, target_table, target_column, pipeline, kind in (
+            rows.values_list(*fields).order_by(*fields).distinct()
+        ):
+            yield Edge(_end(source_table, source_column), _end(target_table, target_column), pipeline, kind)
 
     def degrees(self, nodes: Collection[Node]) -> Mapping[Node, tuple[int, int]]:
-        counts: dict[Node, list[int]] = {}
-        for side, end in enumerate(["target", "source"]):
-            other = "source" if side == 0 else "target"
-            rows = self._rows.filter(_at_end(end, nodes)).values_list(f"{end}_table_id", f"{end}_column_id")
-            for table, column, columns, tables in rows.annotate(
-                Count(f"{other}_column", distinct=True),
-                Count(f"{other}_table", distinct=True, filter=Q(**{f"{other}_column__isnull": True})),
-            ):
-                counts.setdefault(_column_node(table, column), [0, 0])[side] = columns + tables
-        return {node: (up, down) for node, (up, down) in counts.items()}
-
-    def _as_edges(self, rows: QuerySet) -> Iterator[Edge]:
-        fields = "source_table_id", "source_column_id", "target_table_id", "target_column_id", "pipeline_id", "kind"
-        for source_table, source, target_table, target, pipeline, kind in (
-            rows.order_by(*fields).distinct().values_list(*fields)
-        ):
-            yield Edge(_column_node(source_table, source), _column_node(target_table, target), pipeline, kind)
+        return _degrees(ColumnEdge, self._arms, self._at, nodes)
 
 
-def _at_end(end: str, nodes: Iterable[Node]) -> Q:
-    columns, tables = ids("column", nodes), ids("rows", nodes)
-    return Q(**{f"{end}_column__in": columns}) | Q(**{f"{end}_table__in": tables, f"{end}_column__isnull": True})
+def _table_arms(sign: int, near: str, far: str, root: int | None) -> list[Arm]:
+    """From a table to tables, or to the pipeline where the edge has no other end or is one of the root's."""
+    to_table, to_pipeline = "1 = 1", f"{far}_table_id IS NULL"
+    if root is None:
+        from_root = []
+    else:
+        to_table, to_pipeline = f"pipeline_id <> {root:d}", f"({to_pipeline} OR pipeline_id = {root:d})"
+        from_root = [Arm(sign, "pipeline", "pipeline_id", "table", f"{far}_table_id", f"pipeline_id = {root:d}")]
+    return [
+        Arm(sign, "table", f"{near}_table_id", "table", f"{far}_table_id", to_table),
+        Arm(sign, "table", f"{near}_table_id", "pipeline", "pipeline_id", to_pipeline),
+        *from_root,
+    ]
 
 
-def _column_node(table: int, column: int | None) -> Node:
+def _column_arms(sign: int, near: str, far: str) -> list[Arm]:
+    nears = [("column", f"{near}_column_id", "1 = 1"), ("rows", f"{near}_table_id", f"{near}_column_id IS NULL")]
+    fars = [("column", f"{far}_column_id", "1 = 1"), ("rows", f"{far}_table_id", f"{far}_column_id IS NULL")]
+    return [
+        Arm(sign, near_kind, near_column, far_kind, far_column, f"{near_where} AND {far_where}")
+        for near_kind, near_column, near_where in nears
+        for far_kind, far_column, far_where in fars
+    ]
+
+
+def _hop(
+    model: type[models.Model],
+    arms: list[Arm],
+    at: datetime | None,
+    upstream_of: Collection[Node],
+    downstream_of: Collection[Node],
+    limit: int,
+) -> list[tuple[Node, Node]]:
+    """(source, target) of each neighbour, at most `limit` per node and arm.
+
+    A node's limit is its own: of a hub, no more rows are read than can be drawn, and the others keep their turn.
+    """
+    held, moments = _held(at)
+    legs, parameters = [], []
+    for sign, nodes in ((-1, upstream_of), (1, downstream_of)):
+        for kind, key in nodes:
+            for number, arm in enumerate(arms):
+                if (arm.sign, arm.near_kind) == (sign, kind):
+                    legs.append(_leg(model, number, arm, held, limit))
+                    parameters.append([key, *moments])
+    pairs: list[tuple[Node, Node]] = []
+    for start in range(0, len(legs), _LEGS_PER_QUERY):
+        chunk = slice(start, start + _LEGS_PER_QUERY)
+        for number, near_key, far_key in _fetch(legs[chunk], parameters[chunk]):
+            near, far = (arms[number].near_kind, near_key), (arms[number].far_kind, far_key)
+            pairs.append((far, near) if arms[number].sign < 0 else (near, far))
+    return pairs
+
+
+def _leg(model: type[models.Model], number: int, arm: Arm, held: str, limit: int) -> str:
+    return (
+        f"SELECT * FROM (SELECT DISTINCT {number} AS arm, {arm.near} AS near, {arm.far} AS far FROM {_table(model)}"
+        f" WHERE {arm.near} = %s AND {arm.far} IS NOT NULL AND {arm.where} AND {held}"
+        f" ORDER BY {arm.far} LIMIT {limit:d}) AS leg"
+    )
+
+
+def _degrees(
+    model: type[models.Model], arms: list[Arm], at: datetime | None, nodes: Collection[Node]
+) -> dict[Node, tuple[int, int]]:
+    """How many different neighbours each node has, counted on the index alone where the question is about now."""
+    held, moments = _held(at)
+    legs, parameters = [], []
+    for number, arm in enumerate(arms):
+        if keys := _keys(arm.near_kind, nodes):
+            legs.append(
+                f"SELECT {number}, {arm.near}, COUNT(DISTINCT {arm.far}) FROM {_table(model)}"
+                f" WHERE {arm.near} IN ({', '.join(['%s'] * len(keys))}) AND {arm.where} AND {held} GROUP BY {arm.near}"
+            )
+            parameters.append([*keys, *moments])
+    counts: dict[Node, list[int]] = defaultdict(lambda: [0, 0])
+    for number, key, count in _fetch(legs, parameters):
+        counts[(arms[number].near_kind, key)][0 if arms[number].sign < 0 else 1] += count
+    return {node: (up, down) for node, (up, down) in counts.items()}
+
+
+def _fetch(legs: list[str], parameters: list[list[Any]]) -> list[tuple[int, int, int]]:
+    if not legs:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(legs), [value for group in parameters for value in group])
+        return cursor.fetchall()
+
+
+def _held(at: datetime | None) -> tuple[str, list[Any]]:
+    """The condition, with its parameters, that an edge holds now, or held at that moment."""
+    if at is None:
+        return "valid_to IS NULL", []
+    moment = connection.ops.adapt_datetimefield_value(at)
+    return "valid_from <= %s AND (valid_to IS NULL OR valid_to > %s)", [moment, moment]
+
+
+def _in_force(model: Any, at: datetime | None) -> QuerySet:
+    if at is None:
+        return model.objects.filter(valid_to__isnull=True)
+    return model.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=at), valid_from__lte=at)
+
+
+def _keys(kind: str, nodes: Iterable[Any]) -> list[int]:
+    return sorted(key for node_kind, key in nodes if node_kind == kind)
+
+
+def _table(model: type[models.Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def _end(table: int, column: int | None) -> Node:
     return ("column", column) if column else ("rows", table)

@@ -118,7 +118,7 @@ def lineage_of(
         grain = "column"
     rows: TableRows | ColumnRows
     if grain == "table":
-        rows = TableRows(at, roots=[thing.pk] if isinstance(thing, Pipeline) else [])
+        rows = TableRows(at, root=thing.pk if isinstance(thing, Pipeline) else None)
         start: Collection[Node] = [(thing._meta.model_name, thing.pk)]
     else:
         rows = ColumnRows(at)

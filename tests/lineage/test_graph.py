@@ -20,11 +20,11 @@ class Memory:
         self.all = list(edges)
         self.asked = 0
 
-    def edges(self, upstream_of: Collection[Node], downstream_of: Collection[Node], limit: int) -> Iterable[Edge]:
+    def hop(self, upstream_of: Collection[Node], downstream_of: Collection[Node], limit: int) -> list:
         self.asked += 1
-        into = [[edge for edge in self.all if edge.target == node][:limit] for node in upstream_of]
-        out = [[edge for edge in self.all if edge.source == node][:limit] for node in downstream_of]
-        return [edge for group in into + out for edge in group]
+        into = [[(e.source, e.target) for e in self.all if e.target == node] for node in upstream_of]
+        out = [[(e.source, e.target) for e in self.all if e.source == node] for node in downstream_of]
+        return [pair for pairs in into + out for pair in list(dict.fromkeys(pairs))[:limit]]
 
     def between(self, nodes: Collection[Node]) -> Iterable[Edge]:
         self.asked += 1
