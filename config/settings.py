@@ -45,6 +45,7 @@ CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS 
 INSTALLED_APPS = [
     "catalog",
     "lineage",
+    "audits.usage",
     "ingest",
     "pages",
     "django.contrib.admin",
