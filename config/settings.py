@@ -48,7 +48,7 @@ INSTALLED_APPS = [
     "audits.usage",
     "ingest",
     "pages",
-    "django.contrib.admin",
+    "config.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -8,6 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from catalog import policy
+from catalog.policy import Action
+
 THEMES = {"light", "dark"}
 
 _NAVIGATION = [
@@ -44,13 +47,14 @@ class NavigationEntry:
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """The demo banner, the version in the footer, the theme and the side bar."""
+    """The demo banner, the version, the theme, the side bar, and whether the admin is linked. No query."""
     theme = request.COOKIES.get("theme", "")
     return {
         "is_demo": settings.DEMO,
         "version": settings.VERSION,
         "theme": theme if theme in THEMES else "",
         "navigation": _navigation(request),
+        "may_administer": policy.may(getattr(request, "user", None), Action.ADMINISTER),
     }
 
 
