@@ -16,11 +16,7 @@ from catalog.policy import Action
 from lineage import queries as lineage_queries
 from lineage.filters import PipelineFilter
 from lineage.problems import with_problem_counts
-
-try:
-    from lineage.services import declare_edges
-except ImportError:
-    declare_edges = None
+from lineage.services import declare_edges
 from pages.code import listing_of
 from pages.find import pipeline_or_404
 from pages.forms import PipelineForm, saved, table_names
