@@ -1,11 +1,31 @@
-"""`analyze`: the one door of the engine."""
+"""`analyze`: the one door of the engine, and the assembly of its answer."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from .model import NO_PRACTICES, Analysis
+from .dialects import Language, language
+from .model import (
+    BASES,
+    ERROR,
+    KINDS,
+    WARNING,
+    Analysis,
+    ColumnEdge,
+    OutputColumns,
+    Problem,
+    Statement,
+)
+from .parse import Unread, parse_piece
+from .practices import judge
+from .reader import Reader, Schemas
+from .relations import AGGREGATION, Flow, QueryRelation, Relation, Star
+from .render import Rendered, render
+from .script import Script
+from .statements import read_statement
+from .effects import Effects, Write, write_of
+from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
 
-ENGINE_VERSION = 1  # raised whenever the same text may give another answer, so that stored answers are read again
+ENGINE_VERSION = 2  # raised whenever the same text may give another answer, so that stored answers are read again
 
 
 def analyze(
@@ -23,4 +43,163 @@ def analyze(
     `relations` names what templates refer to: {"orders": "shop.mart.orders"} for ref('orders'), {"raw.orders": …} for
     source('raw', 'orders'), {"this": …} for the model itself.
     """
-    return Analysis(sql, (), (), {}, (), (), (), NO_PRACTICES)
+    try:
+        spoken = language(dialect)
+        early: list[Problem] = []
+    except ValueError:
+        spoken = language("")
+        early = [Problem("unknown_dialect", ERROR, f"unknown dialect {dialect!r}, read as standard SQL", None, None)]
+    rendered = render(sql.removeprefix("\ufeff"), relations or {})
+    script = Script(rendered.sql, spoken, Schemas(schema, spoken), default_database, default_schema)
+    run = Run(script, rendered)
+    run.problems += early
+    run.read_all(split(rendered.sql, spoken))
+    return run.answer()
+
+
+class Run:
+    """One analysis under way: each piece is parsed, read and applied to the script."""
+
+    def __init__(self, script: Script, rendered: Rendered) -> None:
+        self.script = script
+        self.rendered = rendered
+        self.language: Language = script.language
+        self.problems: list[Problem] = []
+        self.statements: list[Statement] = []
+        self.effects: list[Effects] = []
+        self.results: list[tuple[int, Relation]] = []
+
+    def read_all(self, pieces: list[Piece]) -> None:
+        self.note_template()
+        parsed = [(piece, self.parse(piece, number)) for number, piece in enumerate(pieces)]
+        self.script.look_ahead([tree for _, tree in parsed])
+        for number, (piece, tree) in enumerate(parsed):
+            self.read(number, piece, tree)
+
+    def note_template(self) -> None:
+        if self.rendered.error:
+            self.problems.append(Problem("template_error", ERROR, self.rendered.error, None, None))
+        for name in dict.fromkeys(self.rendered.unknown):
+            message = f"the template's {name} is unknown here"
+            self.problems.append(Problem("template_placeholder", WARNING, message, None, None))
+
+    def parse(self, piece: Piece, number: int) -> Any:
+        """The piece's tree; what cannot be read is noted and None."""
+        if piece.kind == OPAQUE:
+            self.fail(number, piece.code, piece.message, self.script.line_at(piece.start))
+            return None
+        try:
+            return parse_piece(piece, self.language)
+        except Unread as unread:
+            code, message, line = unread.args
+            first = self.script.line_at(piece.offset)
+            self.fail(number, code, message, first + line - 1 if line else self.script.line_at(piece.start))
+        return None
+
+    def fail(self, number: int, code: str, message: str, line: int | None) -> None:
+        self.problems.append(Problem(code, ERROR, message, number, line))
+
+    def read(self, number: int, piece: Piece, tree: Any) -> None:
+        """Read one parsed piece and keep what it did."""
+        self.script.base = piece.offset
+        reader = Reader(self.language, self.script, number)
+        effects = Effects(piece.kind.upper() if piece.kind == OPAQUE else piece.words(1)[0] if piece.tokens else "")
+        if tree is not None:
+            try:
+                effects = self.effects_of(reader, piece, tree)
+            except RecursionError:
+                self.fail(number, "too_deep", "nested too deep to be read", self.script.line_at(piece.start))
+        effects.tree = tree
+        writes = reader.written + effects.writes
+        outputs = self.script.apply(number, effects, writes, reader.inputs)
+        self.problems += reader.problems.values()
+        self.effects.append(effects)
+        if effects.result is not None:
+            self.results.append((number, effects.result))
+        self.statements.append(
+            Statement(effects.kind, tuple(sorted(reader.inputs)), tuple(dict.fromkeys(outputs)), piece.start, piece.end)
+        )
+
+    def effects_of(self, reader: Reader, piece: Piece, tree: Any) -> Effects:
+        effects = read_statement(reader, tree)
+        if piece.kind not in (CONDITION, LOOP, DECLARATION):
+            return effects
+        result, effects.result = effects.result, None
+        effects.kind = {CONDITION: "IF", LOOP: "FOR", DECLARATION: "DECLARE"}[piece.kind]
+        if piece.name and result is not None:
+            name = self.language.fold(piece.name)
+            self.script.variables[name] = result.whole()
+            self.script.rows_of[name] = result
+        return effects
+
+    # --- the answer
+
+    def answer(self) -> Analysis:
+        edges = self.edges()
+        outputs = sorted({record.write.target for record in self.script.records})
+        columns = {name: self.script.outputs[name] for name in outputs if name in self.script.outputs}
+        for _, result in self.results:
+            columns[""] = self.result_columns(result)
+        return Analysis(
+            rendered=self.rendered.sql,
+            inputs=tuple(sorted({self.final(name, n) for n, s in enumerate(self.statements) for name in s.inputs})),
+            outputs=tuple(outputs),
+            columns=columns,
+            column_edges=tuple(edges),
+            statements=tuple(self.statements),
+            problems=tuple(self.problems),
+            practices=judge(self.script, self.effects, self.statements, self.rendered.config),
+        )
+
+    def final(self, name: str, statement: int) -> str:
+        """The name that a table read by that statement has at the end, if the script itself made it."""
+        for number, old, new in self.script.renamed:
+            if statement < number and name == old:
+                name = new
+        return name
+
+    def result_columns(self, result: Relation) -> OutputColumns:
+        items = result.columns()
+        named = {item[0]: item[2] for item in items if item.__class__ is not Star}  # type: ignore[index]
+        return self.script.typed(named, is_complete=len(named) == len(items))
+
+    def edges(self) -> list[ColumnEdge]:
+        """All edges: those of each kept write, then those of bare results, whose target table is ""."""
+        edges: list[ColumnEdge] = []
+        for record in self.script.records:
+            self.add_edges(edges, record.statement, record.write)
+        for number, result in self.results:
+            self.add_edges(edges, number, write_of("", result))
+        return edges
+
+    def add_edges(self, edges: list[ColumnEdge], number: int, write: Write) -> None:
+        target = write.target
+        for name, flow, _ in write.columns:
+            if flow:
+                self.add_flow(edges, number, flow, (target, name))
+        everything = (target, "*")
+        for star in write.stars:
+            flow = star.flow()
+            for table in dict.fromkeys(key[0] for key in flow):
+                message = f"the columns of {table} are unknown, its star is not expanded"
+                self.problems.append(Problem("unresolved_star", WARNING, message, number, None))
+            self.add_flow(edges, number, flow, everything)
+        if write.rows:
+            self.add_flow(edges, number, write.rows, everything)
+
+    def add_flow(self, edges: list[ColumnEdge], number: int, flow: Flow, target: tuple[str, str]) -> None:
+        renamed = bool(self.script.renamed)
+        single = len(flow) == 1
+        for (table, column, path, mode), basis in flow.items():
+            if not single and mode < AGGREGATION and is_outdone(flow, table, column, path, mode):
+                continue
+            source = (self.final(table, number) if renamed else table, column)
+            edges.append(ColumnEdge(source, target, KINDS[mode], BASES[basis], number, path))
+
+
+def is_outdone(flow: Flow, table: str, column: str, path: str | None, mode: int) -> bool:
+    """The same source comes in a stronger direct kind too."""
+    return any((table, column, path, stronger) in flow for stronger in range(mode + 1, AGGREGATION + 1))
+
+
+__all__ = ["ENGINE_VERSION", "QueryRelation", "analyze"]

@@ -1,0 +1,244 @@
+"""Writes of lineage: what an ingest read off SQL, many rows at once, and edges that people or files declare.
+
+An edge is never changed but for `valid_to`. The same SQL read again writes nothing; the same SQL with another answer
+(a schema became known) ends the edges that no longer hold and adds the new ones; another SQL ends them all.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from catalog import services
+from catalog.bulk import as_stored, chunks, insert_rows
+from catalog.models import Pipeline, Table, User
+from catalog.policy import Action
+from lineage.facts import FileProblem, SqlLineage
+from lineage.models import ColumnEdge, EdgeOrigin, Problem, SqlVersion, TableEdge
+from lineage.snapshot import bump_graph_version
+
+_TABLE_EDGE = ("source_table_id", "target_table_id")
+_COLUMN_EDGE = (
+    *(
+        "source_table_id",
+        "source_column_id",
+        "target_table_id",
+        "target_column_id",
+        "kind",
+        "basis",
+        "statement",
+        "path",
+    ),
+)
+TableEdgeIds = tuple[int | None, int | None]
+ColumnEdgeIds = tuple[int, int | None, int, int | None, str, str, int, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineLineage:
+    """What was read off one pipeline's SQL, its names already turned into ids of tables and columns."""
+
+    pipeline: int
+    key: str
+    dialect: str
+    read: SqlLineage
+    table_edges: Collection[TableEdgeIds]
+    column_edges: Collection[ColumnEdgeIds]
+
+
+@transaction.atomic
+def store_lineage(lineages: Sequence[PipelineLineage], at: dt.datetime) -> None:
+    """Store SQL versions and edges of pipelines as of `at`. Few queries, whatever the number of edges."""
+    by_pipeline = {lineage.pipeline: lineage for lineage in lineages}
+    versions = _current_versions(by_pipeline)
+    same = {pk for pk, version in versions.items() if version.digest == by_pipeline[pk].read.digest}
+    _end_versions([version.pk for pk, version in versions.items() if pk not in same], at)
+    for pk in same:
+        _describe(versions[pk], by_pipeline[pk])
+    SqlVersion.objects.bulk_update(
+        [versions[pk] for pk in same], ["key", "dialect", "statements", "statements_read", "practices"], 200
+    )
+    new = {pk: _describe(_new_version(lineage, at), lineage) for pk, lineage in by_pipeline.items() if pk not in same}
+    SqlVersion.objects.bulk_create(new.values())
+    version_ids = {pk: version.pk for pk, version in {**versions, **new}.items()}
+    _replace_edges(
+        TableEdge, _TABLE_EDGE, {pk: one.table_edges for pk, one in by_pipeline.items()}, version_ids, set(versions), at
+    )
+    _replace_edges(
+        ColumnEdge,
+        _COLUMN_EDGE,
+        {pk: one.column_edges for pk, one in by_pipeline.items()},
+        version_ids,
+        set(versions),
+        at,
+    )
+    if by_pipeline:
+        bump_graph_version()
+
+
+@transaction.atomic
+def end_lineage(pipelines: Collection[int], at: dt.datetime) -> None:
+    """What was read off SQL holds no more from `at`: the pipelines' SQL is gone."""
+    changed = 0
+    for ids in chunks(pipelines):
+        SqlVersion.objects.filter(pipeline_id__in=ids, valid_to=None).update(valid_to=at)
+        for model in (TableEdge, ColumnEdge):
+            changed += model._default_manager.filter(pipeline_id__in=ids, valid_to=None).update(valid_to=at)
+    if changed:
+        bump_graph_version()
+
+
+@transaction.atomic
+def store_declared(edges: Mapping[int, Collection[TableEdgeIds]], at: dt.datetime) -> None:
+    """Edges that files declare for pipelines (by id), unless a person declared that pipeline's."""
+    stated = _stated_by_people(edges)
+    wanted = {pipeline: ends for pipeline, ends in edges.items() if pipeline not in stated}
+    if _replace_edges(TableEdge, _TABLE_EDGE, wanted, {}, set(wanted), at):
+        bump_graph_version()
+
+
+@transaction.atomic
+def declare_edges(*, actor: User | None, pipeline: Pipeline, inputs: Iterable[Table], outputs: Iterable[Table]) -> None:
+    """A person states what a pipeline reads and fills; from then on files declare nothing for it.
+
+    With neither inputs nor outputs the statement is taken back. Raises PermissionDenied.
+    """
+    services.policy_checked(actor, Action.EDIT, pipeline)
+    ends = pairs([table.pk for table in inputs], [table.pk for table in outputs])
+    before = _declared_names(pipeline)
+    if not _replace_edges(TableEdge, _TABLE_EDGE, {pipeline.pk: ends}, {}, {pipeline.pk}, timezone.now()):
+        return
+    stated = {*pipeline.stated_fields, _DECLARED} if ends else {*pipeline.stated_fields} - {_DECLARED}
+    pipeline.stated_fields = sorted(stated)
+    pipeline.save(update_fields=["stated_fields"])
+    services.record_history(actor, "changed", pipeline, before, _declared_names(pipeline))
+    bump_graph_version()
+
+
+_DECLARED = "declared_edges"  # in a pipeline's stated_fields: a person said what it reads and fills
+
+
+def pairs(inputs: Collection[int], outputs: Collection[int]) -> list[TableEdgeIds]:
+    """Every input to every output; edges without a target, or without a source, where one side is not known."""
+    if not outputs:
+        return [(source, None) for source in dict.fromkeys(inputs)]
+    return [(source, target) for source in dict.fromkeys(inputs or [None]) for target in dict.fromkeys(outputs)]
+
+
+@transaction.atomic
+def replace_problems(
+    scope: str, paths: Iterable[str], problems: Iterable[tuple[FileProblem, int | None]], at: dt.datetime
+) -> None:
+    """The problems of these files are now `problems`, each with the id of its pipeline if it has one."""
+    for part in chunks(set(paths)):
+        Problem.objects.filter(scope=scope, path__in=part).delete()
+    add_problems(scope, problems, at)
+
+
+def add_problems(scope: str, problems: Iterable[tuple[FileProblem, int | None]], at: dt.datetime) -> None:
+    """Store problems beside those there are."""
+    found_at = as_stored(at)
+    rows = [
+        (
+            pipeline,
+            scope,
+            one.path[:1000],
+            one.code,
+            one.severity,
+            one.message[:5000],
+            one.statement,
+            one.line,
+            found_at,
+        )
+        for one, pipeline in problems
+    ]
+    fields = ("pipeline", "scope", "path", "code", "severity", "message", "statement", "line", "found_at")
+    insert_rows(Problem, fields, rows)
+
+
+def _current_versions(pipelines: Iterable[int]) -> dict[int, SqlVersion]:
+    return {
+        version.pipeline_id: version
+        for ids in chunks(pipelines)
+        for version in SqlVersion.objects.filter(pipeline_id__in=ids, valid_to=None).defer("sql", "practices")
+    }
+
+
+def _new_version(lineage: PipelineLineage, at: dt.datetime) -> SqlVersion:
+    return SqlVersion(pipeline_id=lineage.pipeline, digest=lineage.read.digest, sql=lineage.read.sql, valid_from=at)
+
+
+def _describe(version: SqlVersion, lineage: PipelineLineage) -> SqlVersion:
+    version.key, version.dialect = lineage.key, lineage.dialect
+    version.statements, version.statements_read = lineage.read.statements, lineage.read.statements_read
+    version.practices = dict(lineage.read.practices)
+    return version
+
+
+def _end_versions(ids: Collection[int], at: dt.datetime) -> None:
+    for part in chunks(ids):
+        SqlVersion.objects.filter(pk__in=part).update(valid_to=at)
+
+
+def _replace_edges(
+    model: type[models.Model],
+    fields: Sequence[str],
+    wanted: Mapping[int, Collection[tuple[Any, ...]]],
+    versions: Mapping[int, int],
+    known: Collection[int],
+    at: dt.datetime,
+) -> bool:
+    """Make `wanted` the current edges of its pipelines; whether anything changed.
+
+    `versions` gives the SQL version on which a pipeline's edges hang; without one they are declared. Only pipelines
+    in `known` can have edges already.
+    """
+    origin = EdgeOrigin.SQL if versions else EdgeOrigin.DECLARED
+    kept: dict[int, set[tuple[Any, ...]]] = defaultdict(set)
+    wanted = {pipeline: set(edges) if pipeline in known else edges for pipeline, edges in wanted.items()}
+    ended: list[int] = []
+    for ids in chunks(known):
+        current = model._default_manager.filter(pipeline_id__in=ids, valid_to=None, origin=origin)
+        for pk, pipeline, version, *edge in current.values_list("id", "pipeline_id", "sql_version_id", *fields):
+            if version == versions.get(pipeline) and tuple(edge) in wanted[pipeline]:
+                kept[pipeline].add(tuple(edge))
+            else:
+                ended.append(pk)
+    for part in chunks(ended):
+        model._default_manager.filter(pk__in=part).update(valid_to=at)
+    since = as_stored(at)
+    rows = [
+        (pipeline, versions.get(pipeline), origin.value, since, *edge)
+        for pipeline, edges in wanted.items()
+        for edge in edges
+        if edge not in kept.get(pipeline, ())
+    ]
+    names = ("pipeline", "sql_version", "origin", "valid_from", *(field.removesuffix("_id") for field in fields))
+    insert_rows(model, names, rows)
+    return bool(rows or ended)
+
+
+def _stated_by_people(pipelines: Iterable[int]) -> set[int]:
+    return {
+        pk
+        for ids in chunks(pipelines)
+        for pk, stated in Pipeline.objects.filter(pk__in=ids)
+        .exclude(stated_fields=[])
+        .values_list("id", "stated_fields")
+        if _DECLARED in stated
+    }
+
+
+def _declared_names(pipeline: Pipeline) -> dict[str, list[str]]:
+    current = TableEdge.objects.filter(pipeline=pipeline, valid_to=None, origin=EdgeOrigin.DECLARED)
+    rows = list(current.values_list("source_table__name", "target_table__name"))
+    return {
+        "inputs": sorted({source for source, _ in rows if source}),
+        "outputs": sorted({target for _, target in rows if target}),
+    }

@@ -1,0 +1,153 @@
+"""What differs between dialects, in one table; the rest of the engine asks these rules and never a dialect's name."""
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect, NormalizationStrategy
+from sqlglot.tokens import Token, Tokenizer
+
+# An opaque command becomes a problem of ours; sqlglot would also log each one.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """SQL rules of a dialect that the tree alone does not show."""
+
+    lateral_alias: bool = False  # a select item may use the alias of an earlier one
+    struct_dot: bool = False  # a.b may be the field b of a struct column a
+    implicit_recursion: bool = False  # WITH needs no RECURSIVE
+    tables_keep_case: bool = False  # table names keep their case where columns do not
+    sharded: bool = False  # events_20240101 and events_* are shards of one table
+    truncate_commits: bool | None = False  # TRUNCATE ends the transaction
+    ddl_commits: bool | None = False  # CREATE, DROP, ALTER end the transaction
+    replace_is_atomic: bool = True  # CREATE OR REPLACE … AS is one action
+    insert_overwrite_is_dynamic: bool | None = None
+    use_sets: str = "schema"  # what a bare USE x sets
+    unnest_alias_is_value: bool = False  # UNNEST(a) AS e names the element, not a row
+    parts: int = 3  # a full table name has this many parts
+    pseudo_columns: frozenset[str] = frozenset()
+    files_in_from: bool = False  # FROM 'x.parquet' reads a file
+    formats_in_from: bool = False  # FROM parquet.`path` reads a file
+    row_values: bool = False  # a table's alias may stand for its whole row
+    unnamed: str = ""  # the name of a select item without one
+    optional_semicolons: bool = False  # a statement may begin without a semicolon before it
+    declare_sections: bool = False  # DECLARE opens a section that BEGIN ends
+    retokenize: bool = False  # the tokens depend on the kind of statement
+
+
+BIGQUERY_PSEUDO = frozenset(
+    {"_table_suffix", "_partitiontime", "_partitiondate", "_file_name", "_change_type", "_change_timestamp"}
+)
+SNOWFLAKE_PSEUDO = frozenset({"METADATA$FILENAME", "METADATA$FILE_ROW_NUMBER", "METADATA$ACTION", "METADATA$ISUPDATE"})
+POSTGRES_PSEUDO = frozenset({"ctid", "xmin", "xmax", "tableoid"})
+
+SPARK = Rules(lateral_alias=True, struct_dot=True, formats_in_from=True, ddl_commits=None, truncate_commits=None)
+RULES = {
+    "bigquery": Rules(
+        struct_dot=True,
+        tables_keep_case=True,
+        sharded=True,
+        row_values=True,
+        unnamed="f{place}_",
+        unnest_alias_is_value=True,
+        pseudo_columns=BIGQUERY_PSEUDO,
+    ),
+    "snowflake": Rules(
+        lateral_alias=True,
+        implicit_recursion=True,
+        ddl_commits=True,
+        pseudo_columns=SNOWFLAKE_PSEUDO,
+        declare_sections=True,
+    ),
+    "redshift": Rules(lateral_alias=True, struct_dot=True, truncate_commits=True, unnamed="{function}", declare_sections=True),
+    "postgres": Rules(pseudo_columns=POSTGRES_PSEUDO, row_values=True, unnamed="{function}", declare_sections=True),
+    "spark": SPARK,
+    "spark2": SPARK,
+    "databricks": SPARK,
+    "hive": Rules(unnamed="_c{place}", struct_dot=True, parts=2, ddl_commits=None, truncate_commits=None),
+    "trino": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None, replace_is_atomic=True),
+    "presto": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None),
+    "athena": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None, retokenize=True),
+    "mysql": Rules(truncate_commits=True, ddl_commits=True, parts=2),
+    "duckdb": Rules(
+        lateral_alias=True, struct_dot=True, row_values=True, files_in_from=True, pseudo_columns=frozenset({"rowid", "filename"})
+    ),
+    "tsql": Rules(implicit_recursion=True, use_sets="database", optional_semicolons=True),
+    "fabric": Rules(implicit_recursion=True, use_sets="database", optional_semicolons=True),
+    "clickhouse": Rules(lateral_alias=True, struct_dot=True, parts=2, pseudo_columns=frozenset({"_part", "_file"})),
+    "oracle": Rules(implicit_recursion=True, truncate_commits=True, ddl_commits=True, parts=2, declare_sections=True),
+    "sqlite": Rules(pseudo_columns=frozenset({"rowid"})),
+}
+
+
+class Language:
+    """A dialect ready for use: sqlglot's reader of it, its rules, and its names in normal form."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.dialect = Dialect.get_or_raise(name)
+        self.rules = RULES.get(name, Rules())
+        # sqlglot's tokenizer hides what follows CALL, BEGIN, EXECUTE in one string; scripts need the tokens.
+        plain = {"COMMANDS": set(), "tokenize": Tokenizer.tokenize}
+        self._tokenizer = type("Tokens", (self.dialect.tokenizer_class,), plain)(self.dialect)
+        self._parser = self.dialect.parser()
+        strategy = self.dialect.normalization_strategy
+        upper = strategy in (NormalizationStrategy.UPPERCASE, NormalizationStrategy.CASE_INSENSITIVE_UPPERCASE)
+        keeps = strategy is NormalizationStrategy.CASE_SENSITIVE
+        self._fold = str if keeps else str.upper if upper else str.lower
+        self._fold_quoted = (
+            self._fold
+            if strategy in (NormalizationStrategy.CASE_INSENSITIVE, NormalizationStrategy.CASE_INSENSITIVE_UPPERCASE)
+            else str
+        )
+        self._types: dict[Any, str] = {}
+
+    def tokenize(self, text: str) -> list[Token]:
+        """Every token of a script. Raises TokenError."""
+        return self._tokenizer.tokenize(text)
+
+    def parse(self, tokens: list[Token], text: str) -> exp.Expression | None:
+        """The tree of one statement's tokens; None when they hold none. Raises ParseError."""
+        return self._parser.parse(tokens, text)[0]
+
+    def fold(self, text: str) -> str:
+        """A name written without quotes, in normal form."""
+        return self._fold(text)
+
+    def column(self, node: Any) -> str:
+        """The normal form of a column's, alias's or CTE's identifier; "" when the node holds no name."""
+        if node.__class__ is exp.Identifier:
+            args = node.args
+            return (self._fold_quoted if args.get("quoted") else self._fold)(args["this"])
+        return node if isinstance(node, str) else self._fold(node.name)
+
+    def part(self, node: Any) -> str:
+        """The normal form of one part of a table's name, without the quotes a dot would need."""
+        return node.name if self.rules.tables_keep_case else self.column(node)
+
+    def type_name(self, node: exp.Expression | None) -> str | None:
+        """A data type in the dialect's own words, such as INT64 or ARRAY<STRING>."""
+        if node is None:
+            return None
+        simple = not node.args.get("expressions") and not node.args.get("kind")
+        if not simple:
+            return node.sql(dialect=self.dialect)
+        kind = node.this
+        if kind not in self._types:
+            self._types[kind] = node.sql(dialect=self.dialect)
+        return self._types[kind]
+
+
+@lru_cache(maxsize=64)
+def language(name: str | None) -> Language:
+    """The dialect of that name; None or "" is sqlglot's own. Raises ValueError for an unknown one."""
+    return Language((name or "").strip().lower())
+
+
+def dotted(parts: list[str]) -> str:
+    """Parts of a name joined by dots; a part that holds a dot is double-quoted."""
+    return ".".join(f'"{part}"' if "." in part else part for part in parts)

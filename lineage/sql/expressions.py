@@ -1,0 +1,499 @@
+"""From an expression to the columns it reads and how: one walk with a stack of its own, so that no depth can end it.
+
+    CASE WHEN a > 0 THEN b + 1 END      a CONDITIONAL, b TRANSFORMATION
+    SUM(x) OVER (PARTITION BY k)        x AGGREGATION, k WINDOW
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlglot import exp
+
+from . import query
+from .reader import Reader
+from .relations import (
+    AGGREGATION,
+    ALIASES_FIRST,
+    AMBIGUOUS,
+    CONDITIONAL,
+    FILTER,
+    NO_ALIASES,
+    NOTHING,
+    ONLY_CANDIDATE,
+    PARSED,
+    SCHEMA,
+    TRANSFORMATION,
+    WINDOW,
+    Flow,
+    Scope,
+    Source,
+    ValueRelation,
+    add_flow,
+    below,
+    used_as,
+)
+from .render import PLACEHOLDER
+
+Stack = list[tuple[Any, Any, int]]  # (what to do, node, mode)
+Handler = Callable[[Reader, Any, int, Flow, Scope, Stack], None]
+
+# What to do with a node: nothing, go on to its children with the same or a stronger mode, or a handler below.
+SKIP, SAME, PLAIN, AGGREGATE = 0, 1, 2, 3
+
+LEAVES = (
+    exp.Literal,
+    exp.Identifier,
+    exp.DataType,
+    exp.Boolean,
+    exp.Null,
+    exp.Var,
+    exp.Star,
+    exp.JSONPath,
+    exp.IntervalSpan,
+    exp.CurrentDate,
+    exp.CurrentTimestamp,
+    exp.Placeholder,
+    exp.TableAlias,
+    exp.WindowSpec,
+    exp.RawString,
+    exp.National,
+    exp.HexString,
+    exp.ByteString,
+    exp.PseudoType,
+    exp.ObjectIdentifier,
+    exp.Table,
+)
+SAME_VALUE = (exp.Paren, exp.Alias, exp.PivotAlias, exp.Ordered, exp.Distinct, exp.Prior, exp.Aliases)
+# Aggregates by class that pick one value of the window.
+PICKING = (exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue, exp.IgnoreNulls, exp.RespectNulls)
+
+
+def collect(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope) -> None:
+    """Add to `sink` what `node` reads, used as `mode`; what sub-queries do to rows goes to the scope."""
+    stack: Stack = [(action_of(node), node, mode)]
+    actions = ACTIONS
+    while stack:
+        action, node, mode = stack.pop()
+        if action.__class__ is int:
+            if action == SKIP:
+                continue
+            if action != SAME and mode < action - 1:
+                mode = action - 1  # PLAIN makes TRANSFORMATION, AGGREGATE makes AGGREGATION
+            for value in node.args.values():
+                if value.__class__ is list:
+                    for child in value:
+                        action = actions.get(child.__class__)
+                        if action is None:
+                            action = classify(child.__class__)
+                        if action != SKIP:
+                            stack.append((action, child, mode))
+                else:
+                    action = actions.get(value.__class__)
+                    if action is None:
+                        action = classify(value.__class__)
+                    if action != SKIP:
+                        stack.append((action, value, mode))
+        else:
+            action(reader, node, mode, sink, scope, stack)
+
+
+def flow_of(reader: Reader, node: Any, scope: Scope) -> Flow:
+    """The flow of an expression's value; shared with the column when it is nothing but a column."""
+    if node.__class__ is exp.Column and node.args["this"].__class__ is exp.Identifier:
+        return column_flow(reader, node, scope)
+    sink: Flow = {}
+    collect(reader, node, 0, sink, scope)
+    return sink
+
+
+def action_of(node: Any) -> Any:
+    action = ACTIONS.get(node.__class__)
+    return classify(node.__class__) if action is None else action
+
+
+def classify(kind: type) -> Any:
+    """What to do with nodes of a class met for the first time."""
+    action: Any = PLAIN
+    if not issubclass(kind, exp.Expression) or issubclass(kind, LEAVES):
+        action = SKIP
+    elif issubclass(kind, SAME_VALUE):
+        action = SAME
+    elif issubclass(kind, PICKING):
+        action = PLAIN
+    elif issubclass(kind, exp.Query):
+        action = read_subquery
+    elif issubclass(kind, exp.AggFunc):
+        action = AGGREGATE
+    ACTIONS[kind] = action
+    return action
+
+
+# --- columns
+
+
+def column_flow(reader: Reader, node: Any, scope: Scope) -> Flow:
+    """The flow of a column by its name and qualifiers: t.c, db.t.c, c, or c.field where the dialect has structs."""
+    args = node.args
+    column = reader.language.column
+    name = column(args["this"])
+    qualifier = args.get("table")
+    if qualifier is None:
+        found = scope.cache.get(name) if scope.alias_use != ALIASES_FIRST else None
+        return found or unqualified(reader, name, node, scope)
+    if args.get("db") is None:
+        alias = column(qualifier)
+        for level in scope.upward():
+            for source in level.sources:
+                if source.alias == alias:
+                    return qualified(reader, source, name, node)
+    return path_flow(reader, [column(args[key]) for key in ("catalog", "db", "table", "this") if args.get(key)], node, scope)
+
+
+def qualified(reader: Reader, source: Source, name: str, node: Any) -> Flow:
+    """The column of that source. A table's is taken at the SQL's word even where the known columns lack it."""
+    found = source.relation.find(name, PARSED)
+    if found:
+        return found
+    if name.startswith(PLACEHOLDER):
+        return NOTHING
+    if found is AMBIGUOUS:
+        reader.warn("ambiguous_column", f"{source.alias}.{name} may come from several tables", node)
+    else:
+        reader.warn("unresolved_column", f"{source.alias} has no column {name}", node)
+    return NOTHING
+
+
+def path_flow(reader: Reader, parts: list[str], node: Any, scope: Scope) -> Flow:
+    """The flow of a.b.c: the longest front that names a source, then a column, then fields of a struct."""
+    for level in scope.upward():
+        for length in range(min(3, len(parts) - 1), 0, -1):
+            source = source_named(level, parts[:length])
+            if source is not None:
+                flow = qualified(reader, source, parts[length], node)
+                rest = parts[length + 1 :]
+                return source.relation.fields(flow, ".".join(rest)) if rest else flow
+    row = reader.script.rows_of.get(parts[0])
+    if row is not None:
+        return row.find(parts[1], PARSED)
+    if reader.rules.struct_dot:
+        flow = unqualified(reader, parts[0], node, scope)
+        return below(flow, ".".join(parts[1:])) if flow else NOTHING
+    reader.warn("unresolved_column", f"{'.'.join(parts)} names no source in scope", node)
+    return NOTHING
+
+
+def source_named(scope: Scope, names: list[str]) -> Source | None:
+    if len(names) == 1:
+        return scope.by_alias(names[0])
+    tail = tuple(names)
+    for source in scope.sources:
+        if source.path[-len(tail) :] == tail:
+            return source
+    return None
+
+
+def unqualified(reader: Reader, name: str, node: Any, scope: Scope) -> Flow:
+    """The flow of a bare name: the innermost scope that has it, then script variables."""
+    if name.startswith(PLACEHOLDER):
+        return NOTHING
+    for level in scope.upward():
+        found = find_in(reader, level, name)
+        if found is AMBIGUOUS:
+            names = ", ".join(source.alias or "a sub-query" for source in level.sources if source.relation.is_open)
+            reader.warn("ambiguous_column", f"{name} may come from several of: {names}", node)
+            return NOTHING
+        if found is not None:
+            return found
+    variable = reader.variable(name)
+    if variable is not None:
+        return variable
+    if any(level.sources for level in scope.upward()):
+        reader.warn("unresolved_column", f"no source in scope has a column {name}", node)
+    return NOTHING
+
+
+def find_in(reader: Reader, scope: Scope, name: str) -> Flow | None:
+    """In one scope: an alias or a source's column, by the clause's order; None when it is not there."""
+    if scope.alias_use == ALIASES_FIRST and name in scope.aliases:
+        return scope.aliases[name]
+    found = scope.cache.get(name)
+    if found is not None:
+        return found
+    found = scope.joined.get(name)
+    if found is None:
+        found = known_in(scope, name)
+    if found is None and scope.alias_use != NO_ALIASES:
+        found = scope.aliases.get(name)
+        if found is not None:
+            return found
+    if found is None:
+        found = row_of(reader, scope, name)
+    if found is None:
+        if reader.variable(name) is not None:
+            return None
+        found = guessed_in(scope, name)
+    if found:
+        scope.cache[name] = found
+    return found
+
+
+def known_in(scope: Scope, name: str) -> Flow | None:
+    """The column of the one source known to have it."""
+    having = [source for source in scope.sources if source.in_star and source.relation.knows(name)]
+    if len(having) == 1:
+        return having[0].relation.find(name, SCHEMA)
+    return AMBIGUOUS if having else None
+
+
+def row_of(reader: Reader, scope: Scope, name: str) -> Flow | None:
+    """A source's own name as a value: the element of an array, or the whole row where an alias names it."""
+    source = scope.by_alias(name)
+    if source is None:
+        return None
+    is_row = source.relation.__class__ is ValueRelation or (reader.rules.row_values and not source.path)
+    return source.relation.whole() if is_row else None
+
+
+def guessed_in(scope: Scope, name: str) -> Flow | None:
+    """The column of the only source that may have it; a field of an aliased value is named through its alias."""
+    found, weak = [], []
+    for source in scope.sources:
+        if source.in_star:
+            flow = source.relation.find(name, ONLY_CANDIDATE)
+            if flow or flow is AMBIGUOUS:
+                (weak if source.alias and source.relation.__class__ is ValueRelation else found).append(flow)
+    found = found or weak
+    if len(found) > 1:
+        return AMBIGUOUS
+    return found[0] if found else None
+
+
+# --- handlers: (reader, node, mode, sink, scope, stack)
+
+
+def push(stack: Stack, node: Any, mode: int) -> None:
+    if node is not None:
+        action = action_of(node)
+        if action.__class__ is not int or action != SKIP:
+            stack.append((action, node, mode))
+
+
+def read_column(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    if node.args["this"].__class__ is not exp.Identifier:
+        return  # COUNT(t.*)
+    flow = column_flow(reader, node, scope)
+    if flow:
+        add_flow(sink, flow, mode)
+
+
+def read_subquery(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    relation = query.read_query(reader, node, scope, scope.ctes)
+    scope.reads.append(relation)
+    add_flow(sink, relation.whole(), mode)
+
+
+def read_exists(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """EXISTS (SELECT …): what the sub-query selects does not matter, its conditions do."""
+    inner = node.this
+    if isinstance(inner, exp.Query):
+        scope.reads.append(query.read_query(reader, inner, scope, scope.ctes))
+    else:
+        push(stack, inner, max(mode, TRANSFORMATION))
+        push(stack, node.args.get("expression"), max(mode, TRANSFORMATION))
+
+
+def as_condition(mode: int, kind: int = CONDITIONAL) -> int:
+    return kind if mode <= AGGREGATION else mode
+
+
+def read_case(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    args = node.args
+    push(stack, args.get("this"), as_condition(mode))
+    value = mode or TRANSFORMATION
+    for branch in args.get("ifs") or ():
+        stack.append((read_if, branch, value))
+    push(stack, args.get("default"), value)
+
+
+def read_if(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """IF, IIF, NVL2 and the branches of CASE."""
+    args = node.args
+    push(stack, args.get("this"), as_condition(mode))
+    push(stack, args.get("true"), mode or TRANSFORMATION)
+    push(stack, args.get("false"), mode or TRANSFORMATION)
+
+
+def read_decode(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """DECODE(x, s1, r1, s2, r2, default)"""
+    parts = node.expressions
+    for place, part in enumerate(parts):
+        is_value = place > 1 and (place % 2 == 0 or place == len(parts) - 1)
+        push(stack, part, (mode or TRANSFORMATION) if is_value else as_condition(mode))
+
+
+def read_window(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    args = node.args
+    push(stack, args.get("this"), mode or TRANSFORMATION)
+    push_window(reader, args, as_condition(mode, WINDOW), scope, stack)
+
+
+def push_window(reader: Reader, args: dict[str, Any], mode: int, scope: Scope, stack: Stack) -> None:
+    """PARTITION BY and ORDER BY, written here or under a name in the WINDOW clause."""
+    for part in args.get("partition_by") or ():
+        push(stack, part, mode)
+    push(stack, args.get("order"), mode)
+    alias = args.get("alias")
+    named = scope.windows.get(reader.language.column(alias)) if alias is not None else None
+    if named is not None and named.args is not args:
+        push_window(reader, named.args, mode, scope, stack)
+
+
+def read_ordered_list(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """ARRAY_AGG(x ORDER BY y): y orders the window of x's rows."""
+    push(stack, node.args.get("this"), mode)
+    order = as_condition(mode, WINDOW) if node.args.get("this") is not None else mode
+    for ordered in node.expressions:
+        push(stack, ordered, order)
+
+
+def read_within_group(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY x) is of x; LISTAGG(x) WITHIN GROUP (ORDER BY y) of x by y."""
+    function, order = node.this, node.expression
+    push(stack, function, mode)
+    of_order = function.find(exp.Column) is None
+    for ordered in order.expressions if order else ():
+        push(stack, ordered, max(mode, AGGREGATION) if of_order else as_condition(mode, WINDOW))
+
+
+def read_filter(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """SUM(x) FILTER (WHERE condition)"""
+    push(stack, node.this, mode)
+    push(stack, node.expression, as_condition(mode))
+
+
+def read_json(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """v:a.b, doc -> 'a', JSON_VALUE(doc, '$.a.b'): the column, and the path where it is plain."""
+    inner: Flow = {}
+    collect(reader, node.this, mode or TRANSFORMATION, inner, scope)
+    path = json_path(node.args.get("expression"))
+    sink.update(below(inner, path) if path and is_column(node.this) else inner)
+    for extra in node.args.get("expressions") or ():
+        push(stack, extra, mode or TRANSFORMATION)
+
+
+def json_path(node: Any) -> str:
+    """'$.a.b[0]' -> 'a.b'; "" for one that is computed."""
+    if node.__class__ is not exp.JSONPath:
+        return ""
+    keys = [part.this for part in node.expressions if part.__class__ is exp.JSONPathKey]
+    return ".".join(key for key in keys if isinstance(key, str))
+
+
+def is_column(node: Any) -> bool:
+    """A column, or a field or element of one."""
+    while node.__class__ in (exp.Paren, exp.Bracket, exp.Dot, exp.JSONExtract):
+        node = node.this
+    return node.__class__ is exp.Column
+
+
+def read_bracket(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """items[0], doc['key']: an element of the column; the key, where it is a text, is part of the path."""
+    inner: Flow = {}
+    mode = mode or TRANSFORMATION
+    collect(reader, node.this, mode, inner, scope)
+    index = node.expressions[0] if node.expressions else None
+    is_key = index.__class__ is exp.Literal and index.is_string and is_column(node.this)
+    sink.update(below(inner, index.name) if is_key else inner)
+    for part in node.expressions:
+        push(stack, part, mode)
+
+
+def read_dot(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """a.b.c.d.e, (x).field, items[0].name; and schema.function(x), whose arguments are what is read."""
+    names: list[str] = []
+    base = node
+    while base.__class__ is exp.Dot:
+        last = base.args["expression"]
+        if last.__class__ is exp.Identifier:
+            names.append(reader.language.column(last))
+        else:
+            push(stack, last, mode or TRANSFORMATION)
+        base = base.this
+    path = ".".join(reversed(names))
+    if base.__class__ is exp.Column and base.args.get("catalog"):
+        parts = [reader.language.column(base.args[key]) for key in ("catalog", "db", "table", "this")]
+        add_flow(sink, path_flow(reader, parts + names[::-1], base, scope), mode)
+        return
+    if base.__class__ is exp.Column and node.args["expression"].__class__ is not exp.Identifier:
+        return  # dataset.function(x): the front is no column
+    inner: Flow = {}
+    collect(reader, base, mode, inner, scope)
+    sink.update(below(inner, path) if path and is_column(base) else inner)
+
+
+def read_parameter(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """@x, $x: a variable of the script, else from outside."""
+    flow = reader.variable("@" + node.name.lower())
+    if flow:
+        add_flow(sink, flow, mode)
+
+
+def read_named(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """name => value, name := value inside a call: the name is no column."""
+    push(stack, node.args.get("expression"), mode or TRANSFORMATION)
+
+
+def read_in(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """x IN (1, 2, 3), x IN (SELECT …): literals are passed over at once."""
+    mode = mode or TRANSFORMATION
+    args = node.args
+    push(stack, args["this"], mode)
+    for key in ("query", "unnest", "field"):
+        push(stack, args.get(key), mode)
+    for item in args.get("expressions") or ():
+        if item.__class__ is not exp.Literal:
+            push(stack, item, mode)
+
+
+def read_values_function(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """MySQL's VALUES(c) in ON DUPLICATE KEY UPDATE is the row that was to be inserted."""
+    if node.name.upper() == "VALUES" and len(node.expressions) == 1 and node.expressions[0].__class__ is exp.Identifier:
+        excluded = scope.by_alias(reader.language.fold("excluded"))
+        if excluded:
+            add_flow(sink, excluded.relation.find(reader.language.column(node.expressions[0]), PARSED), mode)
+        return
+    stack.append((PLAIN, node, mode))
+
+
+ACTIONS: dict[type, Any] = {
+    exp.Column: read_column,
+    exp.Exists: read_exists,
+    exp.Case: read_case,
+    exp.If: read_if,
+    exp.Nvl2: read_if,
+    exp.DecodeCase: read_decode,
+    exp.Window: read_window,
+    exp.Order: read_ordered_list,
+    exp.WithinGroup: read_within_group,
+    exp.Filter: read_filter,
+    exp.JSONExtract: read_json,
+    exp.JSONExtractScalar: read_json,
+    exp.Bracket: read_bracket,
+    exp.Dot: read_dot,
+    exp.Parameter: read_parameter,
+    exp.SessionParameter: read_parameter,
+    exp.Kwarg: read_named,
+    exp.In: read_in,
+    exp.Anonymous: read_values_function,
+    exp.StructExtract: read_json,
+    **dict.fromkeys((str, bool, int, float, type(None)), SKIP),
+}
+
+
+def collect_rows(reader: Reader, node: Any, mode: int, scope: Scope) -> None:
+    """Add what a clause reads to what the scope does to every row."""
+    if node is not None:
+        collect(reader, node, mode, scope.rows, scope)
+
+
+__all__ = ["FILTER", "collect", "collect_rows", "flow_of", "used_as"]

@@ -1,0 +1,109 @@
+"""What the reading of one statement needs and finds: the dialect, known columns, tables read, problems."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlglot import exp
+
+from .dialects import Language, dotted
+from .model import WARNING, Problem
+from .relations import Flow, Relation
+
+
+class Schemas:
+    """Columns of tables by name, whatever form the caller has them in."""
+
+    def __init__(self, schema: Any, language: Language) -> None:
+        self._language = language
+        self._found: dict[str, dict[str, Any] | None] = {}
+        self._ask: Callable[[str], Mapping[str, Any] | None] | None = getattr(schema, "columns", None)
+        self._tables: dict[str, Any] = {}
+        if isinstance(schema, Mapping):
+            self._ask = None
+            self._tables = {self._normal(name): columns for name, columns in flat(schema)}
+
+    def _normal(self, name: str) -> str:
+        rules = self._language.rules
+        return name if rules.tables_keep_case else self._language.fold(name)
+
+    def columns(self, table: str) -> dict[str, Any] | None:
+        """{column: type or None} in order, or None when the table's columns are unknown."""
+        if table not in self._found:
+            raw = self._ask(table) if self._ask else self._look_up(table)
+            self._found[table] = read_columns(raw, self._language)
+        return self._found[table]
+
+    def _look_up(self, table: str) -> Any:
+        """By the full name, else by the one known name of which either is the other's end: 't' is 'db.t'."""
+        if not self._tables:
+            return None
+        found = self._tables.get(table)
+        if found is not None:
+            return found
+        ends = [columns for name, columns in self._tables.items() if is_end(name, table) or is_end(table, name)]
+        return ends[0] if len(ends) == 1 else None
+
+
+def is_end(name: str, of: str) -> bool:
+    return of.endswith(name) and of[-len(name) - 1 : -len(name)] == "."
+
+
+def flat(schema: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """{"db": {"t": {"c": "INT"}}} and {"db.t": {"c": "INT"}} -> [("db.t", {"c": "INT"})]"""
+    tables: list[tuple[str, Any]] = []
+    for name, inner in schema.items():
+        if isinstance(inner, Mapping) and any(isinstance(value, Mapping) for value in inner.values()):
+            tables += [(f"{name}.{rest}", columns) for rest, columns in flat(inner)]
+        else:
+            tables.append((str(name), inner))
+    return tables
+
+
+def read_columns(raw: Any, language: Language) -> dict[str, Any] | None:
+    """Columns in normal form from {name: type}, [(name, type)] or [name]."""
+    if not raw:
+        return None
+    if isinstance(raw, Mapping):
+        return {language.fold(str(name)): kind for name, kind in raw.items()}
+    pairs = [(column, None) if isinstance(column, str) else tuple(column)[:2] for column in raw]
+    return {language.fold(str(name)): kind for name, kind in pairs}
+
+
+class Reader:
+    """Reads one statement: resolves its names and keeps what it finds on the way."""
+
+    def __init__(self, language: Language, script: Any, number: int) -> None:
+        self.language = language
+        self.rules = language.rules
+        self.script = script  # the statements before this one: temp tables, variables, defaults, schemas
+        self.number = number
+        self.inputs: set[str] = set()
+        self.problems: dict[tuple[str, str], Problem] = {}
+        self.written: list[Any] = []  # what data-modifying CTEs write
+
+    def warn(self, code: str, message: str, node: Any = None) -> None:
+        """Note a warning, once per code and message, at the line of `node`."""
+        if (code, message) not in self.problems:
+            line = self.script.line_of(node)
+            self.problems[code, message] = Problem(code, WARNING, message, self.number, line)
+
+    def variable(self, name: str) -> Flow | None:
+        return self.script.variables.get(name)
+
+    def relation_of(self, node: exp.Table) -> tuple[Relation, tuple[str, ...]]:
+        """The table a FROM clause names, temp or not, and the parts of its name as columns are folded."""
+        return self.script.relation_of(self, node)
+
+
+def table_parts(node: Any, language: Language) -> list[str]:
+    """The parts of a table's name, in normal form and in order."""
+    args = node.args
+    this = args.get("this")
+    parts = [language.part(args[key]) for key in ("catalog", "db") if args.get(key)]
+    while this.__class__ is exp.Dot:  # a name of four parts
+        parts.append(language.part(this.this))
+        this = this.expression
+    return [*parts, language.part(this)]
+
+
+__all__ = ["Reader", "Schemas", "dotted", "table_parts"]

@@ -1,0 +1,279 @@
+"""Templates to plain SQL: dbt, Airflow and plain Jinja, rendered in Jinja's sandbox without running anything.
+
+    select {{ cols }} from {{ ref('orders') }} where day = '{{ ds }}'
+    select template_cols from orders where day = '2024-01-01'
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jinja2 import FunctionLoader, TemplateError, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+
+PLACEHOLDER = "template_"  # begins each name that stands for an unknown one
+MAX_RENDERED = 8_000_000  # characters
+MAX_STEPS = 20_000  # calls and turns of range() together
+MAX_LOOP_DEPTH = 3
+MAX_OPERAND = 10_000  # size of a number or text that may be multiplied or formatted
+
+_MARK = re.compile(r"\{\{|\{%|\{#")
+_SNAPSHOT = re.compile(r"\{%(-?)\s*snapshot\b.*?%\}", re.DOTALL)
+_END_SNAPSHOT = re.compile(r"\{%-?\s*endsnapshot\s*-?%\}")
+_TAGS = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_LOOP = re.compile(r"\{%[-+]?\s*(for|endfor)\b")
+_DAY = datetime(2024, 1, 1, tzinfo=UTC)  # any day will do: a table name that ends in it is a date shard
+_UNREADABLE = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
+
+
+@dataclass(slots=True)
+class Rendered:
+    """Plain SQL, the dbt config that the template states, and what could not be rendered exactly."""
+
+    sql: str
+    config: dict[str, Any] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+def render(sql: str, relations: Mapping[str, str]) -> Rendered:
+    """Render `sql` when it holds template marks; never raises: an unreadable template is stripped of its marks."""
+    if not _MARK.search(sql):
+        return Rendered(sql)
+    result = Rendered(sql)
+    text = _END_SNAPSHOT.sub("", _SNAPSHOT.sub(r"{%\1 do config(materialized='snapshot') %}", sql))
+    try:
+        check_loops(text)
+        environment = _Sandbox(result)
+        template = environment.from_string(text, globals=known_names(environment, result, relations))
+        result.sql = join_bounded(template.generate())
+    except _UNREADABLE as error:
+        result.error = f"{type(error).__name__}: {error}"
+        result.sql = strip_marks(text)
+    return result
+
+
+def check_loops(text: str) -> None:
+    """Refuse loops nested deeper than any model needs: their product could run for hours."""
+    depth = 0
+    for tag in _LOOP.findall(text):
+        depth += 1 if tag == "for" else -1
+        if depth > MAX_LOOP_DEPTH:
+            raise SecurityError(f"loops nested deeper than {MAX_LOOP_DEPTH}")
+
+
+def join_bounded(chunks: Iterable[str]) -> str:
+    parts, size = [], 0
+    for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size > MAX_RENDERED:
+            raise SecurityError(f"the template renders to more than {MAX_RENDERED} characters")
+    return "".join(parts)
+
+
+def strip_marks(text: str) -> str:
+    """The text with tags removed and each expression replaced by a name, lines kept."""
+    text = _TAGS.sub(lambda found: "\n" * found[0].count("\n"), text)
+    return _EXPRESSION.sub(lambda found: placeholder(found[1]) + "\n" * found[0].count("\n"), text)
+
+
+def placeholder(text: str) -> str:
+    """'params.day' -> 'template_params_day': parses as an identifier, and is known to stand for an unknown."""
+    return PLACEHOLDER + (re.sub(r"\W+", "_", text).strip("_")[:60] or "value")
+
+
+class _Unknown(Undefined):
+    """A name of the template's world that we lack: it answers every use and prints as a placeholder."""
+
+    def _deeper(self, suffix: object = None) -> Any:
+        name = self._undefined_name or "value"
+        return type(self)(name=f"{name}_{suffix}" if isinstance(suffix, str | int) else name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._deeper(name)
+
+    def __getitem__(self, key: object) -> Any:
+        return self._deeper(key)
+
+    def __call__(self, *_args: Any, **_named: Any) -> Any:
+        return self._deeper()
+
+    def _itself(self, *_args: Any) -> Any:
+        return self
+
+    def _false(self, _other: object) -> bool:
+        return False
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __div__ = __rdiv__ = _itself
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _itself
+    __pos__ = __neg__ = __pow__ = __rpow__ = _itself
+    __lt__ = __le__ = __gt__ = __ge__ = _false
+
+    def __int__(self) -> int:
+        return 0
+
+    def __str__(self) -> str:
+        return placeholder(self._undefined_name or "value")
+
+
+class _Fallback(dict[str, Any]):
+    """Filters and tests by name; one that we lack passes its value through."""
+
+    def __missing__(self, name: str) -> Any:
+        return lambda value=None, *_args, **_named: value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name]
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox with a bound on work; unknown names print as placeholders and are noted."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def __init__(self, result: Rendered) -> None:
+        class Noted(_Unknown):
+            def __str__(self) -> str:
+                result.unknown.append(str(self._undefined_name or "value"))
+                return super().__str__()
+
+        def load(name: str) -> str:
+            result.unknown.append(name)
+            return ""
+
+        super().__init__(
+            undefined=Noted,
+            extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
+            keep_trailing_newline=True,
+            cache_size=0,
+            loader=FunctionLoader(load),
+        )
+        self.steps = 0
+        self.filters = _Fallback({**self.filters, **airflow_filters()})
+        self.tests = _Fallback(self.tests)
+
+    def spend(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps > MAX_STEPS:
+            raise SecurityError("the template asks for too much work")
+
+    def range(self, *bounds: int) -> range:
+        turns = range(*bounds)
+        self.spend(len(turns))
+        return turns
+
+    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 (Jinja's own signature)
+        __self.spend(1)
+        return super().call(__context, __obj, *args, **kwargs)
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        if max(_size(left), _size(right)) > MAX_OPERAND:
+            raise SecurityError(f"operator {operator} on a value that large")
+        return super().call_binop(context, operator, left, right)
+
+
+def _size(value: Any) -> float:
+    return abs(value) if isinstance(value, int | float) else len(value) if hasattr(value, "__len__") else 0
+
+
+class _Relation(str):
+    """A table's name in a template, with dbt's attributes."""
+
+    __slots__ = ()
+
+    def _part(self, place: int) -> str:
+        parts = self.split(".")
+        return parts[place] if len(parts) >= -place else ""
+
+    identifier = name = table = property(lambda self: self._part(-1))
+    schema = property(lambda self: self._part(-2))
+    database = property(lambda self: self._part(-3))
+
+
+def known_names(environment: _Sandbox, result: Rendered, relations: Mapping[str, str]) -> dict[str, Any]:
+    """What a template may call: dbt's functions, Airflow's macros."""
+    return dbt_names(environment, result, relations) | airflow_names(environment) | {"range": environment.range}
+
+
+def dbt_names(environment: _Sandbox, result: Rendered, relations: Mapping[str, str]) -> dict[str, Any]:
+    """https://docs.getdbt.com/reference/dbt-jinja-functions, as far as lineage depends on it."""
+
+    def ref(*names: str, **_named: Any) -> str:
+        return _Relation(relations.get(names[-1]) or names[-1])
+
+    def source(name: str, table: str) -> str:
+        full = f"{name}.{table}"
+        return _Relation(relations.get(full) or full)
+
+    def config(*_args: Any, **settings: Any) -> str:
+        result.config.update(settings)
+        return ""
+
+    def var(name: str, default: Any = None) -> Any:
+        return environment.undefined(name=name) if default is None else default
+
+    def statement(*_args: Any, caller: Any = None, **_named: Any) -> Any:
+        return caller() if caller else ""
+
+    return {
+        "ref": ref,
+        "source": source,
+        "config": config,
+        "var": var,
+        "env_var": var,
+        "this": _Relation(relations.get("this") or "this"),
+        # The incremental branch reads all that the full one reads, and the model itself.
+        "is_incremental": lambda: True,
+        "statement": statement,
+        "execute": False,
+        "log": lambda *_args, **_named: "",
+        "return": lambda value=None: value,
+    }
+
+
+def airflow_names(environment: _Sandbox) -> dict[str, Any]:
+    """https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html; every date is the same one."""
+    dates = ("execution_date", "logical_date", "data_interval_start", "data_interval_end", "next_execution_date")
+    days = ("ds", "prev_ds", "next_ds", "yesterday_ds", "tomorrow_ds")
+    return (
+        dict.fromkeys(dates + ("prev_execution_date",), _DAY)
+        | dict.fromkeys(days, f"{_DAY:%Y-%m-%d}")
+        | {f"{name}_nodash": f"{_DAY:%Y%m%d}" for name in days}
+        | {"ts": _DAY.isoformat(), "ts_nodash": f"{_DAY:%Y%m%dT%H%M%S}"}
+        | {"macros": _Macros(environment), "run_id": "manual__2024-01-01"}
+    )
+
+
+class _Macros:
+    """Airflow's `macros`; what we lack is an unknown name like any other."""
+
+    timedelta = timedelta
+
+    def __init__(self, environment: _Sandbox) -> None:
+        self._environment = environment
+
+    def __getattr__(self, name: str) -> Any:
+        return self._environment.undefined(name=name)
+
+    @staticmethod
+    def ds_add(day: str, _days: int) -> str:
+        return day
+
+    @staticmethod
+    def ds_format(_day: str, _from: str, to: str) -> str:
+        return _DAY.strftime(to)
+
+
+def airflow_filters() -> dict[str, Any]:
+    return {
+        "ds": lambda _value: f"{_DAY:%Y-%m-%d}",
+        "ds_nodash": lambda _value: f"{_DAY:%Y%m%d}",
+        "ts": lambda _value: _DAY.isoformat(),
+        "ts_nodash": lambda _value: f"{_DAY:%Y%m%dT%H%M%S}",
+    }

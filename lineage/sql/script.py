@@ -1,0 +1,396 @@
+"""A script's memory from statement to statement: temp tables, columns of what was made, variables, names, and writes."""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+from .dialects import Language, dotted
+from .dml import merge_columns
+from .effects import Effects, Write
+from .model import OutputColumns
+from .reader import Reader, Schemas, table_parts
+from .relations import NOTHING, Flow, QueryRelation, Relation, Star, TableRelation, ValueRelation
+from .render import PLACEHOLDER
+
+# A date at the end of a table's name is a shard's, and so is a star: events_20240101, events_*, events_2024*.
+SHARD = re.compile(r"_?(?:(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|(?:(?<=_)\d{1,7})?\*)$")
+PARTITION = re.compile(r"\$\w+$")
+FILE_NAME = re.compile(r"://|^[/~.]|\.(?:csv|tsv|parquet|json|jsonl|ndjson|avro|orc|xlsx|txt|db)(?:\.\w+)?$", re.IGNORECASE)
+FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "delta", "text", "binaryfile", "iceberg", "xml"})
+
+
+@dataclass(slots=True)
+class Record:
+    """A write that outlives its statement."""
+
+    statement: int
+    write: Write
+
+
+class Script:
+    """Runs over the statements in order; each reads what those before it left."""
+
+    def __init__(self, text: str, language: Language, schemas: Schemas, database: str | None, schema: str | None) -> None:
+        self.text = text
+        self.language = language
+        self.rules = language.rules
+        self.schemas = schemas
+        self.database = self._given(database)
+        self.schema = self._given(schema)
+        self.base = 0  # where the current piece's text stands
+        self.temps: dict[str, QueryRelation] = {}
+        self.variables: dict[str, Flow] = {}
+        self.rows_of: dict[str, Relation] = {}  # variables that hold a row: FOR r IN (SELECT …)
+        self.made: dict[str, dict[str, Any]] = {}  # columns of tables that this script defines
+        self.outputs: dict[str, OutputColumns] = {}
+        self.records: list[Record] = []
+        self.renamed: list[tuple[int, str, str]] = []  # before that statement, the old name meant the new one
+        self.transient: set[int] = set()  # statements that make a table which the script drops again
+        self._lines: list[int] | None = None
+
+    def _given(self, name: str | None) -> str:
+        if not name:
+            return ""
+        return name if self.rules.tables_keep_case else self.language.fold(name)
+
+    # --- places in the text
+
+    def line_at(self, offset: int) -> int:
+        """The line, counted from 1, of a character of the rendered text."""
+        if self._lines is None:
+            self._lines = [place for place, character in enumerate(self.text) if character == "\n"]
+        return bisect_right(self._lines, max(offset - 1, 0)) + 1
+
+    def line_of(self, node: Any) -> int | None:
+        """The line of the first name inside a node."""
+        if not isinstance(node, exp.Expression):
+            return None
+        for identifier in node.find_all(exp.Identifier):
+            start = identifier.meta.get("start")
+            if start is not None:
+                return self.line_at(self.base + start)
+        return None
+
+    # --- names
+
+    def raw_name(self, table: exp.Table) -> str:
+        return dotted(self.parts_of(table))
+
+    def parts_of(self, table: exp.Table) -> list[str]:
+        parts = table_parts(table, self.language)
+        if self.rules.sharded:
+            parts[-1] = PARTITION.sub("", parts[-1])
+            if len(parts[-1]) > 1:
+                parts[-1] = SHARD.sub("", parts[-1]) or parts[-1]
+            if "INFORMATION_SCHEMA." in parts[-1].upper():
+                parts[-1:] = parts[-1].split(".")
+            if parts[0].upper() == "_SESSION":
+                parts = parts[1:]
+        return parts
+
+    def full(self, parts: list[str]) -> str:
+        """The name with the defaults in front, where it has too few parts."""
+        front = []
+        if len(parts) == 1 and self.schema:
+            front = [self.database, self.schema] if self.database else [self.schema]
+        elif len(parts) == 2 and self.database and self.rules.parts > 2:
+            front = [self.database]
+        return dotted([*front, *parts])
+
+    def target_name(self, table: Any) -> str:
+        """The name of a written table: a temp table by its own, others in full."""
+        if not isinstance(table, exp.Table):
+            return ""
+        this = table.this
+        if isinstance(this, exp.Parameter):
+            return "@" + this.name.lower()
+        if not isinstance(this, exp.Identifier | exp.Dot):
+            return self.uri(this.name) if isinstance(this, exp.Literal | exp.Var) else ""
+        parts = self.parts_of(table)
+        raw = dotted(parts)
+        return raw if raw in self.temps else self.full(parts)
+
+    def created_name(self, table: exp.Table, is_temporary: bool) -> str:
+        """The name of a table that is made: temp tables lie outside all schemas."""
+        parts = self.parts_of(table)
+        return dotted(parts) if is_temporary else self.full(parts)
+
+    def renamed_to(self, old: str, table: Any) -> str:
+        """ALTER TABLE s.a RENAME TO b: a bare new name stays in the old one's schema."""
+        parts = self.parts_of(table)
+        if len(parts) > 1:
+            return self.full(parts)
+        front = old[: len(old) - len(last_part(old))]
+        return front + dotted(parts)
+
+    def uri(self, text: str) -> str:
+        return text.rstrip("/") or text
+
+    def use(self, tree: exp.Use) -> None:
+        """USE x, USE SCHEMA a.b, USE DATABASE x, USE CATALOG x."""
+        kind = (tree.args["kind"].name if tree.args.get("kind") else "").upper()
+        table = tree.this
+        if kind in ("ROLE", "WAREHOUSE", "SECONDARY") or not isinstance(table, exp.Table):
+            return
+        parts = table_parts(table, self.language)
+        if len(parts) == 2:
+            self.database, self.schema = parts
+        elif kind in ("DATABASE", "CATALOG") and self.rules.parts > 2 or (not kind and self.rules.use_sets == "database"):
+            self.database = parts[0]
+        else:
+            self.schema = parts[0]
+
+    # --- variables
+
+    def is_variable(self, name: str) -> bool:
+        return self.language.fold(name) in self.variables
+
+    def set_variable(self, node: Any, flow: Flow, value: Any) -> None:
+        """Also the session's own: search_path, @@dataset_id."""
+        if isinstance(node, exp.Parameter | exp.SessionParameter):
+            self.variables["@" + node.name.lower()] = flow
+        name = node.name
+        if name.lower() == "search_path":
+            self.set_path(value)
+        elif name.lower() in ("dataset_id", "dataset_project_id") and isinstance(value, exp.Literal):
+            if name.lower() == "dataset_id":
+                self.schema = value.name
+            else:
+                self.database = value.name
+        else:
+            self.variables[self.language.fold(name)] = flow
+            self.variables["@" + name.lower()] = flow
+
+    def set_path(self, value: Any) -> None:
+        first = value.expressions[0] if isinstance(value, exp.Tuple | exp.Array) and value.expressions else value
+        name = first.name.split(",")[0].strip() if first is not None else ""
+        if name and name != "$user":
+            self.schema = self.language.fold(name)
+
+    # --- reading
+
+    def relation_of(self, reader: Reader, table: exp.Table) -> tuple[Relation, tuple[str, ...]]:
+        """What a table's name means at this point: a temp table, a file, or a table that outlives the script."""
+        this = table.args.get("this")
+        if not isinstance(this, exp.Identifier | exp.Dot):
+            return self.special_relation(reader, this)
+        parts = self.parts_of(table)
+        path = tuple(self.language.column(part) for part in path_nodes(table))
+        raw = dotted(parts)
+        name = raw if raw in self.temps else self.full(parts)
+        temp = self.temps.get(name)
+        if temp is not None:
+            reader.inputs |= temp.inputs
+            return temp, path
+        uri = self.file_of(table, parts)
+        if uri:
+            return self.file_relation(reader, uri), path
+        if parts[-1].startswith(PLACEHOLDER):
+            reader.warn("template_placeholder", f"the table {raw} is named by the template", table)
+            return ValueRelation(NOTHING, {}, is_open=True, with_path=False), path
+        reader.inputs.add(name)
+        return TableRelation(name, self.known_columns(name), self.rules.pseudo_columns), path
+
+    def special_relation(self, reader: Reader, this: Any) -> tuple[Relation, tuple[str, ...]]:
+        """@t of T-SQL, @stage of Snowflake, 'file' of DuckDB; a parameter that stands for a table is unknown."""
+        if isinstance(this, exp.Parameter):
+            name = "@" + this.name.lower()
+            temp = self.temps.get(name)
+            if temp is not None:
+                reader.inputs |= temp.inputs
+                return temp, (name,)
+        if isinstance(this, exp.Var | exp.Literal):
+            return self.file_relation(reader, self.uri(this.name)), (this.name,)
+        reader.warn("unresolved_table", f"{this.sql() if this is not None else 'a source'} stands for an unknown table", this)
+        return ValueRelation(NOTHING, {}, is_open=True, with_path=False), ("",)
+
+    def file_relation(self, reader: Reader, uri: str) -> Relation:
+        reader.inputs.add(uri)
+        return TableRelation(uri, None, frozenset())
+
+    def file_of(self, table: exp.Table, parts: list[str]) -> str:
+        """FROM 'x.parquet' of DuckDB, FROM parquet.`path` of Spark; "" for a table."""
+        this = table.this
+        if self.rules.files_in_from and len(parts) == 1 and this.args.get("quoted") and FILE_NAME.search(this.name):
+            return self.uri(this.name)
+        if self.rules.formats_in_from and len(parts) == 2 and parts[0].lower() in FORMATS and "/" in this.name:
+            return self.uri(this.name)
+        return ""
+
+    def files_of(self, function: Any) -> list[str]:
+        """The files that read_csv('…'), read_parquet(['…', '…']) and the like read."""
+        name = (function.name if isinstance(function, exp.Anonymous) else function.key).lower()
+        if not name.startswith(("read", "scan", "parquet_scan", "delta_scan", "iceberg_scan")) and not name.endswith("_scan"):
+            return []
+        first = function.this if isinstance(function.this, exp.Expression) else next(iter(function.expressions), None)
+        values = first.expressions if isinstance(first, exp.Array) else [first]
+        return [self.uri(value.name) for value in values if isinstance(value, exp.Literal) and value.is_string]
+
+    def known_columns(self, table: str) -> dict[str, Any] | None:
+        """Of a table that this script made, else of the schema given."""
+        temp = self.temps.get(table)
+        if temp is not None:
+            return None if temp.is_open else {name: item[2] for name, item in temp.index.items()}
+        made = self.made.get(table)
+        return made if made is not None else self.schemas.columns(table)
+
+    # --- writing
+
+    def apply(self, number: int, effects: Effects, writes: list[Write], inputs: set[str]) -> list[str]:
+        """Keep what a statement did; returns the outputs that outlive it."""
+        outputs = []
+        for write in writes:
+            if not write.target:
+                continue
+            write.columns = merge_columns(write.columns)
+            if self.is_passing(number, write):
+                self.fill(write, inputs)
+            else:
+                self.keep(number, write)
+                outputs.append(write.target)
+        for old, new in effects.renames:
+            self.rename(number, {old: new})
+        for one, other in effects.swaps:
+            self.rename(number, {one: other, other: one})
+        for name in effects.drops:
+            self.drop(name)
+        return outputs
+
+    def is_passing(self, number: int, write: Write) -> bool:
+        """The target does not outlive the script."""
+        if write.is_definition and not write.is_temporary and number not in self.transient:
+            return False
+        return write.is_temporary or number in self.transient or write.target in self.temps
+
+    def fill(self, write: Write, inputs: set[str]) -> None:
+        """Make a temp table, or add to it; who read it before keeps what he read."""
+        before = None if write.is_definition else self.temps.get(write.target)
+        columns = [*(before.index.values() if before else ()), *write.columns]
+        stars: list[Star] = [*(before.stars if before else ()), *write.stars]
+        relation = QueryRelation([*merge_columns(columns), *stars])
+        relation.rows = {**(before.rows if before else {}), **write.rows}
+        relation.reads = list(before.reads) if before else []
+        relation.inputs = inputs | (before.inputs if before else set())
+        self.temps[write.target] = relation
+
+    def keep(self, number: int, write: Write) -> None:
+        self.records.append(Record(number, write))
+        if write.is_definition:
+            self.temps.pop(write.target, None)
+            known = {name: kind for name, _, kind in write.columns}
+            if write.stars:
+                self.made.pop(write.target, None)
+            else:
+                self.made[write.target] = known
+            self.outputs[write.target] = self.typed(known, is_complete=not write.stars)
+            return
+        known_columns = self.known_columns(write.target)
+        if known_columns:
+            self.outputs[write.target] = self.typed(known_columns, is_complete=True)
+        else:
+            before = self.outputs.get(write.target)
+            names = dict(before.columns) if before else {}
+            names |= {name: None for name, _, _ in write.columns if name not in names}
+            self.outputs[write.target] = self.typed(names, is_complete=False)
+
+    def typed(self, columns: dict[str, Any], is_complete: bool) -> OutputColumns:
+        pairs = ((name, self.type_name(kind)) for name, kind in columns.items())
+        return OutputColumns(is_complete, tuple(pairs))
+
+    def type_name(self, kind: Any) -> str | None:
+        return self.language.type_name(kind) if isinstance(kind, exp.Expression) else kind
+
+    # --- renames and drops
+
+    def rename(self, number: int, names: dict[str, str]) -> None:
+        """Lineage belongs to the final name; a swap renames both ways at once."""
+        written = {record.write.target for record in self.records}
+        self.renamed += [(number, old, new) for old, new in names.items() if old in written]
+        for record in self.records:
+            record.write.target = names.get(record.write.target, record.write.target)
+        for kept in (self.temps, self.made, self.outputs):
+            moved = {new: kept.pop(old) for old, new in names.items() if old in kept}
+            kept.update(moved)
+
+    def rename_column(self, table: str, old: str, new: str) -> None:
+        for record in self.records:
+            if record.write.target == table:
+                record.write.columns = [(new if n == old else n, flow, kind) for n, flow, kind in record.write.columns]
+        if table in self.made:
+            self.made[table] = {new if name == old else name: kind for name, kind in self.made[table].items()}
+        if table in self.outputs:
+            before = self.outputs[table]
+            columns = tuple((new if name == old else name, kind) for name, kind in before.columns)
+            self.outputs[table] = OutputColumns(before.complete, columns)
+        temp = self.temps.get(table)
+        if temp is not None:
+            temp.items = [
+                item if item.__class__ is Star or item[0] != old else (new, *item[1:])  # type: ignore[index,misc]
+                for item in temp.items
+            ]
+            temp.build_index()
+
+    def drop(self, name: str) -> None:
+        self.temps.pop(name, None)
+        self.made.pop(name, None)
+        self.outputs.pop(name, None)
+        self.records = [record for record in self.records if record.write.target != name]
+
+    # --- looking ahead
+
+    def look_ahead(self, trees: list[Any]) -> None:
+        """Find the statements that make a table which the script itself drops again in the end."""
+        if not any(isinstance(tree, exp.Drop) for tree in trees):
+            return
+        session = self.database, self.schema
+        makers: dict[str, int] = {}
+        for number, tree in enumerate(trees):
+            if isinstance(tree, exp.Use):
+                self.use(tree)
+            elif isinstance(tree, exp.Create):
+                table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+                if isinstance(table, exp.Table):
+                    makers[self.target_name(table)] = number
+            elif isinstance(tree, exp.Select) and tree.args.get("into") is not None:
+                makers[self.target_name(tree.args["into"].this)] = number
+            elif isinstance(tree, exp.Drop):
+                for table in tree.args.get("tables") or [tree.this]:
+                    number_of = makers.pop(self.target_name(table), None)
+                    if number_of is not None:
+                        self.transient.add(number_of)
+            elif isinstance(tree, exp.Alter):
+                self.look_at_rename(tree, makers)
+        self.database, self.schema = session
+
+    def look_at_rename(self, tree: exp.Alter, makers: dict[str, int]) -> None:
+        name = self.target_name(tree.this)
+        for action in tree.args.get("actions") or ():
+            if isinstance(action, exp.AlterRename):
+                number = makers.pop(name, None)
+                if number is not None:
+                    makers[self.renamed_to(name, action.this)] = number
+            elif isinstance(action, exp.SwapTable):
+                other = self.target_name(action.this)
+                pair = makers.pop(name, None), makers.pop(other, None)
+                makers |= {key: value for key, value in ((other, pair[0]), (name, pair[1])) if value is not None}
+
+
+def path_nodes(table: exp.Table) -> list[Any]:
+    """The nodes of a name's parts, in order."""
+    args = table.args
+    nodes = [args[key] for key in ("catalog", "db") if args.get(key)]
+    this = args["this"]
+    while this.__class__ is exp.Dot:
+        nodes.append(this.this)
+        this = this.expression
+    return [*nodes, this]
+
+
+def last_part(name: str) -> str:
+    """The last part of a dotted name, its quotes included."""
+    if name.endswith('"'):
+        return name[name.rindex('"', 0, -1) :]
+    return name.rsplit(".", 1)[-1]

@@ -1,0 +1,152 @@
+"""Select items that are more or less than one expression: stars, patterns of columns, and items without a name."""
+
+import re
+from typing import Any
+
+from sqlglot import exp
+
+from .expressions import column_flow, flow_of, path_flow
+from .reader import Reader
+from .relations import NOTHING, Flow, Item, Relation, Scope, Star, ValueRelation
+
+STRUCT = re.compile(r"^(?:ARRAY<)?\s*STRUCT\s*<(.*)>\s*>?$", re.IGNORECASE | re.DOTALL)
+
+
+def expand_star(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
+    """*, t.*, s.field.* with EXCEPT, REPLACE and RENAME, to named columns as far as they are known."""
+    star, items = node, None
+    if node.__class__ is exp.Column:
+        star, items = node.this, qualified_star(reader, node, scope)
+    elif node.__class__ is exp.Dot:
+        star, items = node.expression, struct_star(reader, node.this, scope)
+    if items is None:
+        items = all_columns(scope)
+    return modified(reader, star, items, scope) if star.args else items
+
+
+def all_columns(scope: Scope) -> list[Item | Star]:
+    """Every source's columns in order; a column merged by USING comes first, and once."""
+    shown = [source for source in scope.sources if source.in_star]
+    joined = scope.joined
+    items: list[Item | Star] = [(name, flow, None) for name, flow in joined.items()]
+    if not joined and len(shown) == 1:
+        return list(shown[0].relation.columns())
+    hidden = frozenset(joined)
+    for source in shown:
+        for item in source.relation.columns():
+            if item.__class__ is Star:
+                items.append(item.without(hidden) if hidden else item)  # type: ignore[union-attr]
+            elif item[0] not in joined:  # type: ignore[index]
+                items.append(item)
+    return items
+
+
+def qualified_star(reader: Reader, node: exp.Column, scope: Scope) -> list[Item | Star]:
+    """t.* is that source's columns, s.* a struct's fields."""
+    names = [reader.language.column(node.args[key]) for key in ("catalog", "db", "table") if node.args.get(key)]
+    for level in scope.upward():
+        source = level.by_alias(names[-1]) if len(names) == 1 else None
+        if source is None:
+            source = next((s for s in level.sources if s.path[-len(names) :] == tuple(names)), None)
+        if source is not None:
+            return list(source.relation.columns())
+    return struct_items(path_flow(reader, names, node, scope) if len(names) > 1 else bare(reader, node, scope), None)
+
+
+def bare(reader: Reader, node: exp.Column, scope: Scope) -> Flow:
+    return column_flow(reader, exp.Column(this=node.args["table"]), scope)
+
+
+def struct_star(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
+    return struct_items(flow_of(reader, node, scope), None)
+
+
+def struct_items(flow: Flow, kind: Any) -> list[Item | Star]:
+    """Fields of a struct are not known by name: a star over its value."""
+    return [Star(ValueRelation(flow, {}, is_open=True, with_path=True))] if flow else []
+
+
+def modified(reader: Reader, star: Any, items: list[Item | Star], scope: Scope) -> list[Item | Star]:
+    """The star's columns without the excepted, with the replaced, under new names."""
+    column = reader.language.column
+    excepted = frozenset(column(name_of(node)) for node in star.args.get("except_") or ())
+    replaced = {column(node.args["alias"]): node.this for node in star.args.get("replace") or ()}
+    renames = {column(name_of(node.this)): column(node.args["alias"]) for node in star.args.get("rename") or ()}
+    flows = {name: flow_of(reader, node, scope) for name, node in replaced.items()}
+    hidden = excepted | frozenset(replaced) | frozenset(renames)
+    result: list[Item | Star] = []
+    for item in items:
+        if item.__class__ is Star:
+            result.append(item.without(hidden))  # type: ignore[union-attr]
+        elif item[0] not in excepted:  # type: ignore[index]
+            name, flow, kind = item  # type: ignore[misc]
+            result.append((renames.get(name, name), flows.get(name, flow), None if name in flows else kind))
+    result += unplaced(result, items, flows, renames)
+    pattern = star.args.get("ilike")
+    return [item for item in result if matches(item, pattern)] if pattern is not None else result
+
+
+def unplaced(
+    result: list[Item | Star], items: list[Item | Star], flows: dict[str, Flow], renames: dict[str, str]
+) -> list[Item | Star]:
+    """Replaced and renamed columns that lie inside an unexpanded star."""
+    stars = [item for item in items if item.__class__ is Star]
+    if not stars:
+        return []
+    known = {item[0] for item in result if item.__class__ is not Star}  # type: ignore[index]
+    added: list[Item | Star] = [(name, flow, None) for name, flow in flows.items() if name not in known]
+    for old, new in renames.items():
+        if new not in known:
+            found = [flow for flow in (star.find(old) for star in stars) if flow]  # type: ignore[union-attr]
+            added.append((new, found[0] if len(found) == 1 else NOTHING, None))
+    return added
+
+
+def matches(item: Item | Star, pattern: Any) -> bool:
+    """SELECT * ILIKE '%id%'"""
+    if item.__class__ is Star:
+        return True
+    regex = re.escape(pattern.name).replace("%", ".*").replace("_", ".")
+    return re.fullmatch(regex, item[0], re.IGNORECASE) is not None  # type: ignore[index]
+
+
+def name_of(node: Any) -> Any:
+    return node.this if node.__class__ is exp.Column else node
+
+
+def expand_columns(reader: Reader, node: exp.Columns, scope: Scope) -> list[Item | Star]:
+    """COLUMNS('pattern') and COLUMNS(*) of DuckDB."""
+    items = all_columns(scope)
+    if node.this.__class__ is exp.Star:
+        return modified(reader, node.this, items, scope)
+    if node.this.__class__ is not exp.Literal:
+        return items
+    try:
+        pattern = re.compile(node.this.name)
+    except re.error:
+        return items
+    return [item for item in items if item.__class__ is Star or pattern.search(item[0])]  # type: ignore[index]
+
+
+def output_name(reader: Reader, node: Any, place: int) -> str:
+    """The name of an item without an alias: a field's or column's own, else what the dialect gives it."""
+    while node.__class__ in (exp.Paren, exp.Cast, exp.TryCast):
+        node = node.this
+    if node.__class__ is exp.Column or node.__class__ is exp.Dot:
+        last = node.expression if node.__class__ is exp.Dot else node.this
+        if last.__class__ is exp.Identifier:
+            return reader.language.column(last)
+    return reader.rules.unnamed.format(place=place, number=place + 1, function=function_name(node))
+
+
+def function_name(node: Any) -> str:
+    """What PostgreSQL and its kin call the column of sum(x): sum."""
+    while node.__class__ in (exp.Window, exp.Filter, exp.WithinGroup):
+        node = node.this
+    if isinstance(node, exp.Anonymous):
+        return node.name.lower()
+    return node.sql_name().lower() if isinstance(node, exp.Func) else "?column?"
+
+
+def relation_items(relation: Relation) -> list[Item | Star]:
+    return relation.columns()

@@ -1,0 +1,502 @@
+"""From a FROM clause to sources: tables, sub-queries, joins, unnested arrays, table functions, pivots."""
+
+from typing import Any
+
+from sqlglot import exp
+
+from . import query
+from .expressions import collect, collect_rows, flow_of, path_flow
+from .reader import Reader
+from .relations import (
+    AGGREGATION,
+    CONDITIONAL,
+    GROUP_BY,
+    JOIN,
+    NOTHING,
+    ONLY_CANDIDATE,
+    TRANSFORMATION,
+    Flow,
+    Item,
+    QueryRelation,
+    Relation,
+    Scope,
+    Source,
+    Star,
+    TableRelation,
+    ValueRelation,
+    add_flow,
+    merged,
+    used_as,
+)
+
+FLATTEN_COLUMNS = ("SEQ", "KEY", "PATH", "INDEX", "VALUE", "THIS")
+FILE_READERS = (exp.ReadCSV, exp.ReadParquet)
+
+
+def read_from(reader: Reader, args: dict[str, Any], scope: Scope) -> None:
+    """FROM, its joins and lateral views, in order: each sees those before it."""
+    from_ = args.get("from_")
+    if from_ is not None:
+        add_source(reader, from_.this, scope)
+    for lateral in args.get("laterals") or ():
+        add_source(reader, lateral, scope)
+    for join in args.get("joins") or ():
+        add_join(reader, join, scope)
+    for pivot in args.get("pivots") or ():
+        pivot_last(reader, pivot, scope)
+
+
+def add_source(reader: Reader, node: Any, scope: Scope, in_star: bool = True) -> None:
+    """Add what one term of a FROM clause gives to the scope."""
+    add = ADDERS.get(node.__class__)
+    if add is not None:
+        add(reader, node, scope)
+    elif isinstance(node, exp.Query):
+        add_query(reader, node, scope)
+    elif isinstance(node, exp.Func | exp.Bracket | exp.Dot | exp.Column):
+        add_function(reader, node, node, scope)
+    else:
+        reader.warn("unsupported_source", f"cannot read a source of the kind {node.key}", node)
+        return
+    if not in_star:
+        scope.sources[-1].in_star = False
+    args = node.args
+    for key in ("laterals", "joins"):
+        for part in (args.get(key) or ()) if node.__class__ is not exp.Select else ():
+            add_join(reader, part, scope) if key == "joins" else add_source(reader, part, scope)
+    if node.__class__ in (exp.Table, exp.Subquery, exp.Values):
+        for pivot in args.get("pivots") or ():
+            pivot_last(reader, pivot, scope)
+
+
+def alias_of(reader: Reader, node: Any) -> tuple[str, list[str]]:
+    """The alias and its column names; "" and [] when there are none."""
+    alias = node.args.get("alias")
+    if alias is None:
+        return "", []
+    if alias.__class__ is not exp.TableAlias:
+        return reader.language.column(alias), []
+    name = alias.args.get("this")
+    columns = [reader.language.column(definition_name(column)) for column in alias.args.get("columns") or ()]
+    return (reader.language.column(name) if name is not None else ""), columns
+
+
+def definition_name(node: Any) -> Any:
+    """A name, or that of a definition: AS r(a int, b text)."""
+    return node.this if node.__class__ is exp.ColumnDef else node
+
+
+# --- tables and sub-queries
+
+
+def add_table(reader: Reader, node: exp.Table, scope: Scope) -> None:
+    this = node.args.get("this")
+    if this.__class__ is not exp.Identifier and this.__class__ is not exp.Dot:
+        add_special_table(reader, node, this, scope)
+        return
+    alias, names = alias_of(reader, node)
+    relation, path = relation_at(reader, node, scope)
+    if names:
+        relation = under_names(relation, names)
+    scope.add(Source(alias or path[-1], relation, () if alias else path))
+
+
+def relation_at(reader: Reader, node: exp.Table, scope: Scope) -> tuple[Relation, tuple[str, ...]]:
+    """A CTE, a column to be walked (FROM t, t.items), or a table."""
+    args = node.args
+    name = reader.language.column(args["this"])
+    if args.get("db") is None:
+        cte = scope.ctes.get(name)
+        if cte is not None:
+            return cte, (name,)
+    elif scope.sources and args.get("catalog") is None:
+        array = walked_array(reader, node, scope)
+        if array is not None:
+            return array, (name,)
+    return reader.relation_of(node)
+
+
+def walked_array(reader: Reader, node: exp.Table, scope: Scope) -> Relation | None:
+    """FROM t, t.items: the first part is a source before it, so that the rest is an array of its row."""
+    owner = scope.by_alias(reader.language.column(node.args["db"]))
+    if owner is None or not reader.rules.struct_dot:
+        return None
+    flow = path_flow(reader, [owner.alias, reader.language.column(node.args["this"])], node, scope)
+    return ValueRelation(used_as(flow, TRANSFORMATION), {}, is_open=True, with_path=True)
+
+
+def under_names(relation: Relation, names: list[str]) -> Relation:
+    copy = QueryRelation(list(relation.columns()))
+    copy.reads = [relation]
+    return query.renamed(copy, names)
+
+
+def add_special_table(reader: Reader, node: exp.Table, this: Any, scope: Scope) -> None:
+    """A table that is no name: a function, a stage or file, a variable, rows."""
+    if isinstance(this, exp.TableFromRows | exp.Values | exp.Unnest | exp.Subquery | exp.Select):
+        if node.args.get("alias") is not None and this.args.get("alias") is None:
+            this.set("alias", node.args["alias"])
+        add_source(reader, this, scope)
+        return
+    alias, names = alias_of(reader, node)
+    if isinstance(this, exp.Var | exp.Literal | exp.Parameter | exp.Placeholder | exp.SessionParameter):
+        relation, path = reader.relation_of(node)
+        scope.add(Source(alias or path[-1], under_names(relation, names) if names else relation, path))
+    else:
+        add_function(reader, node, this, scope)
+
+
+def add_query(reader: Reader, node: Any, scope: Scope, parent: Scope | None = None) -> None:
+    """(SELECT …) AS q; brackets around a join show the joined tables themselves."""
+    alias, names = alias_of(reader, node)
+    inner = node.this if node.__class__ is exp.Subquery else node
+    if node.__class__ is exp.Subquery and not alias and isinstance(inner, exp.Table):
+        add_source(reader, inner, scope)
+        return
+    if node.__class__ is exp.Subquery and (node.args.get("joins") or node.args.get("pivots")):
+        relation = query.read_query(reader, inner, parent or scope.parent, ctes_of(reader, node, scope))
+    else:
+        relation = query.read_query(reader, node, parent or scope.parent, scope.ctes)
+    scope.add(Source(alias, query.renamed(relation, names)))
+
+
+def ctes_of(reader: Reader, node: Any, scope: Scope) -> dict[str, Relation]:
+    with_ = node.args.get("with_")
+    return query.read_ctes(reader, with_, scope.parent, scope.ctes) if with_ else scope.ctes
+
+
+def add_values(reader: Reader, node: exp.Values, scope: Scope) -> None:
+    """VALUES (…), (…) AS v (a, b): by position, from all rows."""
+    alias, names = alias_of(reader, node)
+    flows: list[Flow] = []
+    for row in node.expressions:
+        cells = row.expressions if row.__class__ is exp.Tuple else [row]
+        for place, cell in enumerate(cells):
+            if place == len(flows):
+                flows.append({})
+            if cell.__class__ is not exp.Literal:
+                collect(reader, cell, 0, flows[place], scope)
+    names += [f"col{place + 1}" for place in range(len(names), len(flows))]
+    scope.add(Source(alias, QueryRelation([(name, flow, None) for name, flow in zip(names, flows, strict=False)])))
+
+
+# --- arrays and functions
+
+
+def add_unnest(reader: Reader, node: exp.Unnest, scope: Scope) -> None:
+    """UNNEST(a, b) AS u (x, y): a column for each array; where the dialect says so, UNNEST(a) AS e names the element."""
+    alias, names = alias_of(reader, node)
+    flows = [used_as(flow_of(reader, array, scope), TRANSFORMATION) for array in node.expressions]
+    offset = node.args.get("offset")
+    known: dict[str, Flow] = {}
+    if reader.rules.unnest_alias_is_value:
+        alias, names = names[0] if names and not alias else alias, names[1:]
+        value = ValueRelation(flows[0] if flows else NOTHING, known, is_open=True, with_path=True)
+    else:
+        known = by_position(names, flows)
+        value = ValueRelation(merged(flows), known, is_open=not names, with_path=True)
+    scope.add(Source(alias, value))
+    if offset is not None and offset is not False:
+        name = reader.language.column(offset) if isinstance(offset, exp.Identifier) else reader.language.fold("offset")
+        scope.add(Source("", QueryRelation([(name, NOTHING, None)])))
+
+
+def by_position(names: list[str], flows: list[Flow]) -> dict[str, Flow]:
+    """A flow for each name; when there are more names than flows, a map's key and value, the last serves them all."""
+    if not flows:
+        return dict.fromkeys(names, NOTHING)
+    if len(flows) == 1 or len(names) > len(flows):
+        return dict.fromkeys(names, merged(flows))
+    return dict(zip(names, flows, strict=False))
+
+
+def add_lateral(reader: Reader, node: exp.Lateral, scope: Scope) -> None:
+    """LATERAL (query), CROSS APPLY, LATERAL VIEW explode(a) e AS x, LATERAL FLATTEN(…) f."""
+    this = node.this
+    if isinstance(this, exp.Subquery | exp.Select | exp.SetOperation):
+        alias, names = alias_of(reader, node)
+        inner = this.this if this.__class__ is exp.Subquery else this
+        relation = query.read_query(reader, inner, scope, scope.ctes)
+        scope.add(Source(alias, query.renamed(relation, names)))
+    elif isinstance(this, exp.Values | exp.Unnest | exp.Table):
+        if node.args.get("alias") is not None and this.args.get("alias") is None:
+            this.set("alias", node.args["alias"])
+        add_source(reader, this, scope)
+    else:
+        add_function(reader, node, this, scope)
+
+
+def add_table_from_rows(reader: Reader, node: exp.TableFromRows, scope: Scope) -> None:
+    """TABLE(function(…)), TABLE('name'), TABLE(query)."""
+    this = node.this
+    if isinstance(this, exp.Literal | exp.Identifier | exp.Column):
+        table = exp.to_table(this.name, dialect=reader.language.dialect)
+        relation, path = reader.relation_of(table)
+        alias, _ = alias_of(reader, node)
+        scope.add(Source(alias or path[-1], relation, path))
+    else:
+        add_function(reader, node, this, scope)
+
+
+def add_function(reader: Reader, node: Any, function: Any, scope: Scope) -> None:
+    """A function in FROM is no table: its columns come from its arguments; files that it reads are."""
+    alias, names = alias_of(reader, node)
+    files = reader.script.files_of(function)
+    if files:
+        relations: list[Relation] = [reader.script.file_relation(reader, uri) for uri in files]
+        columns = [Star(relations[0], frozenset(), tuple(Star(other) for other in relations[1:]))]
+        relation: Relation = relations[0] if len(relations) == 1 else QueryRelation(list(columns))
+        scope.add(Source(alias or "", under_names(relation, names) if names else relation))
+        return
+    relation = argument_relation(reader, function, names, scope)
+    scope.add(Source(alias or function_alias(reader, function), relation))
+
+
+def function_alias(reader: Reader, function: Any) -> str:
+    """FROM generate_series(1, 3): its columns may be named through the function's name."""
+    name = function.name if isinstance(function, exp.Anonymous) else ""
+    return reader.language.fold(name) if name else ""
+
+
+def argument_relation(reader: Reader, function: Any, names: list[str], scope: Scope) -> Relation:
+    """Columns of a table function: each may come from every argument; a table argument's own pass through."""
+    tables: list[Relation] = []
+    sink: Flow = {}
+    for argument in arguments_of(function):
+        if isinstance(argument, exp.Query):
+            tables.append(query.read_query(reader, argument, scope, scope.ctes))
+        elif isinstance(argument, exp.Table):
+            tables.append(relation_at(reader, argument, scope)[0])
+        else:
+            collect(reader, argument, TRANSFORMATION, sink, scope)
+    if tables:
+        items: list[Item | Star] = [item for table in tables for item in table.columns()]
+        everything = merged([sink, *(used_as(table.whole(), TRANSFORMATION) for table in tables)])
+        relation = PassingRelation(items, everything)
+        relation.reads = list(tables)
+        return relation
+    known = dict.fromkeys(names, sink)
+    with_path = isinstance(function, exp.Explode | exp.Unnest | exp.Inline | exp.OpenJSON)
+    return ValueRelation(sink, known, is_open=not names or isinstance(function, exp.Explode), with_path=with_path)
+
+
+class PassingRelation(QueryRelation):
+    """What a table function makes of a table: its columns, and further ones from all of it."""
+
+    __slots__ = ("rest",)
+
+    def __init__(self, items: list[Item | Star], rest: Flow) -> None:
+        super().__init__(items)
+        self.rest = rest
+        self.is_open = True
+
+    def find(self, name: str, basis: int) -> Flow:
+        item = self.index.get(name)
+        return item[1] if item else self.rest
+
+
+def arguments_of(function: Any) -> list[Any]:
+    """The arguments of a call, whatever sqlglot names them."""
+    while function.__class__ is exp.Dot:
+        function = function.expression
+    found: list[Any] = []
+    for key, value in function.args.items():
+        if key in ("alias", "expressions_alias"):
+            continue
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, exp.Subquery) and part.args.get("alias") is None:
+                part = part.this
+            if isinstance(part, exp.Expression) and not isinstance(part, exp.Schema | exp.DataType | exp.Identifier):
+                found.append(part.expression if isinstance(part, exp.Kwarg) else part)
+    return found
+
+
+# --- joins
+
+
+def add_join(reader: Reader, join: exp.Join, scope: Scope) -> None:
+    args = join.args
+    kind = (args.get("kind") or "").upper()
+    before = list(scope.sources)
+    add_source(reader, args["this"], scope, in_star=kind not in ("SEMI", "ANTI"))
+    right = scope.sources[len(before) :]
+    using = [reader.language.column(name.this if name.__class__ is exp.Column else name) for name in args.get("using") or ()]
+    if (args.get("method") or "").upper() == "NATURAL":
+        using = common_columns(before, right)
+    if using:
+        join_using(reader, using, before, right, scope, join)
+    conditions = [args.get("on"), args.get("match_condition")]
+    for condition in conditions:
+        if kind in ("SEMI", "ANTI"):
+            with_hidden(reader, condition, right, scope)
+        else:
+            collect_rows(reader, condition, JOIN, scope)
+
+
+def with_hidden(reader: Reader, condition: Any, right: list[Source], scope: Scope) -> None:
+    """The right side of a semi join is seen by its own condition alone."""
+    for source in right:
+        source.in_star = True
+    collect_rows(reader, condition, JOIN, scope)
+    scope.cache.clear()
+    for source in right:
+        source.in_star = False
+
+
+def common_columns(left: list[Source], right: list[Source]) -> list[str]:
+    """NATURAL: the columns that both sides are known to have, in the left side's order."""
+    others = {item[0] for source in right for item in source.relation.columns() if item.__class__ is not Star}  # type: ignore[index]
+    mine = [item[0] for source in left for item in source.relation.columns() if item.__class__ is not Star]  # type: ignore[index]
+    return [name for name in dict.fromkeys(mine) if name in others]
+
+
+def join_using(
+    reader: Reader, names: list[str], left: list[Source], right: list[Source], scope: Scope, node: Any
+) -> None:
+    """USING (a): one column of both sides."""
+    for name in names:
+        before = scope.joined.get(name) or side_flow(reader, left, name, node)
+        flow = merged([before, side_flow(reader, right, name, node)])
+        scope.joined[name] = flow
+        scope.cache.pop(name, None)
+        add_flow(scope.rows, flow, JOIN)
+
+
+def side_flow(reader: Reader, sources: list[Source], name: str, node: Any) -> Flow:
+    """The column of one side of USING: of the sources known to have it, else of the only one that may."""
+    known = [source for source in sources if source.relation.knows(name)]
+    found = [flow for flow in (s.relation.find(name, ONLY_CANDIDATE) for s in known or sources) if flow]
+    if len(found) > 1:
+        reader.warn("ambiguous_column", f"{name} of USING may come from several tables", node)
+        return NOTHING
+    return found[0] if found else NOTHING
+
+
+# --- pivots
+
+
+def pivot_last(reader: Reader, pivot: exp.Pivot, scope: Scope) -> None:
+    """Replace the last source by what PIVOT or UNPIVOT makes of it."""
+    source = scope.sources.pop()
+    inner = Scope(scope.parent, scope.ctes)
+    inner.sources = [source]
+    inner.rows = scope.rows
+    items = unpivoted(reader, pivot, inner) if pivot.args.get("unpivot") else pivoted(reader, pivot, inner)
+    relation = QueryRelation(items)
+    relation.reads = [source.relation]
+    alias, names = alias_of(reader, pivot)
+    scope.cache.clear()
+    scope.add(Source(alias or source.alias, query.renamed(relation, names), () if alias else source.path))
+
+
+def pivoted(reader: Reader, pivot: exp.Pivot, scope: Scope) -> list[Item | Star]:
+    """The source's other columns group the rows; each value of FOR gets a column for each aggregate."""
+    source = scope.sources[0]
+    aggregates = [flow_of(reader, node, scope) for node in pivot.args.get("using") or pivot.expressions]
+    keys: Flow = {}
+    for field in pivot.args.get("fields") or ():
+        collect(reader, field.this, 0, keys, scope)
+    used = {name for _, name, _, _ in merged([*aggregates, keys])} | names_in(reader, pivot)
+    rest = without(source.relation.columns(), frozenset(used))
+    names = [reader.language.column(name) for name in pivot.args.get("columns") or ()]
+    step = max(len(aggregates), 1)
+    made: list[Item | Star] = []
+    for place, name in enumerate(names):
+        flow = dict(aggregates[place % step]) if aggregates else {}
+        add_flow(flow, keys, CONDITIONAL)
+        made.append((name, flow, None))
+    for item in rest:
+        if item.__class__ is not Star:
+            add_flow(scope.rows, item[1], GROUP_BY)  # type: ignore[index]
+    return rest + made
+
+
+def names_in(reader: Reader, pivot: exp.Pivot) -> set[str]:
+    """Columns that the pivot uses up, by the names it gives them."""
+    nodes = [*pivot.expressions, *(field.this for field in pivot.args.get("fields") or ())]
+    return {reader.language.column(column.this) for node in nodes for column in node.find_all(exp.Column)}
+
+
+def unpivoted(reader: Reader, pivot: exp.Pivot, scope: Scope) -> list[Item | Star]:
+    """UNPIVOT (v FOR n IN (a, b)): v comes from a and b, n from nowhere, the rest stays."""
+    source = scope.sources[0]
+    column = reader.language.column
+    values = [column(name_of(node)) for node in flat_names(pivot.expressions)]
+    flows: list[Flow] = [{} for _ in values]
+    used: set[str] = set()
+    labels: list[str] = []
+    for field in pivot.args.get("fields") or ():
+        labels.append(column(name_of(field.this)))
+        for node in field.expressions:
+            inner = node.this if isinstance(node, exp.PivotAlias | exp.Alias) else node
+            members = inner.expressions if isinstance(inner, exp.Tuple) else [inner]
+            for place, member in enumerate(members):
+                name = column(name_of(member))
+                used.add(name)
+                if flows:
+                    add_flow(flows[min(place, len(flows) - 1)], source.relation.find(name, ONLY_CANDIDATE), 0)
+    rest = without(source.relation.columns(), frozenset(used))
+    made = [(label, NOTHING, None) for label in labels]
+    return [*rest, *made, *((name, flow, None) for name, flow in zip(values, flows, strict=True))]
+
+
+def flat_names(nodes: list[Any]) -> list[Any]:
+    return [part for node in nodes for part in (node.expressions if isinstance(node, exp.Tuple) else [node])]
+
+
+def name_of(node: Any) -> Any:
+    return node.this if node.__class__ is exp.Column else node
+
+
+def without(items: list[Item | Star], names: frozenset[str]) -> list[Item | Star]:
+    kept: list[Item | Star] = []
+    for item in items:
+        if item.__class__ is Star:
+            kept.append(item.without(names))  # type: ignore[union-attr]
+        elif item[0] not in names:  # type: ignore[index]
+            kept.append(item)
+    return kept
+
+
+def add_pivot(reader: Reader, node: exp.Pivot, scope: Scope) -> None:
+    """DuckDB's PIVOT t ON x USING sum(y) as a source of its own."""
+    add_source(reader, node.this, scope)
+    source = scope.sources[-1]
+    inner = Scope(scope.parent, scope.ctes)
+    inner.sources = [source]
+    inner.rows = scope.rows
+    for group in node.args["group"].expressions if node.args.get("group") else ():
+        collect(reader, group, GROUP_BY, inner.rows, inner)
+    if node.args.get("unpivot"):
+        pivot_last(reader, node, scope)
+        return
+    used = frozenset(reader.language.column(c.this) for part in (node.expressions, node.args.get("using") or []) for n in part for c in n.find_all(exp.Column))
+    value = merged(used_as(flow_of(reader, part, inner), AGGREGATION) for part in node.args.get("using") or ())
+    made = Star(ValueRelation(value, {}, is_open=True, with_path=False))
+    relation = QueryRelation([*without(source.relation.columns(), used), made])
+    relation.reads = [source.relation]
+    scope.sources[-1] = Source(source.alias, relation, source.path)
+
+
+def add_stream(reader: Reader, node: Any, scope: Scope) -> None:
+    """STREAM(t) of Databricks reads t."""
+    inner = node.this
+    while inner.__class__ in (exp.Subquery, exp.Paren):
+        inner = inner.this
+    if inner.__class__ is exp.Column:
+        inner = exp.to_table(inner.sql(dialect=reader.language.dialect), dialect=reader.language.dialect)
+    add_source(reader, inner, scope)
+
+
+ADDERS: dict[type, Any] = {
+    exp.Table: add_table,
+    exp.Subquery: add_query,
+    exp.Values: add_values,
+    exp.Unnest: add_unnest,
+    exp.Lateral: add_lateral,
+    exp.TableFromRows: add_table_from_rows,
+    exp.Pivot: add_pivot,
+    exp.Stream: add_stream,
+}
+
+__all__ = ["TableRelation", "add_source", "read_from"]

@@ -1,0 +1,565 @@
+"""Text to pieces: tokenize once, bound size and depth, and cut scripts into the statements they hold.
+
+    IF x > 0 THEN INSERT INTO u SELECT a FROM t; END IF;
+    condition (x > 0) | statement (INSERT INTO u SELECT a FROM t)
+
+Blocks, loops, handlers, procedure headers and bodies quoted by $$ are opened, so that each statement inside is a piece.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlglot.errors import TokenError
+from sqlglot.tokens import Token, TokenType
+
+from .dialects import Language
+
+MAX_CHARACTERS = 10_000_000
+MAX_TOKENS = 400_000  # of one statement, after long literal lists are cut
+MAX_DEPTH = 120  # brackets and CASEs inside each other, and operators in front of an operand
+LONG_LIST = 2_000  # a statement with more tokens than this has its literal lists cut
+
+STATEMENT, CONDITION, LOOP, DECLARATION, OPAQUE = "statement", "condition", "loop", "declaration", "opaque"
+
+OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE})
+CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END})
+TEXTS = frozenset({TokenType.STRING, TokenType.RAW_STRING, TokenType.HEREDOC_STRING, TokenType.NATIONAL_STRING})
+STARTERS = frozenset(
+    "SELECT INSERT UPDATE DELETE MERGE DROP CREATE ALTER TRUNCATE EXEC EXECUTE DECLARE SET IF WHILE PRINT RETURN BEGIN "
+    "END COMMIT ROLLBACK WITH USE GO ELSE THROW RAISERROR BREAK CONTINUE".split()
+)
+SILENT = frozenset(
+    "LEAVE BREAK CONTINUE ITERATE RAISE NULL EXIT PRINT GO THROW RAISERROR SIGNAL RESIGNAL GOTO OPEN CLOSE FETCH "
+    "DELIMITER GET PERFORM NOTIFY LISTEN".split()
+)
+AFTER_END = frozenset("IF LOOP WHILE FOR REPEAT CASE TRY CATCH".split())
+TRANSACTION_WORDS = frozenset("TRANSACTION TRAN WORK ISOLATION DEFERRED IMMEDIATE EXCLUSIVE READ".split())
+
+
+class TooLarge(Exception):
+    """A bound was passed: (code, message)."""
+
+
+@dataclass(slots=True)
+class Piece:
+    """One statement, or a condition or loop's query; `offset` is that of `text` in the rendered SQL."""
+
+    kind: str
+    tokens: list[Token]
+    text: str
+    offset: int
+    name: str = ""  # a loop's variable, or a declaration's
+    message: str = ""  # of an opaque piece
+    code: str = "unsupported_statement"
+
+    @property
+    def start(self) -> int:
+        return self.offset + self.tokens[0].start if self.tokens else self.offset
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.tokens[-1].end + 1 if self.tokens else self.offset + len(self.text)
+
+    def words(self, count: int) -> list[str]:
+        return [token.text.upper() for token in self.tokens[:count]]
+
+
+def split(text: str, language: Language) -> list[Piece]:
+    """The pieces of a script in order; what cannot be tokenized is an opaque piece."""
+    if len(text) > MAX_CHARACTERS:
+        message = f"{len(text):,} characters; at most {MAX_CHARACTERS:,} are read"
+        return [Piece(OPAQUE, [], text, 0, message=message, code="too_large")]
+    return split_text(text, 0, language, 0)
+
+
+def split_text(text: str, offset: int, language: Language, level: int) -> list[Piece]:
+    """Pieces of a text that stands at `offset`; `level` counts bodies inside bodies."""
+    try:
+        tokens = language.tokenize(text)
+    except TokenError as error:
+        return split_broken(text, offset, language, level, str(error))
+    return Splitter(tokens, text, offset, language, level).run()
+
+
+def split_broken(text: str, offset: int, language: Language, level: int, message: str) -> list[Piece]:
+    """One unterminated quote must not cost the whole script: read again, line-ending semicolon by semicolon."""
+    parts = [part for part in re.split(r"(?<=;)[ \t]*\n", text) if part.strip()]
+    if len(parts) < 2:
+        return [Piece(OPAQUE, [], text, offset, message=message, code="parse_error")]
+    pieces, position = [], 0
+    for part in parts:
+        position = text.index(part, position)
+        pieces += split_text(part, offset + position, language, level)
+        position += len(part)
+    return pieces
+
+
+def check_depth(tokens: list[Token], kinds: list[TokenType]) -> None:
+    """Raise TooLarge before a parser that recurses would; `kinds` are the tokens' types."""
+    if len(kinds) <= MAX_DEPTH or sum(map(kinds.count, PREFIXES)) <= MAX_DEPTH:
+        return
+    depth = run = 0
+    for token in tokens:
+        kind = token.token_type
+        if kind in OPENING:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise TooLarge("too_deep", f"brackets nested deeper than {MAX_DEPTH}")
+        elif kind in CLOSING:
+            depth -= depth > 0
+        if kind in PREFIXES:
+            run += 1
+            if run > MAX_DEPTH:
+                raise TooLarge("too_deep", f"more than {MAX_DEPTH} operators in a row")
+        else:
+            run = 0
+
+
+PREFIXES = frozenset(
+    kind
+    for kind in TokenType
+    if kind.name
+    in "NOT DASH PLUS TILDE TILDE_ BANG PRIOR CONNECT_BY_ROOT SELECT DESCRIBE EXISTS INTERVAL CASE EXPLAIN PIPE_SLASH "
+    "DPIPE_SLASH ANY SOME ALL DISTINCT".split()
+    or kind in OPENING
+)
+
+
+def cut_lists(tokens: list[Token]) -> list[Token]:
+    """Drop all but the first of equal neighbours in long literal lists: they cannot change lineage.
+
+    x IN (1, 2, 3)                ->  x IN (1)
+    VALUES (1, 'a'), (2, 'b')     ->  VALUES (1, 'a')
+    """
+    kept: list[Token] = []
+    place, size = 0, len(tokens)
+    while place < size:
+        token = tokens[place]
+        if token.token_type is TokenType.COMMA and kept:
+            after = skip_literals(tokens, place, size, kept)
+            if after > place:
+                place = after
+                continue
+        kept.append(token)
+        place += 1
+    return kept
+
+
+LITERALS = frozenset(
+    {TokenType.NUMBER, TokenType.STRING, TokenType.NULL, TokenType.TRUE, TokenType.FALSE, TokenType.RAW_STRING}
+)
+AROUND = frozenset({TokenType.COMMA, TokenType.R_PAREN, TokenType.R_BRACKET})
+
+
+def skip_literals(tokens: list[Token], comma: int, size: int, kept: list[Token]) -> int:
+    """The place after ", literal" or ", (literals)" when it repeats what was kept just before; else `comma`."""
+    last = kept[-1].token_type
+    place = comma + 1
+    if place >= size:
+        return comma
+    if last in LITERALS and tokens[place].token_type in LITERALS:
+        before = kept[-2].token_type if len(kept) > 1 else None
+        is_list = before in (TokenType.L_PAREN, TokenType.L_BRACKET) and is_in_list(kept)
+        return place + 1 if is_list and place + 1 < size and tokens[place + 1].token_type in AROUND else comma
+    if last is TokenType.R_PAREN and tokens[place].token_type is TokenType.L_PAREN:
+        place += 1
+        while place < size and tokens[place].token_type in ROW_TOKENS:
+            place += 1
+        is_row = place < size and tokens[place].token_type is TokenType.R_PAREN
+        return place + 1 if is_row and is_values_row(kept) else comma
+    return comma
+
+
+ROW_TOKENS = LITERALS | {TokenType.COMMA, TokenType.DASH}
+
+
+def is_in_list(kept: list[Token]) -> bool:
+    """The bracket two tokens back belongs to IN ( or is an array [."""
+    return kept[-2].token_type is TokenType.L_BRACKET or (len(kept) > 2 and kept[-3].token_type is TokenType.IN)
+
+
+def is_values_row(kept: list[Token]) -> bool:
+    """The row that was kept last follows VALUES directly."""
+    place, depth = len(kept) - 1, 0
+    while place >= 0 and len(kept) - place < 2_000:
+        kind = kept[place].token_type
+        depth += (kind is TokenType.R_PAREN) - (kind is TokenType.L_PAREN)
+        if depth == 0:
+            return place > 0 and kept[place - 1].token_type is TokenType.VALUES
+        place -= 1
+    return False
+
+
+class Splitter:
+    """Cuts the tokens of one text into pieces; each method consumes from `self.at` on."""
+
+    def __init__(self, tokens: list[Token], text: str, offset: int, language: Language, level: int) -> None:
+        self.tokens, self.text, self.offset = tokens, text, offset
+        self.language, self.level = language, level
+        self.at = 0
+        self.size = len(tokens)
+        self.kinds = [token.token_type for token in tokens]
+        self.semicolons = [place for place, kind in enumerate(self.kinds) if kind is TokenType.SEMICOLON]
+        self.blocks = 0
+        self.pieces: list[Piece] = []
+        self.declares = False  # inside a DECLARE section
+
+    def run(self) -> list[Piece]:
+        while self.at < self.size:
+            before = self.at
+            self.step()
+            if self.at == before:
+                self.at += 1
+        return self.pieces
+
+    # --- looking
+
+    def word(self, ahead: int = 0) -> str:
+        place = self.at + ahead
+        return self.tokens[place].text.upper() if place < self.size else ""
+
+    def is_kind(self, kind: TokenType, ahead: int = 0) -> bool:
+        place = self.at + ahead
+        return place < self.size and self.tokens[place].token_type is kind
+
+    def find(self, stops: frozenset[str], start: int) -> int:
+        """The place of the first of these words outside brackets and CASE … END, or of the end of the statement."""
+        depth = 0
+        end = self.end_of_statement(start)
+        for place in range(start, end):
+            kind = self.kinds[place]
+            if depth == 0 and self.tokens[place].text.upper() in stops:
+                return place
+            if kind in OPENING:
+                depth += 1
+            elif kind in CLOSING and depth:
+                depth -= 1
+        return end
+
+    def end_of_statement(self, start: int) -> int:
+        """The place of the next semicolon, or the end: a bracket left open costs no other statement."""
+        place = bisect_left(self.semicolons, start)
+        return self.semicolons[place] if place < len(self.semicolons) else self.size
+
+    # --- cutting
+
+    def add(self, kind: str, start: int, end: int, name: str = "") -> None:
+        """Add the tokens start..end as a piece, unless there are none."""
+        tokens = self.tokens[start:end]
+        if not tokens:
+            return
+        piece = Piece(kind, tokens, self.text, self.offset, name)
+        try:
+            if len(tokens) > LONG_LIST:
+                piece.tokens = cut_lists(tokens)
+            if len(piece.tokens) > MAX_TOKENS:
+                raise TooLarge("too_large", f"{len(piece.tokens):,} tokens; at most {MAX_TOKENS:,} are read")
+            check_depth(piece.tokens, self.kinds[start:end])
+        except TooLarge as bound:
+            piece = Piece(OPAQUE, tokens[:1], self.text, self.offset, name, bound.args[1], bound.args[0])
+        self.pieces.append(piece)
+
+    def add_body(self, token: Token) -> None:
+        """Open a string that holds statements: EXECUTE IMMEDIATE '…', AS $$ … $$."""
+        raw = self.text[token.start : token.end + 1]
+        body = token.text
+        if self.level > 3 or not body.strip():
+            return
+        inside = raw.find(body)
+        start = self.offset + token.start + max(inside, 0)
+        self.pieces += split_text(body, start, self.language, self.level + 1)
+
+    def skip_statement(self) -> None:
+        self.at = self.end_of_statement(self.at) + 1
+
+    def step(self) -> None:
+        """Consume one control word or one statement."""
+        token = self.tokens[self.at]
+        if token.token_type is TokenType.SEMICOLON:
+            self.at += 1
+            return
+        word = token.text.upper()
+        if token.token_type in TEXTS or token.token_type is TokenType.IDENTIFIER:
+            self.take_statement()
+        elif self.declares and word not in STARTERS:
+            self.take_declaration()
+        elif word in SILENT and self.is_silent(word):
+            self.skip_statement()
+        else:
+            CONTROL.get(word, Splitter.take_statement)(self)
+
+    def is_silent(self, word: str) -> bool:
+        return not (word in ("GET", "LISTEN") and self.blocks == 0)
+
+    def take_statement(self) -> None:
+        if self.is_label():
+            self.at += 2
+            return
+        end = self.find_end(self.at)
+        self.add(STATEMENT, self.at, end)
+        self.at = end
+
+    def is_label(self) -> bool:
+        return self.is_kind(TokenType.COLON, 1) and self.word(2) in ("BEGIN", "LOOP", "WHILE", "FOR", "REPEAT")
+
+    def find_end(self, start: int) -> int:
+        """Where the statement that starts here ends: at its semicolon, or in T-SQL at the next statement's first word."""
+        if not self.language.rules.optional_semicolons:
+            return self.end_of_statement(start)
+        place = start
+        seen_select = self.tokens[start].text.upper() == "SELECT"
+        while True:
+            place = self.find(STARTERS, place + 1)
+            if place >= self.size or self.tokens[place].token_type is TokenType.SEMICOLON:
+                return place
+            word = self.tokens[place].text.upper()
+            if word == "SELECT" and not seen_select:
+                seen_select = True
+            elif self.starts_statement(start, place, word):
+                return place
+
+    def starts_statement(self, start: int, place: int, word: str) -> bool:
+        """A starter that does not go on with the statement before it."""
+        before, head = self.tokens[place - 1].text.upper(), self.tokens[start].text.upper()
+        if before in ("UNION", "ALL", "EXCEPT", "INTERSECT", "THEN", "AS", "FOR", "AFTER", "OF", ",", "(", "."):
+            return False
+        if word in ("SET", "UPDATE", "DELETE", "INSERT") and head in ("UPDATE", "MERGE", "WITH", "ALTER", "CREATE"):
+            return word != "SET" and head == "UPDATE"
+        if word in ("WITH", "IF", "END", "SET", "DROP", "ALTER", "EXEC", "EXECUTE", "USE", "RETURN"):
+            return self.starts_line(place) and not (head == "ALTER" and word in ("DROP", "ALTER", "SET"))
+        return True
+
+    def starts_line(self, place: int) -> bool:
+        return self.tokens[place].line > self.tokens[place - 1].line
+
+    # --- control words
+
+    def take_begin(self) -> None:
+        after = self.word(1)
+        if after in TRANSACTION_WORDS or (self.blocks == 0 and not self.declares and after in ("", ";")):
+            self.take_statement()
+            return
+        self.declares = False
+        self.blocks += 1
+        self.at += 2 if after in ("TRY", "CATCH", "ATOMIC") else 1
+        if self.is_kind(TokenType.SEMICOLON) and after == "CATCH":
+            self.at += 1
+
+    def take_end(self) -> None:
+        if self.blocks == 0 and self.word(1) in ("", ";"):
+            self.take_statement()  # PostgreSQL's END is COMMIT
+            return
+        after = self.word(1)
+        if after not in AFTER_END:
+            self.blocks -= self.blocks > 0
+            self.at += 1
+            if not self.language.rules.optional_semicolons or self.word() == "CONVERSATION":
+                self.at = self.end_of_statement(self.at)
+            return
+        self.blocks -= after in ("TRY", "CATCH") and self.blocks > 0
+        self.at += 2
+
+    def take_condition(self) -> None:
+        """IF, ELSEIF, WHILE, WHEN, UNTIL: the condition up to THEN, DO or LOOP; in T-SQL up to the next statement."""
+        start = self.at + 1
+        if self.language.rules.optional_semicolons:
+            end = self.find(STARTERS - {"SELECT", "IF"} | {"BEGIN"}, start)
+            self.add(CONDITION, start, end)
+            self.at = end
+            return
+        end = self.find(frozenset({"THEN", "DO", "LOOP", "END"}), start)
+        if end >= self.size or self.tokens[end].token_type is TokenType.SEMICOLON:
+            self.take_statement()
+            return
+        self.add(CONDITION, start, end)
+        self.at = end + (self.tokens[end].text.upper() != "END")
+
+    def take_handler(self) -> None:
+        """EXCEPTION WHEN … THEN, and a further WHEN … THEN."""
+        self.at = self.find(frozenset({"THEN"}), self.at) + 1
+
+    def take_when(self) -> None:
+        end = self.find(frozenset({"THEN"}), self.at)
+        self.at = end + 1
+
+    def take_word(self) -> None:
+        self.at += 1
+
+    def take_loop(self) -> None:
+        """FOR r IN (query) DO, FOR r IN query LOOP."""
+        end = self.find(frozenset({"DO", "LOOP"}), self.at)
+        if end >= self.size or self.word(2) != "IN":
+            self.take_statement()
+            return
+        self.add(LOOP, self.at + 3, end, self.tokens[self.at + 1].text)
+        self.at = end + 1
+
+    def take_declare(self) -> None:
+        """A DECLARE section runs to BEGIN (Snowflake, PL/pgSQL); elsewhere DECLARE is a statement."""
+        if self.language.rules.declare_sections and not self.is_kind(TokenType.SEMICOLON, 1):
+            self.declares = True
+            self.at += 1
+        else:
+            self.take_statement()
+
+    def take_declaration(self) -> None:
+        """c1 CURSOR FOR SELECT …; res RESULTSET DEFAULT (SELECT …); n INT := 0"""
+        end = self.find(frozenset({"BEGIN"}), self.at)
+        place = self.find(frozenset({"FOR", "DEFAULT", ":="}), self.at)
+        if place < end:
+            self.add(DECLARATION, place + 1, end, self.tokens[self.at].text)
+        self.at = end
+
+    def take_return(self) -> None:
+        """RETURN QUERY SELECT …, RETURN (SELECT …), RETURN TABLE(SELECT …)."""
+        end = self.find_end(self.at)
+        start = self.at + 1
+        while start < end and self.tokens[start].text.upper() in ("QUERY", "TABLE"):
+            start += 1
+        if any(token.token_type is TokenType.SELECT for token in self.tokens[start:end]):
+            self.add(CONDITION, start, end)
+        self.at = end
+
+    def take_execute(self) -> None:
+        """EXECUTE IMMEDIATE 'text' [INTO …] [USING …]: a literal is opened, anything else is opaque."""
+        place = self.at + 1 + (self.word(1) == "IMMEDIATE")
+        end = self.find_end(self.at)
+        while place < end and self.tokens[place].token_type is TokenType.L_PAREN:
+            place += 1
+        after = self.tokens[place + 1].text.upper() if place + 1 < end else ""
+        if place < end and self.tokens[place].token_type in TEXTS and after in ("", ")", "INTO", "USING"):
+            self.add_body(self.tokens[place])
+        elif self.word(1) == "IMMEDIATE" or not self.language.rules.optional_semicolons:
+            self.pieces.append(self.opaque(end, "the SQL that it runs is not in the text"))
+        else:
+            self.add(STATEMENT, self.at, end)
+        self.at = end
+
+    def take_call(self) -> None:
+        end = self.find_end(self.at)
+        self.pieces.append(self.opaque(end, "what the called procedure reads and writes is not in the text"))
+        self.at = end
+
+    def take_do(self) -> None:
+        """DO $$ … $$ of PostgreSQL."""
+        end = self.end_of_statement(self.at)
+        for token in self.tokens[self.at : end]:
+            if token.token_type in TEXTS and token.text.strip().lower() not in ("plpgsql",):
+                self.add_body(token)
+        self.at = end
+
+    def opaque(self, end: int, message: str) -> Piece:
+        return Piece(OPAQUE, self.tokens[self.at : end], self.text, self.offset, message=message)
+
+    # --- CREATE
+
+    def take_create(self) -> None:
+        """Open what CREATE wraps: procedures, triggers, tasks; everything else is one statement."""
+        kind = self.created_kind()
+        if kind in ("PROCEDURE", "PROC", "TRIGGER", "EVENT"):
+            self.take_routine()
+        elif kind == "FUNCTION":
+            self.take_function()
+        elif kind in ("TASK", "ALERT"):
+            self.take_after(frozenset({"AS", "THEN"}))
+        else:
+            self.take_statement()
+
+    def created_kind(self) -> str:
+        """'CREATE OR REPLACE TEMP FUNCTION f' -> 'FUNCTION'; "" when none of the first words wraps SQL."""
+        for ahead in range(1, 8):
+            word = self.word(ahead)
+            if word in ("PROCEDURE", "PROC", "TRIGGER", "EVENT", "FUNCTION", "TASK", "ALERT"):
+                return "" if self.word(ahead - 1) == "TABLE" and word != "FUNCTION" else word
+            if word in ("TABLE", "VIEW", "AS", "(") and self.word(ahead + 1) != "FUNCTION":
+                return ""
+        return ""
+
+    def take_after(self, words: frozenset[str]) -> None:
+        """CREATE TASK … AS statement: the statement is what matters."""
+        place = self.find(words, self.at)
+        if place >= self.size or self.tokens[place].token_type is TokenType.SEMICOLON:
+            self.take_statement()
+            return
+        self.at = place + 1
+
+    def take_routine(self) -> None:
+        """CREATE PROCEDURE p(…) … BEGIN | AS BEGIN | AS $$ … $$ | AS statement."""
+        stops = frozenset({"BEGIN", "AS", "IS", "DECLARE", "DO"})
+        place = self.at
+        while True:
+            place = self.find(stops, place + 1)
+            if place >= self.size or self.tokens[place].token_type is TokenType.SEMICOLON:
+                self.take_statement_or_body(place)
+                return
+            word = self.tokens[place].text.upper()
+            following = self.tokens[place + 1] if place + 1 < self.size else None
+            if word == "AS" and following is not None and following.token_type in TEXTS:
+                self.take_statement_or_body(self.end_of_statement(place))
+                return
+            if word in ("BEGIN", "DECLARE"):
+                self.at = place
+                return
+            if following is None or following.text.upper() not in ("OWNER", "CALLER"):
+                self.at = place + 1
+                return
+
+    def take_statement_or_body(self, end: int) -> None:
+        """A routine without BEGIN: open the body that is quoted, if its language is SQL."""
+        tokens = self.tokens[self.at : end]
+        if self.language_of(tokens) in ("SQL", "PLPGSQL", ""):
+            for before, token in zip(tokens, tokens[1:], strict=False):
+                if token.token_type in TEXTS and before.text.upper() in ("AS", "DO"):
+                    self.add_body(token)
+        self.at = end
+
+    def language_of(self, tokens: list[Token]) -> str:
+        for place, token in enumerate(tokens[:-1]):
+            if token.text.upper() == "LANGUAGE":
+                return tokens[place + 1].text.upper()
+        return ""
+
+    def take_function(self) -> None:
+        """A function is no table and moves no data by itself, but a PL/pgSQL one may write."""
+        end = self.find_end(self.at)
+        tokens = self.tokens[self.at : end]
+        if self.language_of(tokens) == "PLPGSQL":
+            self.take_statement_or_body(end)
+        else:
+            self.add_function(end)
+        self.at = max(self.at, end)
+
+    def add_function(self, end: int) -> None:
+        place = self.find(frozenset({"BEGIN"}), self.at)
+        if place < end and self.language.rules.optional_semicolons:
+            self.at = place
+            return
+        if self.created_kind() == "FUNCTION" and "TABLE" in (self.word(1), self.word(3), self.word(2)):
+            self.add(STATEMENT, self.at, end)
+
+
+CONTROL: dict[str, Callable[[Splitter], None]] = {
+    "BEGIN": Splitter.take_begin,
+    "END": Splitter.take_end,
+    "IF": Splitter.take_condition,
+    "ELSEIF": Splitter.take_condition,
+    "ELSIF": Splitter.take_condition,
+    "WHILE": Splitter.take_condition,
+    "UNTIL": Splitter.take_condition,
+    "ELSE": Splitter.take_word,
+    "LOOP": Splitter.take_word,
+    "REPEAT": Splitter.take_word,
+    "DO": Splitter.take_do,
+    "CASE": Splitter.take_handler,
+    "WHEN": Splitter.take_handler,
+    "EXCEPTION": Splitter.take_handler,
+    "FOR": Splitter.take_loop,
+    "DECLARE": Splitter.take_declare,
+    "RETURN": Splitter.take_return,
+    "EXECUTE": Splitter.take_execute,
+    "EXEC": Splitter.take_execute,
+    "CALL": Splitter.take_call,
+    "CREATE": Splitter.take_create,
+}
