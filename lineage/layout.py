@@ -1,159 +1,253 @@
-"""Where to draw the boxes and lines of a graph: in layers from left to right, by Graphviz.
+"""Where to draw a lineage graph: layers from left to right, by Graphviz, as plain values for an SVG.
 
-The only module that knows Graphviz. It gets sizes and gives places; names, texts and colours are the page's.
+The only module that knows Graphviz. It takes anything shaped like `lineage.queries.GraphNode` and `GraphEdge`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import pygraphviz
 
-MAX_BOXES = 1000  # Graphviz needs 0.25 s for them, and nobody can read more
-MAX_ROUTED = 1500  # lines beyond are drawn, but Graphviz is not asked to find a way around boxes for them
+# A picture larger than this can be neither read nor moved smoothly; Graphviz needs 0.25 s for 1,000 nodes.
+MAX_NODES = 500
+MAX_EDGES = 1500
 
-_PIXELS_PER_INCH = 72  # Graphviz counts boxes in inches and places in points of 1/72; a point is a pixel here
-_BETWEEN_BOXES, _BETWEEN_LAYERS = 14, 56
-_PORT = 2
+# Points, which the SVG takes for pixels; the text widths are of a 13 px sans-serif, taken on the wide side.
+_CHARACTER = 7.3
+_PADDING = 22
+_LONGEST = 36  # characters of a line; the rest of a name is in its title
+_ONE_LINE, _TWO_LINES, _ROW = 32, 46, 24
+_POINTS_PER_INCH = 72
 
-Pair = tuple[str, str]
+
+class _Node(Protocol):
+    """A node to place; nodes that name the same `table` are drawn as rows of one box."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def table(self) -> str: ...
+    @property
+    def table_label(self) -> str: ...
+    @property
+    def distance(self) -> int: ...
+
+
+class _Edge(Protocol):
+    @property
+    def source(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def via(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """A column in its table's box. `y` is its upper edge, from the top of the picture."""
+
+    id: str
+    kind: str
+    text: str
+    y: float
+    height: float
 
 
 @dataclass(frozen=True)
 class Box:
-    """What is to be placed, in pixels. `ports` are rows that lines may end at by their own id, from the top down: the
-    id with the distance of the row's middle from the top of the box."""
+    """A node, in pixels from the upper left corner of the picture.
+
+    `text` is its name, shortened to fit, under `prefix`, what stands before the name (database and schema). A table
+    drawn with its columns has `rows`, and its own kind is then "table".
+    """
 
     id: str
-    width: float
-    height: float
-    ports: tuple[tuple[str, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class Point:
+    kind: str
+    text: str
+    prefix: str
     x: float
     y: float
+    width: float
+    height: float
+    rows: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The upper left corner of each box by its id, and each line as the `d` of an SVG path, in pixels from the upper
-    left corner of the whole. A line leaves its source on the right and ends at the left border of its target."""
+class Arrow:
+    """An edge; `path` is the `d` of an SVG path that ends at the border of its target, without an arrow head."""
+
+    source: str
+    target: str
+    kind: str
+    via: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A graph as drawn. `left_out` counts nodes, `edges_left_out` edges between drawn nodes, beyond the cap."""
 
     width: float
     height: float
-    at: Mapping[str, Point]
-    paths: Mapping[Pair, str]
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+    left_out: int = 0
+    edges_left_out: int = 0
 
 
-def layout(boxes: Iterable[Box], lines: Iterable[Pair]) -> Layout:
-    """Place boxes and the lines between them; a line is (source, target), each the id of a box or of a port.
+@dataclass(frozen=True)
+class _Shape:
+    """A box before it has a place; `rows` are (id, kind, text)."""
 
-    Boxes of a layer keep the order in which they come, as far as fewer crossings allow. The same graph is laid out once
-    and then taken from memory. Thread-safe: Graphviz is not, so there is one layout at a time. Raises ValueError for
-    more than MAX_BOXES, and KeyError for a line to nowhere.
+    id: str
+    kind: str
+    text: str
+    prefix: str
+    rows: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def head(self) -> float:
+        return _TWO_LINES if self.prefix else _ONE_LINE
+
+    @property
+    def width(self) -> float:
+        lines = [self.text, self.prefix, *(text for _, _, text in self.rows)]
+        return round(max(map(len, lines)) * _CHARACTER + _PADDING)
+
+    @property
+    def height(self) -> float:
+        return self.head + _ROW * len(self.rows)
+
+
+def layout(nodes: Sequence[_Node], edges: Iterable[_Edge], max_nodes: int = MAX_NODES) -> Picture:
+    """Place a graph; beyond `max_nodes` the nodes farthest from the start are left out, and counted.
+
+    The same graph is laid out once and then taken from memory. Thread-safe: Graphviz is not, so one layout at a time.
     """
-    boxes = tuple(boxes)
-    if len(boxes) > MAX_BOXES:
-        raise ValueError(f"A picture holds {MAX_BOXES:,} boxes at most; this would be {len(boxes):,}.")
-    return _layout(boxes, tuple(sorted(set(lines))))
+    drawn = sorted(nodes, key=lambda node: abs(node.distance))[:max_nodes]
+    known = {node.id for node in drawn}
+    arrows = [(edge.source, edge.target, edge.kind, edge.via) for edge in edges]
+    arrows = sorted(arrow for arrow in arrows if arrow[0] in known and arrow[1] in known)
+    # Graphviz draws nodes in the order it meets them: keep the given order, so that a picture does not jump.
+    shapes = _shapes([node for node in nodes if node.id in known])
+    left_out = len(nodes) - len(drawn), max(0, len(arrows) - MAX_EDGES)
+    return _placed(tuple(shapes), tuple(arrows[:MAX_EDGES]), *left_out)
+
+
+def _shapes(nodes: Iterable[_Node]) -> list[_Shape]:
+    rows: dict[str, list[_Node]] = {}
+    shapes: dict[str, _Shape] = {}
+    for node in nodes:
+        if node.table:
+            rows.setdefault(node.table, []).append(node)
+            shapes[node.table] = _shape(node.table, "table", node.table_label)
+        else:
+            shapes[node.id] = _shape(node.id, node.kind, node.label)
+    return [
+        _Shape(shape.id, shape.kind, shape.text, shape.prefix, _row_texts(rows.get(shape.id, [])))
+        for shape in shapes.values()
+    ]
+
+
+def _shape(node_id: str, kind: str, label: str) -> _Shape:
+    is_path = "/" in label
+    prefix, _, name = ("", "", label) if is_path else label.rpartition(".")
+    return _Shape(node_id, kind, _shortened(name), _shortened(prefix))
+
+
+def _row_texts(nodes: Iterable[_Node]) -> tuple[tuple[str, str, str], ...]:
+    """Columns by name, and all rows of the table before them."""
+    ordered = sorted(nodes, key=lambda node: (node.kind != "rows", node.label))
+    return tuple((node.id, node.kind, _shortened(node.label)) for node in ordered)
+
+
+def _shortened(text: str) -> str:
+    """The end of a name says more than its beginning."""
+    return text if len(text) <= _LONGEST else "…" + text[-_LONGEST + 1 :]
 
 
 _graphviz = threading.Lock()
 
 
 @lru_cache(maxsize=32)
-def _layout(boxes: tuple[Box, ...], lines: tuple[Pair, ...]) -> Layout:
-    if not boxes:
-        return Layout(0, 0, {}, {})
-    ends = _ends(boxes)
-    routed = lines[:MAX_ROUTED]
-    with _graphviz, closing(_drawing(boxes, routed, ends)) as drawing:
+def _placed(
+    shapes: tuple[_Shape, ...], edges: tuple[tuple[str, str, str, str], ...], left_out: int, edges_left_out: int
+) -> Picture:
+    if not shapes:
+        return Picture(0, 0, (), (), left_out, edges_left_out)
+    with _graphviz, closing(_drawing(shapes, edges)) as drawing:
         drawing.layout(prog="dot")
         width, height = _numbers(drawing.graph_attr["bb"])[2:]
-        at = {box.id: _corner(box, drawing.get_node(ends[box.id][0]).attr["pos"], height) for box in boxes}
-        paths = {
-            line: _path(drawing.get_edge(ends[line[0]][0], ends[line[1]][0], number).attr["pos"], height)
-            for number, line in enumerate(routed)
-        }
-    sides = _sides(boxes, at)
-    paths |= {(source, target): _curve(sides[source][1], sides[target][0]) for source, target in lines[MAX_ROUTED:]}
-    return Layout(width, height, at, paths)
+        boxes = tuple(
+            _box(shape, drawing.get_node(f"n{number}").attr["pos"], height) for number, shape in enumerate(shapes)
+        )
+        ends = _ends(shapes)
+        arrows = tuple(
+            Arrow(*edge, _path(drawing.get_edge(ends[edge[0]][0], ends[edge[1]][0], number).attr["pos"], height))
+            for number, edge in enumerate(edges)
+        )
+    return Picture(width, height, boxes, arrows, left_out, edges_left_out)
 
 
-def _ends(boxes: Sequence[Box]) -> dict[str, Pair]:
-    """Graphviz' own name of each box with no port, and of the box with the port for each port."""
-    ends = {box.id: (f"n{number}", "") for number, box in enumerate(boxes)}
-    for number, box in enumerate(boxes):
-        ends |= {port: (f"n{number}", f"p{place}:") for place, (port, _) in enumerate(box.ports)}
-    return ends
-
-
-def _drawing(boxes: Sequence[Box], lines: Sequence[Pair], ends: Mapping[str, Pair]) -> pygraphviz.AGraph:
-    """The graph as Graphviz gets it: numbers and sizes, no text that it could take for markup."""
-    spacing = {"nodesep": _BETWEEN_BOXES / _PIXELS_PER_INCH, "ranksep": _BETWEEN_LAYERS / _PIXELS_PER_INCH}
-    drawing = pygraphviz.AGraph(directed=True, strict=False, rankdir="LR", **spacing)
+def _drawing(shapes: Sequence[_Shape], edges: Sequence[tuple[str, str, str, str]]) -> pygraphviz.AGraph:
+    """Graphviz' graph: it gets sizes only, never a name, and so no text that it could take for markup."""
+    drawing = pygraphviz.AGraph(directed=True, strict=False, rankdir="LR", nodesep="0.17", ranksep="0.7")
     drawing.node_attr.update(shape="box", label="", fixedsize="true")
     drawing.edge_attr.update(dir="none")
-    for number, box in enumerate(boxes):
-        drawing.add_node(f"n{number}", **_attributes(box))
-    for number, (source, target) in enumerate(lines):
+    for number, shape in enumerate(shapes):
+        drawing.add_node(f"n{number}", **_attributes(shape))
+    ends = _ends(shapes)
+    for number, (source, target, _, _) in enumerate(edges):
         (tail, tail_port), (head, head_port) = ends[source], ends[target]
         drawing.add_edge(tail, head, key=number, tailport=f"{tail_port}e", headport=f"{head_port}w")
     return drawing
 
 
-def _attributes(box: Box) -> dict[str, str | float]:
-    """A box with ports is a table for Graphviz: a flat cell at the height of each port, and room between them."""
-    if not box.ports:
-        return {"width": box.width / _PIXELS_PER_INCH, "height": box.height / _PIXELS_PER_INCH}
-    rows, filled = "", 0.0
-    for place, (_, y) in enumerate(box.ports):
-        rows += _cell(box, y - _PORT / 2 - filled) + _cell(box, _PORT, f'PORT="p{place}"')
-        filled = y + _PORT / 2
-    rows += _cell(box, box.height - filled)
-    table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{rows}</TABLE>'
-    return {"shape": "plain", "fixedsize": "false", "label": f"<{table}>"}
+def _ends(shapes: Sequence[_Shape]) -> dict[str, tuple[str, str]]:
+    """Graphviz' name of each node, and the port of each row in it."""
+    ends = {shape.id: (f"n{number}", "") for number, shape in enumerate(shapes)}
+    for number, shape in enumerate(shapes):
+        ends |= {row[0]: (f"n{number}", f"r{place}:") for place, row in enumerate(shape.rows)}
+    return ends
 
 
-def _cell(box: Box, height: float, port: str = "") -> str:
-    return f'<TR><TD {port} FIXEDSIZE="TRUE" WIDTH="{box.width:.0f}" HEIGHT="{height:.0f}"></TD></TR>'
+def _attributes(shape: _Shape) -> dict[str, str | float]:
+    if not shape.rows:
+        return {"width": shape.width / _POINTS_PER_INCH, "height": shape.height / _POINTS_PER_INCH}
+    cell = f'FIXEDSIZE="TRUE" WIDTH="{shape.width:.0f}"'
+    rows = "".join(f'<TR><TD PORT="r{place}" {cell} HEIGHT="{_ROW}"></TD></TR>' for place in range(len(shape.rows)))
+    table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR><TD {cell} HEIGHT="{shape.head}">'
+    return {"shape": "plain", "fixedsize": "false", "label": f"<{table}</TD></TR>{rows}</TABLE>>"}
 
 
-def _corner(box: Box, position: str, height: float) -> Point:
-    """Graphviz gives the middle, counted from the lower left corner of a picture `height` high."""
+def _box(shape: _Shape, position: str, picture_height: float) -> Box:
     x, y = _numbers(position)
-    return Point(round(x - box.width / 2, 1), round(height - y - box.height / 2, 1))
-
-
-def _path(position: str, height: float) -> str:
-    """Graphviz' spline as an SVG path: `0,0 1,0 2,1 3,1` in a picture 10 high is `M0,10C1,10 2,9 3,9`."""
-    points = [_numbers(point) for point in position.split()]
-    first, *others = [f"{x:.1f},{height - y:.1f}" for x, y in points]
-    return f"M{first}C{' '.join(others)}"
-
-
-def _sides(boxes: Iterable[Box], at: Mapping[str, Point]) -> dict[str, tuple[Point, Point]]:
-    """Where lines end (left) and leave (right), of every box and port."""
-    sides: dict[str, tuple[Point, Point]] = {}
-    for box in boxes:
-        corner = at[box.id]
-        for end, y in ((box.id, box.height / 2), *box.ports):
-            sides[end] = Point(corner.x, corner.y + y), Point(corner.x + box.width, corner.y + y)
-    return sides
-
-
-def _curve(start: Point, end: Point) -> str:
-    bend = max(40.0, abs(end.x - start.x) / 2)
-    return (
-        f"M{start.x:.1f},{start.y:.1f}C{start.x + bend:.1f},{start.y:.1f} "
-        f"{end.x - bend:.1f},{end.y:.1f} {end.x:.1f},{end.y:.1f}"
+    left, top = round(x - shape.width / 2, 1), round(picture_height - y - shape.height / 2, 1)
+    rows = tuple(
+        Row(*row, y=round(top + shape.head + _ROW * place, 1), height=_ROW) for place, row in enumerate(shape.rows)
     )
+    return Box(shape.id, shape.kind, shape.text, shape.prefix, left, top, shape.width, shape.height, rows)
+
+
+def _path(position: str, picture_height: float) -> str:
+    """Graphviz' spline as an SVG path: `0,0 1,0 2,1 3,1` in a picture of height 10 is `M0,10C1,10 2,9 3,9`."""
+    points = []
+    for point in position.split():
+        x, y = _numbers(point)
+        points.append(f"{x:.1f},{picture_height - y:.1f}")
+    return f"M{points[0]}C{' '.join(points[1:])}"
 
 
 def _numbers(text: str) -> list[float]:

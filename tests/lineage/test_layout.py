@@ -1,99 +1,139 @@
-"""Places of boxes and lines: left to right, apart from each other, lines that end where they should; no database."""
+"""Pictures: boxes large enough, left to right, arrows that end where they should; no database."""
 
 from __future__ import annotations
 
 import re
 import threading
+from dataclasses import dataclass
 
 import pytest
 
 from lineage import layout as module
-from lineage.layout import MAX_BOXES, Box, Layout, Point, layout
-
-WIDTH, HEIGHT = 120, 30
+from lineage.layout import Picture, layout
 
 
-def draw(*lines: str) -> Layout:
-    """`draw("a b", "b c")`: the layout of a -> b -> c."""
-    pairs = [tuple(line.split()) for line in lines]
-    return layout([Box(name, WIDTH, HEIGHT) for name in dict.fromkeys(sum(pairs, ()))], pairs)
+@dataclass(frozen=True)
+class Node:
+    id: str
+    label: str = ""
+    kind: str = "table"
+    distance: int = 0
+    table: str = ""
+    table_label: str = ""
 
 
-def ends_of(path: str) -> tuple[Point, Point]:
-    points = [Point(float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", path)]
+@dataclass(frozen=True)
+class Edge:
+    source: str
+    target: str
+    via: str = "job"
+    kind: str = "reads"
+
+
+def draw(*arrows: str) -> Picture:
+    """`draw("a b", "b c")`: the picture of a -> b -> c."""
+    edges = [Edge(*arrow.split()) for arrow in arrows]
+    names = dict.fromkeys(name for edge in edges for name in (edge.source, edge.target))
+    return layout([Node(name, name) for name in names], edges)
+
+
+def boxes_of(picture: Picture) -> dict:
+    return {box.id: box for box in picture.boxes}
+
+
+def ends_of(path: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    points = [tuple(map(float, point)) for point in re.findall(r"(-?[\d.]+),(-?[\d.]+)", path)]
     return points[0], points[-1]
 
 
-def close(point: Point, x: float, y: float) -> bool:
-    return (point.x, point.y) == pytest.approx((x, y), abs=1.5)
-
-
 def test_data_flows_from_left_to_right():
-    at = draw("raw staged", "staged report", "raw report").at
-    assert at["raw"].x + WIDTH < at["staged"].x
-    assert at["staged"].x + WIDTH < at["report"].x
+    boxes = boxes_of(draw("raw staged", "staged report", "raw report"))
+    assert boxes["raw"].x + boxes["raw"].width < boxes["staged"].x
+    assert boxes["staged"].x + boxes["staged"].width < boxes["report"].x
 
 
 def test_boxes_lie_within_the_picture_and_never_overlap():
-    placed = draw(*(f"hub t{number}" for number in range(30)), *(f"s{number} hub" for number in range(9)))
-    corners = list(placed.at.values())
-    for corner in corners:
-        assert corner.x >= 0 and corner.x + WIDTH <= placed.width
-        assert corner.y >= 0 and corner.y + HEIGHT <= placed.height
-    for place, one in enumerate(corners):
-        assert not any(abs(one.x - other.x) < WIDTH and abs(one.y - other.y) < HEIGHT for other in corners[:place])
+    picture = draw(*(f"hub t{number}" for number in range(30)), *(f"s{number} hub" for number in range(9)))
+    for box in picture.boxes:
+        assert box.x >= 0 and box.x + box.width <= picture.width
+        assert box.y >= 0 and box.y + box.height <= picture.height
+    pairs = [(one, other) for one in picture.boxes for other in picture.boxes if one.id < other.id]
+    for one, other in pairs:
+        apart = one.x + one.width <= other.x or other.x + other.width <= one.x
+        assert apart or one.y + one.height <= other.y or other.y + other.height <= one.y
 
 
-def test_a_line_leaves_its_source_on_the_right_and_ends_at_the_left_of_its_target():
-    placed = draw("raw staged", "staged report", "raw report")
-    assert len(placed.paths) == 3
-    for (source, target), path in placed.paths.items():
-        start, end = ends_of(path)
-        assert close(start, placed.at[source].x + WIDTH, placed.at[source].y + HEIGHT / 2)
-        assert close(end, placed.at[target].x, placed.at[target].y + HEIGHT / 2)
+def test_an_arrow_starts_at_the_right_of_its_source_and_ends_at_the_left_of_its_target():
+    picture = draw("raw staged", "staged report", "raw report")
+    boxes = boxes_of(picture)
+    for arrow in picture.arrows:
+        source, target = boxes[arrow.source], boxes[arrow.target]
+        start, end = ends_of(arrow.path)
+        assert start == pytest.approx((source.x + source.width, source.y + source.height / 2), abs=1)
+        assert end == pytest.approx((target.x, target.y + target.height / 2), abs=1)
 
 
-def test_lines_end_at_the_rows_of_a_box():
-    table = Box("orders", 200, 100, ports=(("orders.id", 50), ("orders.day", 72), ("orders", 94)))
-    lines = [("orders.id", "x"), ("orders.day", "x"), ("orders", "x"), ("w", "orders.day")]
-    placed = layout([Box("w", 80, 30), table, Box("x", 80, 30)], lines)
-    rows = dict(table.ports)
-    for source in rows:
-        start, _ = ends_of(placed.paths[source, "x"])
-        assert close(start, placed.at["orders"].x + 200, placed.at["orders"].y + rows[source])
-    _, end = ends_of(placed.paths["w", "orders.day"])
-    assert close(end, placed.at["orders"].x, placed.at["orders"].y + 72)
+def test_columns_are_rows_in_the_box_of_their_table():
+    nodes = [
+        Node("t", "all rows", "rows", table="t", table_label="shop.orders"),
+        Node("t.b", "b", "column", table="t", table_label="shop.orders"),
+        Node("t.a", "a", "column", table="t", table_label="shop.orders"),
+        Node("u.x", "x", "column", table="u", table_label="report"),
+    ]
+    picture = layout(nodes, [Edge("t.a", "u.x"), Edge("t.b", "u.x")])
+    table = boxes_of(picture)["t"]
+    assert (table.kind, table.prefix, table.text) == ("table", "shop", "orders")
+    assert [row.text for row in table.rows] == ["all rows", "a", "b"]
+    assert table.rows[-1].y + table.rows[-1].height == pytest.approx(table.y + table.height, abs=1)
+    rows = {row.id: row for box in picture.boxes for row in box.rows}
+    for arrow in picture.arrows:
+        start, end = ends_of(arrow.path)
+        for point, row in ((start, rows[arrow.source]), (end, rows[arrow.target])):
+            assert point[1] == pytest.approx(row.y + row.height / 2, abs=1)
 
 
-def test_circles_loops_and_repeated_lines_can_be_drawn():
-    placed = draw("a b", "b a", "a a", "a b")
-    assert set(placed.at) == {"a", "b"}
-    assert set(placed.paths) == {("a", "b"), ("b", "a"), ("a", "a")}
+def test_a_box_is_wide_enough_for_its_name_and_a_long_name_keeps_its_end():
+    picture = layout([Node("a", "a"), Node("b", "shop.a_much_longer_name"), Node("c", "x" * 90 + "_the_end")], [])
+    boxes = boxes_of(picture)
+    assert boxes["a"].width < boxes["b"].width < boxes["c"].width
+    assert boxes["c"].text.startswith("…") and boxes["c"].text.endswith("_the_end")
+    assert len(boxes["c"].text) == 36
+
+
+def test_a_circle_and_a_loop_can_be_drawn():
+    picture = draw("a b", "b a", "a a")
+    assert len(picture.boxes) == 2
+    assert len(picture.arrows) == 3
+
+
+def test_parallel_edges_of_different_kinds_are_arrows_of_their_own():
+    nodes = [Node("a", "a"), Node("b", "b")]
+    picture = layout(nodes, [Edge("a", "b", kind="IDENTITY"), Edge("a", "b", kind="FILTER")])
+    assert {arrow.kind for arrow in picture.arrows} == {"IDENTITY", "FILTER"}
 
 
 def test_names_are_never_read_as_markup_or_attributes():
     odd = 'a"]<b>&\\n{|}%s'
-    placed = layout([Box(odd, 50, 80, ports=((odd + ".x", 40),)), Box("b", 50, 20)], [(odd + ".x", "b")])
-    assert set(placed.at) == {odd, "b"}
+    assert layout([Node(odd, odd), Node("b", "b")], [Edge(odd, "b")]).boxes[0].text == odd
 
 
-def test_lines_beyond_the_cap_are_drawn_without_asking_graphviz(monkeypatch):
-    monkeypatch.setattr(module, "MAX_ROUTED", 3)
-    placed = draw(*(f"hub target{number}" for number in range(6)))
-    assert len(placed.paths) == 6
-    for (_, target), path in placed.paths.items():
-        start, end = ends_of(path)
-        assert close(start, placed.at["hub"].x + WIDTH, placed.at["hub"].y + HEIGHT / 2)
-        assert close(end, placed.at[target].x, placed.at[target].y + HEIGHT / 2)
+def test_beyond_the_cap_the_farthest_are_left_out_and_counted():
+    nodes = [Node(f"t{number}", f"t{number}", distance=number) for number in range(10)]
+    edges = [Edge(f"t{number}", f"t{number + 1}") for number in range(9)]
+    picture = layout(nodes, edges, max_nodes=4)
+    assert [box.id for box in picture.boxes] == ["t0", "t1", "t2", "t3"]
+    assert len(picture.arrows) == 3
+    assert picture.left_out == 6
 
 
-def test_too_many_boxes_are_refused_in_words():
-    with pytest.raises(ValueError, match="holds 1,000 boxes at most; this would be 1,001"):
-        layout([Box(str(number), 10, 10) for number in range(MAX_BOXES + 1)], [])
+def test_edges_beyond_the_cap_are_counted(monkeypatch):
+    monkeypatch.setattr(module, "MAX_EDGES", 3)
+    picture = draw(*(f"hub t{number}" for number in range(5)))
+    assert (len(picture.arrows), picture.edges_left_out) == (3, 2)
 
 
 def test_nothing_is_an_empty_picture():
-    assert layout([], []) == Layout(0, 0, {}, {})
+    assert layout([], []) == Picture(0, 0, (), ())
 
 
 def test_the_same_graph_is_laid_out_once():
@@ -101,11 +141,11 @@ def test_the_same_graph_is_laid_out_once():
 
 
 def test_threads_may_lay_out_at_once():
-    layouts: list[Layout] = []
-    graphs = [[f"a{thread} b{number}" for number in range(40)] for thread in range(8)]
-    threads = [threading.Thread(target=lambda graph=graph: layouts.append(draw(*graph))) for graph in graphs]
+    pictures: list[Picture] = []
+    arrows = [[f"a{thread} b{number}" for number in range(40)] for thread in range(8)]
+    threads = [threading.Thread(target=lambda a=a: pictures.append(draw(*a))) for a in arrows]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(len(placed.at) for placed in layouts) == [41] * 8
+    assert sorted(len(picture.boxes) for picture in pictures) == [41] * 8
