@@ -103,7 +103,7 @@ def set_owners(*, actor: User | None, thing: Pipeline | Table, role: str, owners
         for pk, owner in wanted.items()
         if pk not in have
     )
-    _record(actor, "changed", thing, {f"{role}_owners": before}, {f"{role}_owners": after})
+    record_history(actor, "changed", thing, {f"{role}_owners": before}, {f"{role}_owners": after})
 
 
 @transaction.atomic
@@ -147,7 +147,7 @@ def _register(thing: Any, actor: User | None, facts: dict[str, Any], *, checked:
     thing.save()
     if tags is not None:
         _set_tags(thing, tags)
-    _record(actor, "registered", thing, {}, _facts_of(thing, [*facts]))
+    record_history(actor, "registered", thing, {}, _facts_of(thing, [*facts]))
     return thing
 
 
@@ -173,7 +173,7 @@ def _change(thing: Any, actor: User | None, facts: dict[str, Any], *, checked: b
         _set_tags(thing, tags)
         before["tags"], after["tags"] = tags_before, sorted(tags)
     if after:
-        _record(actor, "changed", thing, before, after)
+        record_history(actor, "changed", thing, before, after)
     return thing
 
 
@@ -189,7 +189,10 @@ def _facts_of(thing: Any, fields: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _record(actor: User | None, action: str, thing: Any, before: dict[str, Any], after: dict[str, Any]) -> None:
+def record_history(
+    actor: User | None, action: str, thing: Any, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """One history entry: who did what to which thing, with the facts before and after."""
     HistoryEntry.objects.create(
         actor=actor,
         actor_name=actor.get_username() if actor else "pipekeeper",

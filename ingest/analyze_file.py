@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ingest.facts import ERROR, FileProblem
 from ingest.redact import redact
+from lineage.facts import ERROR, ColumnEdgeRow, FileProblem, SqlLineage
 from lineage.sql import Analysis, analyze
 from lineage.sql.dialects import language
 from lineage.sql.tokens import split
@@ -39,28 +39,6 @@ class SqlText:
 
 
 Span = tuple[int, int]  # from and to, in characters
-# source table, source column, target table, target column, kind, basis, statement, path
-ColumnEdgeRow = tuple[str, str, str, str, str, str, int, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class SqlLineage:
-    """What a worker answers. Names are the engine's; "" as an end of a table edge says that there is none.
-
-    `columns` are those of each output: (complete, ((name, type), …)).
-    """
-
-    path: str
-    sql: str
-    digest: str
-    statements: int
-    statements_read: int
-    table_edges: tuple[tuple[str, str], ...]
-    column_edges: tuple[ColumnEdgeRow, ...]
-    columns: Mapping[str, tuple[bool, tuple[tuple[str, str], ...]]]
-    table_kinds: Mapping[str, str]
-    practices: Mapping[str, Any]
-    problems: tuple[FileProblem, ...]
 
 
 def analyze_file(text: SqlText) -> SqlLineage:
@@ -104,7 +82,9 @@ def lineage_of(analysis: Analysis, text: SqlText) -> SqlLineage:
         table_kinds=_table_kinds(analysis),
         practices=_practices(analysis, builds),
         problems=tuple(
-            FileProblem(text.path, problem.code, problem.severity, redact(problem.message), problem.line, problem.statement)
+            FileProblem(
+                text.path, problem.code, problem.severity, redact(problem.message), problem.line, problem.statement
+            )
             for problem in analysis.problems
         ),
     )
@@ -190,7 +170,9 @@ def with_unread(lineage: SqlLineage, text: SqlText, spans: list[Span], how: str)
     """The lineage of a text some of whose statements were blanked, with those counted and told of as not read."""
     sql = redact(text.sql)
     problems = tuple(
-        FileProblem(text.path, "worker_died", ERROR, f"Reading this statement {how}.", text.sql.count("\n", 0, start) + 1)
+        FileProblem(
+            text.path, "worker_died", ERROR, f"Reading this statement {how}.", text.sql.count("\n", 0, start) + 1
+        )
         for start, _ in spans
     )
     return replace(

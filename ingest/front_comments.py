@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ingest.facts import WARNING, FileProblem
+from lineage.facts import WARNING, FileProblem
 
 _LINE = re.compile(r"(?:--+|#+|//)\s*([A-Za-z][\w -]*?)\s*:\s*(.*)")
 _ALIASES = {"owners": "owner", "technical_owner": "owner", "business_owners": "business_owner", "tag": "tags"}

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.facts import SourceFact, digest
+from catalog.facts import SourceFact
+from ingest.digests import digest
 from ingest.yaml_files import YamlError, load_yaml
 
 FOLDER = Path(__file__).parent / "layouts"
@@ -58,7 +59,9 @@ class FieldPath:
     def read_all(self, data: Any) -> list[Any]:
         """Every value at any of the paths, lists opened."""
         found = (self._read_one(data, path) for path in self.paths)
-        return [item for value in found if value is not None for item in (value if isinstance(value, list) else [value])]
+        return [
+            item for value in found if value is not None for item in (value if isinstance(value, list) else [value])
+        ]
 
     def _read_one(self, data: Any, path: str) -> Any:
         found = value_at(data, path)
@@ -114,7 +117,9 @@ class Layout:
     @property
     def top_folders(self) -> frozenset[str] | None:
         """The folders right under the root that can hold anything, or None for all of them."""
-        firsts = {pattern.path.text.split("/")[0] for pattern in (*self.pipelines, *self.metadata) if "/" in pattern.path.text}
+        firsts = {
+            pattern.path.text.split("/")[0] for pattern in (*self.pipelines, *self.metadata) if "/" in pattern.path.text
+        }
         return None if any("*" in first or "{" in first for first in firsts) else frozenset(firsts)
 
 
@@ -137,7 +142,9 @@ def read_layout(name_or_path: str) -> Layout:
     except YamlError as error:
         raise LayoutError(f"{path}, line {error.line}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LayoutError(f"{path} is not a layout: {error!r}. Compare it with {FOLDER / 'bigquery-etl.yaml'}.") from error
+        raise LayoutError(
+            f"{path} is not a layout: {error!r}. Compare it with {FOLDER / 'bigquery-etl.yaml'}."
+        ) from error
 
 
 def compile_path(text: str) -> PathPattern:
@@ -219,5 +226,8 @@ def _field_path(where: str | list[str] | dict[str, Any]) -> FieldPath:
         return FieldPath(tuple(where))
     paths = where["path"]
     return FieldPath(
-        (paths,) if isinstance(paths, str) else tuple(paths), where.get("values"), where.get("value"), where.get("match")
+        (paths,) if isinstance(paths, str) else tuple(paths),
+        where.get("values"),
+        where.get("value"),
+        where.get("match"),
     )

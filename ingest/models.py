@@ -31,11 +31,17 @@ class IngestRun(models.Model):
 
 
 class IngestedFile(models.Model):
-    """A file of an ingest's scope as last read: the key that lets it be skipped, and the things it states."""
+    """A file of an ingest's scope as last read, so that it is skipped while nothing that bears on it changes.
+
+    `digest` stands for its bytes under the settings, layout and engine it was read with; `key`, for SQL, also for the
+    schemas that its analysis used. `columns` are those it gave to tables, for others that read them.
+    """
 
     scope = models.CharField(max_length=1000)
     path = models.CharField(max_length=1000)
-    key = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64)
+    key = models.CharField(max_length=64, blank=True)
+    columns = models.JSONField(default=dict)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["scope", "path"], name="ingested_file_once")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ingest.facts import SourceFact
+from catalog.facts import SourceFact
 from ingest.redact import redact
 from lineage.sql.dialects import dotted, language
 
@@ -39,9 +39,7 @@ class Names:
         self.source, self.dialect, self.database, self.schema = source, dialect, database, schema
         self.sources = {known.slug: known for known in (*sources, source)}
         self._by_name = {known.name.lower(): known for known in self.sources.values()}
-        self._by_database = {
-            database.lower(): known for known in self.sources.values() for database in known.databases
-        }
+        self._by_database = {database.lower(): known for known in self.sources.values() for database in known.databases}
         self._language = language(dialect)
         self._defaults = [self.fold(part) for part in (database, schema) if part]
 
@@ -74,7 +72,9 @@ class Names:
         """`Raw.Orders` with the defaults in front where it has fewer than three parts, cased by the dialect."""
         parts = [self.fold(found[3]) if found[3] else found[1] or found[2] for found in _PART.finditer(name)]
         parts = [part for part in parts if part]
-        missing = self._defaults[: max(0, 3 - len(parts))] if len(parts) == 1 else self._defaults[:1] * (len(parts) == 2)
+        missing = (
+            self._defaults[: max(0, 3 - len(parts))] if len(parts) == 1 else self._defaults[:1] * (len(parts) == 2)
+        )
         return dotted([*missing, *parts])
 
     def find_source(self, text: str) -> SourceFact | None:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from ingest.facts import OwnerFact
+from catalog.facts import OwnerFact
 
 _ADDRESS = re.compile(r"(?:(?P<name>[^<>]*)<)?(?P<email>[^\s<>@]+@[^\s<>@]+?)>?")
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest.facts import ERROR, WARNING, ColumnFact, FileProblem
+from catalog.facts import ColumnFact
 from ingest.front_comments import read_front_comments
 from ingest.layout import Layout, MetadataPattern, PipelinePattern, first_match, value_at
 from ingest.yaml_files import YamlError, load_yaml
+from lineage.facts import ERROR, WARNING, FileProblem
 
 MAX_BYTES = 20_000_000  # of one file; larger ones are data, not code
 MAX_FIELDS = 20_000  # of one schema file, nested ones counted
@@ -144,7 +145,9 @@ _LISTS = {"technical_owners", "business_owners", "tags", "inputs", "outputs"}
 
 
 def _read_dags(content: dict[str, Any], pattern: MetadataPattern) -> tuple[dict[str, Any], tuple[ColumnFact, ...]]:
-    return {str(dag): _read_facts(details, pattern)[0] for dag, details in content.items() if isinstance(details, dict)}, ()
+    return {
+        str(dag): _read_facts(details, pattern)[0] for dag, details in content.items() if isinstance(details, dict)
+    }, ()
 
 
 def _read_backfills(content: dict[str, Any], pattern: MetadataPattern) -> tuple[dict[str, Any], tuple[ColumnFact, ...]]:
@@ -167,7 +170,9 @@ def _read_columns(content: dict[str, Any], pattern: MetadataPattern) -> tuple[di
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict) and isinstance(name := entry.get(keys["name"]), str | int):
             described = _scalar(value_at(entry, keys.get("description", ""))) or ""
-            columns.setdefault(str(name), ColumnFact(str(name), _type_of(entry, keys, budget)[:MAX_TYPE], str(described)))
+            columns.setdefault(
+                str(name), ColumnFact(str(name), _type_of(entry, keys, budget)[:MAX_TYPE], str(described))
+            )
     return {}, tuple(columns.values())
 
 

@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from catalog.facts import PipelineFact
 from ingest.analyze_file import (
     Span,
-    SqlLineage,
     SqlText,
     analyze_file,
     blanked,
@@ -24,7 +24,7 @@ from ingest.analyze_file import (
     unread,
     with_unread,
 )
-from ingest.facts import FileProblem, PipelineFact, digest
+from ingest.digests import digest
 from ingest.layout import Layout
 from ingest.names import Names
 from ingest.read_files import FileFacts, decode, read_file
@@ -32,6 +32,7 @@ from ingest.repository import Repository, combine, source_of
 from ingest.settings import Settings
 from ingest.walk import File, read_folder
 from ingest.workers import Died, Workers
+from lineage.facts import FileProblem, SqlLineage
 from lineage.sql import ENGINE_VERSION
 
 READER_VERSION = 1  # raised whenever the same files may state something else, so that stored facts are read again
@@ -66,7 +67,6 @@ class Reading:
     folder: Path
     layout: Layout
     settings: Settings
-    workers: Workers
     seconds: float = SECONDS
     files: dict[str, File] = field(default_factory=dict)
     problems: list[FileProblem] = field(default_factory=list)
@@ -81,15 +81,19 @@ class Reading:
         """Changes whenever the same files may read otherwise: settings, layout, engine or reader changed."""
         return digest(self.settings.key, self.layout.key, str(ENGINE_VERSION), str(READER_VERSION))
 
-    def read(self, on_file: Callable[[int], None] = lambda count: None) -> Repository:
+    def read(self, workers: Workers, on_files: Callable[[int], None] = lambda done: None) -> Repository:
         """What the files state, before SQL is analysed."""
         batches = dict(enumerate(_batches(self.files.values())))
         jobs: dict[int, set[int]] = {number: set() for number in batches}
         work = partial(read_batch, self.layout)
-        for number, answer in self.workers.run(work, jobs, batches.__getitem__, self.seconds):
-            facts = self._read_alone(batches[number]) if isinstance(answer, Died) else answer
-            self.facts.update((one.path, one) for one in facts)
-            on_file(len(facts))
+        died = []
+        for number, answer in workers.run(work, jobs, batches.__getitem__, self.seconds):
+            if isinstance(answer, Died):
+                died += batches[number]
+            else:
+                self.facts.update((one.path, one) for one in answer)
+            on_files(len(self.facts))
+        self.facts.update((one.path, one) for one in self._read_alone(workers, died))
         source = source_of(self.layout, self.settings)
         dialect = source.dialect or self.settings.dialect or self.layout.dialect
         defaults = self.settings.default_database, self.settings.default_schema
@@ -97,12 +101,12 @@ class Reading:
         self.repository = combine(self.facts.values(), self.layout, self.settings, names)
         return self.repository
 
-    def _read_alone(self, batch: list[tuple[str, bytes]]) -> list[FileFacts]:
-        """The files of a batch whose worker died, one by one, so that only the one at fault is lost."""
+    def _read_alone(self, workers: Workers, batch: list[tuple[str, bytes]]) -> list[FileFacts]:
+        """The files of batches whose worker died, one by one, so that only the one at fault is lost."""
         facts = []
         jobs: dict[int, set[int]] = {number: set() for number in range(len(batch))}
         work = partial(read_batch, self.layout)
-        for number, answer in self.workers.run(work, jobs, lambda n: [batch[n]], self.seconds):
+        for number, answer in workers.run(work, jobs, lambda n: [batch[n]], self.seconds):
             if isinstance(answer, Died):
                 problem = FileProblem(batch[number][0], "worker_died", "error", f"Reading this file {answer.how}.")
                 empty = read_file(batch[number][0], b"", self.layout)
@@ -110,9 +114,9 @@ class Reading:
             facts += answer
         return facts
 
-    def lineages(self, known: Mapping[str, Known]) -> Iterator[Read]:
+    def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Iterator[Read]:
         """The lineage of every pipeline with SQL, producers before the consumers that need their columns."""
-        return _Analysis(self, known).run()
+        return _Analysis(self, workers, known).run()
 
 
 def read_batch(layout: Layout, files: list[tuple[str, bytes]]) -> list[FileFacts]:
@@ -136,8 +140,8 @@ def _batches(files: Iterable[File]) -> Iterator[list[tuple[str, bytes]]]:
 class _Analysis:
     """The analysis of all SQL of a reading: schemas from files first, then columns fed back from producers."""
 
-    def __init__(self, reading: Reading, known: Mapping[str, Known]) -> None:
-        self.reading, self.known = reading, known
+    def __init__(self, reading: Reading, workers: Workers, known: Mapping[str, Known]) -> None:
+        self.reading, self.workers, self.known = reading, workers, known
         self.repository = reading.repository
         names = self.repository.names
         self.dialect, self.database, self.schema = names.dialect, names.database, names.schema
@@ -205,7 +209,7 @@ class _Analysis:
 
     def run(self) -> Iterator[Read]:
         died: list[tuple[str, Died]] = []
-        workers, seconds = self.reading.workers, self.reading.seconds
+        workers, seconds = self.workers, self.reading.seconds
         for path, answer in workers.run(analyze_known, self._order(), self._payload, seconds, self._learn):
             if isinstance(answer, Died):
                 died.append((path, answer))
@@ -236,7 +240,7 @@ class _Analysis:
         return self._fatal(text, left, [*others, *right]) + self._fatal(text, right, [*others, *left])
 
     def _ask(self, work: Callable[[SqlText], Any], text: SqlText) -> Any:
-        return next(iter(self.reading.workers.run(work, {0: set()}, lambda _: text, self.reading.seconds)))[1]
+        return next(iter(self.workers.run(work, {0: set()}, lambda _: text, self.reading.seconds)))[1]
 
     def _payload(self, path: str) -> SqlText | None:
         """What the worker needs; None where the text and all it depends on are as they were."""

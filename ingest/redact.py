@@ -1,7 +1,7 @@
 """Secrets out of SQL before anything is kept: the value goes, the words around it and the lines stay.
 
-    IDENTIFIED BY 'hunter2'                 ->  IDENTIFIED BY '***'
-    postgres://ann:hunter2@db/shop          ->  postgres://ann:***@db/shop
+IDENTIFIED BY 'hunter2'                 ->  IDENTIFIED BY '***'
+postgres://ann:hunter2@db/shop          ->  postgres://ann:***@db/shop
 """
 
 from __future__ import annotations

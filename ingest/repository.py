@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ingest.facts import ERROR, WARNING, ColumnFact, FileProblem, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
+from catalog.facts import ColumnFact, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
 from ingest.layout import Layout
 from ingest.names import MAX_NAME, Names, TableKey
 from ingest.owners import OwnerBook, slug_of
 from ingest.read_files import FileFacts
 from ingest.settings import FILE, Settings, names_in, path_regex
+from lineage.facts import ERROR, WARNING, FileProblem
 
 _PIPELINE_FIELDS = (
     *("kind", "status", "description", "schedule", "orchestrator", "dag", "tier", "load_strategy", "backfill"),

@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ingest.facts import OwnerFact, SourceFact, digest
+from catalog.facts import OwnerFact, SourceFact
+from ingest.digests import digest
 from ingest.owners import slug_of
 from ingest.yaml_files import YamlError, load_yaml
 
@@ -95,18 +96,18 @@ def settings_from(data: Any, text: str = "") -> Settings:
     )
 
 
-def check_dialect(dialect: str) -> None:
+def check_dialect(dialect: str, where: str = "") -> None:
     """SettingsError, with the nearest names, unless sqlglot knows the dialect; "" is its own."""
     import difflib
 
-    from sqlglot.dialects.dialect import Dialect
     from sqlglot.dialects import DIALECTS
+    from sqlglot.dialects.dialect import Dialect
 
     known = sorted({*Dialect.classes, *(name.lower() for name in DIALECTS)} - {"", "dialect"})
     if dialect and dialect not in known:
         near = difflib.get_close_matches(dialect.lower(), known, 3, 0.5)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        raise SettingsError(f"Unknown dialect {dialect!r}. {hint}Known are {', '.join(known)}.")
+        raise SettingsError(f"{where}Unknown dialect {dialect!r}. {hint}Known are {', '.join(known)}.")
 
 
 def names_in(value: Any) -> tuple[str, ...]:
@@ -127,7 +128,9 @@ def _source(entry: Mapping[str, Any]) -> SourceFact:
     _check_keys(f"sources, {entry['name']}", entry, known)
     storage = _text(entry, "storage") or "warehouse"
     if storage not in _STORAGES:
-        raise SettingsError(f"{FILE}: source {entry['name']} has storage {storage!r}; use one of {', '.join(_STORAGES)}.")
+        raise SettingsError(
+            f"{FILE}: source {entry['name']} has storage {storage!r}; use one of {', '.join(_STORAGES)}."
+        )
     name = _text(entry, "name")
     return SourceFact(
         slug=_text(entry, "slug") or slug_of(name),
@@ -137,6 +140,7 @@ def _source(entry: Mapping[str, Any]) -> SourceFact:
         dialect=_text(entry, "dialect"),
         description=_text(entry, "description").strip(),
         databases=names_in(entry.get("databases")),
+        declared=True,
     )
 
 
@@ -146,7 +150,7 @@ def _owner(entry: Mapping[str, Any]) -> OwnerFact:
     for value, allowed in ((kind, ("person", "team")), (status, ("active", "left"))):
         if value not in allowed:
             raise SettingsError(f"{FILE}: owner {name}: {value!r} should be {' or '.join(allowed)}.")
-    return OwnerFact(slug_of(name), name, kind, _text(entry, "email"), _text(entry, "team"), status)
+    return OwnerFact(slug_of(name), name, kind, _text(entry, "email"), _text(entry, "team"), status, declared=True)
 
 
 def _with_team_slugs(owners: list[OwnerFact]) -> Iterable[OwnerFact]:
@@ -165,7 +169,7 @@ def _entries(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     found = data.get(key) or {}
     if not isinstance(found, dict):
-        raise SettingsError(f"{FILE}: `{key}` must hold lines such as `\"raw/*\": Data Platform`.")
+        raise SettingsError(f'{FILE}: `{key}` must hold lines such as `"raw/*": Data Platform`.')
     return found
 
 

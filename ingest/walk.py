@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.facts import ERROR, WARNING, FileProblem, digest
+from ingest.digests import digest
 from ingest.layout import Layout, first_match
 from ingest.read_files import MAX_BYTES
+from lineage.facts import ERROR, WARNING, FileProblem
 
 _PASSED_OVER = {"node_modules", "venv", "__pycache__", "site-packages"}
 
@@ -57,12 +58,18 @@ def _entries(
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        problems.append(FileProblem(prefix, "unreadable_folder", ERROR, f"The folder cannot be read: {error.strerror}."))
+        problems.append(
+            FileProblem(prefix, "unreadable_folder", ERROR, f"The folder cannot be read: {error.strerror}.")
+        )
         return
     for entry in entries:
         path = _as_text(f"{prefix}{entry.name}")
         if entry.is_dir(follow_symlinks=False):
-            if not entry.name.startswith(".") and entry.name not in _PASSED_OVER and (only is None or entry.name in only):
+            if (
+                not entry.name.startswith(".")
+                and entry.name not in _PASSED_OVER
+                and (only is None or entry.name in only)
+            ):
                 yield from _entries(root, entry.path, f"{path}/", None, problems)
         elif entry.is_symlink() and os.path.isdir(entry.path):
             # Files behind a link to a folder inside are read where they really are.

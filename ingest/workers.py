@@ -37,7 +37,9 @@ class Schedule(Generic[Key]):
 
     def __init__(self, jobs: Mapping[Key, set[Key]]) -> None:
         self._changed = threading.Condition()
-        self._waits = {job: {other for other in others if other in jobs and other != job} for job, others in jobs.items()}
+        self._waits = {
+            job: {other for other in others if other in jobs and other != job} for job, others in jobs.items()
+        }
         self._ready = [job for job, others in self._waits.items() if not others][::-1]
         self._followers: dict[Key, list[Key]] = {}
         for job, others in self._waits.items():

@@ -1,32 +1,17 @@
-"""What a folder states, as small typed values: read without a database, passed between processes, then stored.
+"""What an ingest states about the catalog, as small typed values: read without a database, then stored.
 
-None (or an empty text) means that the folder does not say.
+None (or an empty text) means that the ingest does not say. Imports no Django, so that worker processes stay light.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-ERROR, WARNING = "error", "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class FileProblem:
-    """What is wrong with a file; `line` counts from 1, `statement` from 0, as the engine counts them."""
-
-    path: str
-    code: str
-    severity: str
-    message: str
-    line: int | None = None
-    statement: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OwnerFact:
-    """A person or team as a file names them; `team` is a team's slug."""
+    """A person or team as a file names them; `team` is a team's slug. One only named, not declared, changes nobody."""
 
     slug: str
     name: str
@@ -34,6 +19,7 @@ class OwnerFact:
     email: str = ""
     team: str = ""
     status: str = "active"
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +33,7 @@ class SourceFact:
     dialect: str = ""
     description: str = ""
     databases: tuple[str, ...] = ()
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +88,3 @@ class PipelineFact:
     language: str = ""
     inputs: tuple[tuple[str, str], ...] = ()
     outputs: tuple[tuple[str, str], ...] = ()
-
-
-def digest(*parts: bytes | str) -> str:
-    """A short digest of all parts, told apart by their lengths."""
-    hasher = hashlib.blake2b(digest_size=20)
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        hasher.update(b"%d:" % len(data))
-        hasher.update(data)
-    return hasher.hexdigest()

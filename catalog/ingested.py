@@ -1,0 +1,379 @@
+"""Writes of what an ingest read into the catalog: many rows at once, and a person's word is never overwritten.
+
+Where a person stated a field (`stated_fields`), the ingested value is only noted beside it in `ingested`. What an
+ingest no longer states goes back to the field's default, unless `keep_missing` says that the evidence is suspect.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from catalog.bulk import chunks, insert_rows
+from catalog.facts import ColumnFact, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
+from catalog.models import Column, Origin, Owner, Ownership, Pipeline, Source, Table, Tag
+
+TableKey = tuple[str, str]  # (slug of the source, name of the table)
+
+_SOURCE_FIELDS = ("name", "platform", "storage", "dialect", "description")
+_OWNER_FIELDS = ("name", "kind", "email", "status")
+_TABLE_FIELDS = ("kind", "status", "description", "provenance", "retention_days", "keep_forever")
+_PIPELINE_FIELDS = (
+    *(
+        "kind",
+        "kind_is_inferred",
+        "status",
+        "description",
+        "schedule",
+        "orchestrator",
+        "dag",
+        "repository_path",
+        "tier",
+    ),
+    *("load_strategy", "backfill"),
+)
+_RETENTION = {"retention_days", "keep_forever"}
+_KEPT_UNLESS_STATED = {"kind", "kind_is_inferred"}  # read off SQL, which may not have been looked at again
+
+
+def store_sources(facts: Iterable[SourceFact]) -> dict[str, int]:
+    """Ids of the sources by slug, made or brought up to date. Two queries when nothing is new."""
+    facts = list(facts)
+    known = Source.objects.in_bulk([fact.slug for fact in facts], field_name="slug")
+    for fact in facts:
+        source = known.setdefault(fact.slug, Source(slug=fact.slug))
+        read = {field: getattr(fact, field) for field in _SOURCE_FIELDS}
+        if (source.pk is None or fact.declared) and _lay_over(source, read, _SOURCE_FIELDS):
+            source.save()
+    return {slug: source.pk for slug, source in known.items()}
+
+
+def store_owners(facts: Iterable[OwnerFact]) -> dict[str, int]:
+    """Ids of the owners by the slug the ingest gives them; one known under the same e-mail address is the same owner."""
+    facts = list(facts)
+    known = _owners_by_slug(facts)
+    new = []
+    for fact in facts:
+        owner = known.setdefault(fact.slug, Owner(slug=fact.slug))
+        read = {field: getattr(fact, field) for field in _OWNER_FIELDS}
+        if owner.pk is None:
+            _lay_over(owner, read, _OWNER_FIELDS)
+            new.append(owner)
+        elif fact.declared and _lay_over(owner, read, _OWNER_FIELDS):
+            owner.save()
+    Owner.objects.bulk_create(new)
+    _set_teams(facts, known)
+    return {slug: owner.pk for slug, owner in known.items()}
+
+
+def store_pipelines(
+    facts: Sequence[PipelineFact], owners: Mapping[str, int], scope: str, *, keep_missing: bool = False
+) -> dict[str, int]:
+    """Ids of the pipelines by name, with their owners and tags. A name stated by another scope is left out."""
+    known: dict[str, Pipeline] = {}
+    for names in chunks(fact.name for fact in facts):
+        known |= Pipeline.objects.in_bulk(names, field_name="name")
+    facts = [fact for fact in facts if known.get(fact.name) is None or known[fact.name].stated_in in ("", scope)]
+    things = [known.get(fact.name) or Pipeline(name=fact.name, origin=Origin.INGEST) for fact in facts]
+    _store_things(Pipeline, things, facts, _PIPELINE_FIELDS, owners, scope, keep_missing)
+    return {thing.name: thing.pk for thing in things}
+
+
+def store_tables(
+    facts: Sequence[TableFact],
+    sources: Mapping[str, int],
+    owners: Mapping[str, int],
+    scope: str,
+    *,
+    keep_missing: bool = False,
+) -> dict[TableKey, int]:
+    """Ids of the described tables, with their owners, tags and columns."""
+    known = _tables_by_key([(fact.source, fact.name) for fact in facts], sources)
+    things = [
+        known.get((fact.source, fact.name))
+        or Table(source_id=sources[fact.source], name=fact.name, origin=Origin.INGEST)
+        for fact in facts
+    ]
+    _store_things(Table, things, facts, _TABLE_FIELDS, owners, scope, keep_missing)
+    store_columns({thing.pk: fact.columns for thing, fact in zip(things, facts, strict=True) if fact.columns})
+    return {(fact.source, fact.name): thing.pk for thing, fact in zip(things, facts, strict=True)}
+
+
+def ensure_tables(keys: Collection[TableKey], sources: Mapping[str, int], scope: str) -> dict[TableKey, int]:
+    """Ids of tables that SQL names; one seen for the first time is made, one that was retired is there again."""
+    known = _tables_by_key(keys, sources)
+    new = {
+        key: Table(source_id=sources[key[0]], name=key[1], origin=Origin.INGEST, stated_in=scope)
+        for key in keys
+        if key not in known
+    }
+    Table.objects.bulk_create(new.values())
+    back = [table for table in known.values() if table.status == Table.Status.RETIRED and _may_retire(table, scope)]
+    _set_status(Table, back, Table.Status.ACTIVE)
+    return {key: table.pk for key, table in (known | new).items()}
+
+
+def retire(things: Iterable[Pipeline | Table], scope: str) -> int:
+    """Mark things that nothing in `scope` states any more; those a person registered, or spoke of, stay. How many."""
+    by_model: dict[type[models.Model], list[Any]] = defaultdict(list)
+    for thing in things:
+        if thing.status != "retired" and _may_retire(thing, scope):
+            by_model[type(thing)].append(thing)
+    for model, gone in by_model.items():
+        _set_status(model, gone, "retired")
+    return sum(map(len, by_model.values()))
+
+
+def _may_retire(thing: Pipeline | Table, scope: str) -> bool:
+    return thing.origin == Origin.INGEST and thing.stated_in == scope and "status" not in thing.stated_fields
+
+
+def _set_status(model: type[models.Model], things: Sequence[Any], status: str) -> None:
+    for thing in things:
+        thing.status = status
+        thing.ingested = {**thing.ingested, "status": status}
+    model.objects.bulk_update(things, ["status", "ingested"], 200)
+
+
+def set_table_kinds(kinds: Mapping[int, str]) -> None:
+    """What SQL makes tables as (view, …), where neither a person nor a file says otherwise."""
+    for ids in chunks(kinds):
+        changed = []
+        for table in Table.objects.filter(pk__in=ids):
+            if table.kind != kinds[table.pk] and "kind" not in table.stated_fields and "kind" not in table.ingested:
+                table.kind = kinds[table.pk]
+                changed.append(table)
+        Table.objects.bulk_update(changed, ["kind"])
+
+
+def store_columns(listed: Mapping[int, Iterable[ColumnFact]]) -> None:
+    """The columns of tables (by id) as a schema lists them: places, types, descriptions.
+
+    A column that the schema no longer lists loses its place; it stays, because lineage of other days may speak of it.
+    """
+    for ids in chunks(listed, 300):
+        known: dict[int, dict[str, Column]] = defaultdict(dict)
+        for column in Column.objects.filter(table_id__in=ids):
+            known[column.table_id][column.name] = column
+        rows, changed = [], []
+        for table_id in ids:
+            new, old = _columns_compared(table_id, listed[table_id], known[table_id])
+            rows += new
+            changed += old
+        insert_rows(Column, _COLUMN_FIELDS, rows)
+        Column.objects.bulk_update(changed, ["position", "type", "description", "is_primary_key", "ingested"], 200)
+
+
+def ensure_columns(names: Mapping[int, Collection[str]]) -> dict[tuple[int, str], int]:
+    """Ids of columns by (table id, name); those that only lineage names are made, without a place."""
+    ids = _column_ids(names)
+    missing = [(table, name) for table, wanted in names.items() for name in wanted if (table, name) not in ids]
+    if missing:
+        rows = [(table, name[:300], None, "", "", False, "[]", "{}") for table, name in missing]
+        insert_rows(
+            Column, _COLUMN_FIELDS, list({row[:2]: row for row in rows if (row[0], row[1]) not in ids}.values())
+        )
+        ids |= _column_ids({table: () for table, _ in missing})
+        ids |= {(table, name): ids[table, name[:300]] for table, name in missing if len(name) > 300}
+    return ids
+
+
+_COLUMN_FIELDS = ("table", "name", "position", "type", "description", "is_primary_key", "stated_fields", "ingested")
+_MAX_TYPE = Column._meta.get_field("type").max_length or 1000
+
+
+def _column_ids(tables: Iterable[int]) -> dict[tuple[int, str], int]:
+    return {
+        (table, name): pk
+        for ids in chunks(tables)
+        for table, name, pk in Column.objects.filter(table_id__in=ids).values_list("table_id", "name", "id").order_by()
+    }
+
+
+def _columns_compared(
+    table_id: int, listed: Iterable[ColumnFact], known: Mapping[str, Column]
+) -> tuple[list[tuple[Any, ...]], list[Column]]:
+    """(rows to insert, columns to update) of one table."""
+    rows, changed, seen = [], [], set()
+    position = 0
+    for fact in listed:
+        position += fact.listed
+        place = position if fact.listed else None
+        name = fact.name[:300]
+        if name in seen:
+            continue
+        seen.add(name)
+        type_ = fact.type if len(fact.type) <= _MAX_TYPE else fact.type[: _MAX_TYPE - 1] + "…"
+        column = known.get(name)
+        if column is None:
+            rows.append((table_id, name, place, type_, fact.description, fact.is_primary_key, "[]", "{}"))
+        elif _lay_column_over(column, place, type_, fact):
+            changed.append(column)
+    for name, column in known.items():
+        if name not in seen and column.position is not None and "position" not in column.stated_fields:
+            column.position = None
+            changed.append(column)
+    return rows, changed
+
+
+def _lay_column_over(column: Column, place: int | None, type_: str, fact: ColumnFact) -> bool:
+    read = {"position": place, "type": type_, "description": fact.description, "is_primary_key": fact.is_primary_key}
+    if not fact.listed:  # said about it, not listed: its place and type are known from elsewhere, if at all
+        del read["position"], read["type"]
+    changed = False
+    for field, value in read.items():
+        if field in column.stated_fields:
+            changed |= column.ingested.get(field) != value
+            column.ingested[field] = value
+        elif getattr(column, field) != value:
+            setattr(column, field, value)
+            changed = True
+    return changed
+
+
+def _tables_by_key(keys: Collection[TableKey], sources: Mapping[str, int]) -> dict[TableKey, Table]:
+    by_source: dict[str, list[str]] = defaultdict(list)
+    for source, name in keys:
+        by_source[source].append(name)
+    return {
+        (source, table.name): table
+        for source, names in by_source.items()
+        for part in chunks(names)
+        for table in Table.objects.filter(source_id=sources[source], name__in=part).order_by()
+    }
+
+
+def _owners_by_slug(facts: Sequence[OwnerFact]) -> dict[str, Owner]:
+    known: dict[str, Owner] = {}
+    for part in chunks(facts, 400):
+        slugs, emails = [fact.slug for fact in part], [fact.email for fact in part if fact.email]
+        for owner in Owner.objects.filter(Q(slug__in=slugs) | Q(email__in=emails)):
+            known.setdefault(owner.slug, owner)
+            known.setdefault(owner.email.casefold(), owner)
+    return {fact.slug: owner for fact in facts if (owner := _same_owner(fact, known))}
+
+
+def _same_owner(fact: OwnerFact, known: Mapping[str, Owner]) -> Owner | None:
+    """The owner of that e-mail address, or of that slug unless the addresses tell two people apart."""
+    owner = known.get(fact.email.casefold()) if fact.email else None
+    if owner is None:
+        owner = known.get(fact.slug)
+    return owner
+
+
+def _set_teams(facts: Sequence[OwnerFact], owners: Mapping[str, Owner]) -> None:
+    for fact in facts:
+        owner, team = owners[fact.slug], owners.get(fact.team)
+        if team and owner.team_id != team.pk and "team" not in owner.stated_fields:
+            owner.team = team
+            owner.save(update_fields=["team"])
+
+
+def _store_things(
+    model: type[models.Model],
+    things: Sequence[Any],
+    facts: Sequence[Any],
+    fields: Sequence[str],
+    owners: Mapping[str, int],
+    scope: str,
+    keep_missing: bool,
+) -> None:
+    """Pipelines or tables with the facts laid over, their owners and their tags."""
+    tags_before = {id(thing): thing.ingested.get("tags", []) for thing in things}
+    changed = [
+        thing
+        for thing, fact in zip(things, facts, strict=True)
+        if _lay_over(thing, _read_facts(fact), fields, keep_missing=keep_missing, scope=scope)
+    ]
+    new = [thing for thing in changed if thing.pk is None]
+    old = [thing for thing in changed if thing.pk is not None]
+    model.objects.bulk_create(new)
+    model.objects.bulk_update(old, [*fields, "ingested", "stated_in"], 100)
+    _store_ownerships(model._meta.model_name, things, facts, owners, keep_missing)
+    _store_tags(model, [(thing, tags_before[id(thing)], fact.tags) for thing, fact in zip(things, facts, strict=True)])
+
+
+def _read_facts(fact: PipelineFact | TableFact) -> dict[str, Any]:
+    return {**fact.facts, "tags": sorted(fact.tags)} if fact.tags else dict(fact.facts)
+
+
+def _lay_over(
+    thing: Any, read: dict[str, Any], fields: Sequence[str], *, keep_missing: bool = False, scope: str | None = None
+) -> bool:
+    """Put what was read into `thing`, except where a person spoke; whether anything changed, so that it must be saved."""
+    if keep_missing:
+        read = {**thing.ingested, **read}
+    is_new = thing._state.adding
+    if not is_new and thing.ingested == read and scope in (None, thing.stated_in):
+        return False
+    stated = set(thing.stated_fields)
+    if stated & _RETENTION:
+        stated |= _RETENTION  # a number of days and for ever contradict each other: who says one says both
+    for field in fields:
+        if field not in stated and (field in read or field not in _KEPT_UNLESS_STATED):
+            setattr(thing, field, _fitting(thing._meta.get_field(field), read))
+    thing.ingested = read
+    if scope is not None:
+        thing.stated_in = scope
+    return True
+
+
+def _fitting(field: models.Field, read: Mapping[str, Any]) -> Any:
+    """The value read for a field, or the field's default; a text too long for it is cut."""
+    value = read.get(field.name, field.get_default())
+    return value[: field.max_length] if isinstance(value, str) and field.max_length else value
+
+
+def _store_ownerships(
+    noun: str, things: Sequence[Any], facts: Sequence[Any], owners: Mapping[str, int], keep_missing: bool
+) -> None:
+    wanted = {
+        (thing.pk, role, owners[slug])
+        for thing, fact in zip(things, facts, strict=True)
+        for role, slugs in _by_role(fact.owners)
+        for slug in slugs
+    }
+    have: dict[tuple[int, str, int], int] = {}
+    for ids in chunks(thing.pk for thing in things):
+        ingested = Ownership.objects.filter(**{f"{noun}_id__in": ids}, origin=Origin.INGEST)
+        have |= {
+            (row[0], row[1], row[2]): row[3] for row in ingested.values_list(f"{noun}_id", "role", "owner_id", "id")
+        }
+    if not keep_missing:
+        for ids in chunks(pk for key, pk in have.items() if key not in wanted):
+            Ownership.objects.filter(pk__in=ids).delete()
+    Ownership.objects.bulk_create(
+        Ownership(**{f"{noun}_id": thing}, role=role, owner_id=owner, origin=Origin.INGEST)
+        for thing, role, owner in sorted(wanted - have.keys())
+    )
+
+
+def _by_role(owned: Owned) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return (Ownership.Role.BUSINESS, owned.business), (Ownership.Role.TECHNICAL, owned.technical)
+
+
+def _store_tags(model: type[models.Model], changes: Iterable[tuple[Any, Collection[str], Collection[str]]]) -> None:
+    """Give tags that are newly stated, take those no longer stated; tags that people gave or took stay as they are."""
+    given = [(thing.pk, name) for thing, before, after in changes for name in after if name not in before]
+    taken = [(thing.pk, name) for thing, before, after in changes for name in before if name not in after]
+    if not given and not taken:
+        return
+    ids = _tag_ids({name for _, name in (*given, *taken)})
+    through = model.tags.through  # type: ignore[attr-defined]
+    noun = model._meta.model_name
+    through.objects.bulk_create(
+        [through(**{f"{noun}_id": pk, "tag_id": ids[name]}) for pk, name in given], ignore_conflicts=True
+    )
+    for pk, name in taken:
+        through.objects.filter(**{f"{noun}_id": pk, "tag_id": ids[name]}).delete()
+
+
+def _tag_ids(names: Collection[str]) -> dict[str, int]:
+    Tag.objects.bulk_create([Tag(name=name) for name in sorted(names)], ignore_conflicts=True)
+    return {
+        name: pk for part in chunks(names) for name, pk in Tag.objects.filter(name__in=part).values_list("name", "id")
+    }

@@ -1,0 +1,210 @@
+"""Queries without their literals, so that a million log entries become the few thousand texts that were really written.
+
+Two steps, because the exact one is too slow for every entry:
+
+1. `key_sql`: an SQL expression that DuckDB computes for each entry. It drops strings, comments and numbers by the
+   cheapest means that are right for nearly all texts, and leaves a mark where each of them stood.
+2. `is_doubtful`: looks at each distinct key and says where the cheap means may have dropped more than literals, as in
+   `"fiscal year 2024"` or `ds.2024`. Only entries with such keys are read again, by `exact_sql`.
+
+Why checking the keys is enough: every dropped piece is a whole string, comment or number if it begins outside of
+quotes. Reading a key from the left, each mark that lies outside of quotes shows that its piece did begin there, so the
+rest of the text is read as the rest of the key is. A mark inside of quotes is what `is_doubtful` finds.
+
+`fingerprint` then makes the text that is stored: no literals, no comments, one space for any white space.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from sqlglot.dialects.dialect import Dialect
+
+from ingest.redact import redact
+
+LONGEST_TEXT = 20_000  # characters of a fingerprint that are stored; longer ones are generated
+_TEXT, _NUMBER = "\x01", "\x02"  # the marks that dropped strings, comments and numbers leave
+_DIGITS = r"\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b"
+_DIGIT_LISTS = rf"{_DIGITS}(?:\s*,\s*-?\d+(?:\.\d+)?\b)*"
+# Strings that name what is read: their text is part of what the query is.
+_BEFORE_NAMES = (
+    r"\b(?:from|join|into|to|location|execute(?:\s+immediate)?|identifier\s*\(|read_\w+\s*\(|\w+_scan\s*\()\s*[(\[]?\s*"
+)
+_FILES = r"'(?:[\w.+-]+:/[^']*|@[^']*|[^'\s]*\.(?:parquet|csv|tsv|jsonl?|ndjson|avro|orc|txt)(?:\.\w+)?)'"
+_SQL_AFTER = re.compile(r"(?:\bas|\bdo|\bimmediate|\bexecute|\blanguage\s+\w+)\s*$", re.IGNORECASE)
+_MANY = re.compile(r"\?(?:\s*,\s*\?)+")
+_MANY_ROWS = re.compile(r"\(\?\)(?:\s*,\s*\(\?\))+")
+
+
+@dataclass(frozen=True)
+class Lexis:
+    """How a dialect writes strings, comments and quoted names, as regular expressions for DuckDB (RE2) and Python."""
+
+    dialect: str
+    double_quoted_strings: bool  # "x" is a string, not a name
+    triple_quoted_strings: bool
+    backslash_escapes: bool
+    quoted_names: tuple[tuple[str, str], ...]
+    comment_starts: tuple[str, ...]
+    dashed_names: bool  # my-project-123.dataset.table needs no quotes
+
+    @cached_property
+    def strings(self) -> str:
+        """Every form of string; one that is not closed goes to the end, since a log may cut it."""
+        quotes = "'\"" if self.double_quoted_strings else "'"
+        triple = [f"{quote * 3}.*?(?:{quote * 3}|$)" for quote in quotes if self.triple_quoted_strings]
+        escape = r"|\\." if self.backslash_escapes else ""
+        plain = [f"{q}(?:[^{q}{_escaped(escape)}]{escape}|{q}{q})*(?:{q}|$)" for q in quotes]
+        escaping = [] if self.backslash_escapes else [r"\b[eE]'(?:[^'\\]|\\.|'')*(?:'|$)"]
+        return "|".join([*triple, *escaping, *plain])
+
+    @cached_property
+    def comments(self) -> str:
+        lines = [f"{re.escape(start)}[^\n]*" for start in self.comment_starts]
+        return "|".join([*lines, r"/\*(?:[^*]|\*+[^*/])*(?:\*+/|$)"])
+
+    @cached_property
+    def names(self) -> str:
+        """Quoted names."""
+        return "|".join(
+            f"{re.escape(start)}(?:[^{re.escape(end)}]|{re.escape(end * 2)})*{re.escape(end)}"
+            for start, end in self.quoted_names
+        )
+
+    @cached_property
+    def kept(self) -> str:
+        """What looks like literals or holds them, and is part of a name."""
+        parts = [self.names, r"[A-Za-z_]\w*\.\d\w*", r"[^\x00-\x7F]\w*", f"(?i:{_BEFORE_NAMES}){_FILES}"]
+        parts.append(r"(?i:\b(?:identifier\s*\(|execute(?:\s+immediate)?)\s*)'(?:[^']|'')*'")
+        parts.append(r"\$\$.*?(?:\$\$|$)|\$[A-Za-z_]\w*\$.*?\$[A-Za-z_]\w*\$")
+        if self.dashed_names:
+            parts.append(r"[A-Za-z_]\w*(?:-\w+)+\.[A-Za-z_`]")
+        return "|".join(parts)
+
+    @cached_property
+    def doubts(self) -> re.Pattern[str]:
+        """In a key with its quoted names taken out: a mark, or a quote, that may be part of a name."""
+        open_quotes = "".join(sorted({re.escape(start) for start, _ in self.quoted_names}))
+        parts = [
+            rf"(?:\w|\x03)\.{_NUMBER}",
+            rf"[^\x00-\x7F]{_NUMBER}|{_NUMBER}[^\x00-\x7F]",
+            r"\$\w*\$",
+            rf"(?i:{_BEFORE_NAMES}){_TEXT}",
+            f"[{open_quotes}]",
+        ]
+        if self.dashed_names:
+            parts.append(rf"\w-{_NUMBER}(?:-\w+)*\.[A-Za-z_\x03]")
+        return re.compile("|".join(parts))
+
+    @cached_property
+    def quoted(self) -> re.Pattern[str]:
+        return re.compile(self.names)
+
+    @cached_property
+    def tokens(self) -> re.Pattern[str]:
+        """What `fingerprint` replaces, one named group for each treatment."""
+        return re.compile(
+            rf"(?P<kept>{self.kept})|(?P<string>{self.strings})|(?P<comment>{self.comments})"
+            rf"|(?P<number>(?<![\w.])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?!\w))|(?P<space>\s+)",
+            re.DOTALL,
+        )
+
+
+def _escaped(escape: str) -> str:
+    return r"\\" if escape else ""
+
+
+@lru_cache(maxsize=64)
+def lexis(dialect: str) -> Lexis:
+    """The lexis of a dialect of sqlglot's, read off its tokenizer. Raises ValueError for an unknown dialect."""
+    tokenizer = Dialect.get_or_raise(dialect or None).tokenizer_class
+    names = [(part, part) if isinstance(part, str) else part for part in tokenizer.IDENTIFIERS]
+    names_are_double_quoted = any(start == '"' for start, _ in names)
+    return Lexis(
+        dialect=dialect,
+        double_quoted_strings='"' in tokenizer.QUOTES and not names_are_double_quoted,
+        triple_quoted_strings="'''" in tokenizer.QUOTES,
+        backslash_escapes="\\" in tokenizer.STRING_ESCAPES,
+        quoted_names=tuple(names),
+        comment_starts=tuple(start for start in tokenizer.COMMENTS if isinstance(start, str)),
+        dashed_names=dialect == "bigquery",
+    )
+
+
+def key_sql(of: Lexis, query: str) -> str:
+    """The DuckDB expression of the cheap key of the column `query`: equal for texts that differ in literals alone.
+
+    Splitting at quotes costs a fifth of what a regular expression for strings does, so texts without comments,
+    escapes or other kinds of quotes are split.
+    """
+    pieces = f"array_to_string(string_split({query}, '''')[1:-1:2], chr(1))"
+    quotes = "'\"" if of.double_quoted_strings else "'"
+    simple = "|".join([*(f"{quote}[^{quote}]*(?:{quote}|$)" for quote in quotes), of.comments])
+    tokens = f"regexp_replace({query}, {_literal(simple)}, chr(1), 'g')"
+    mixed = [*of.comment_starts, "/*", *(['"'] if of.double_quoted_strings else [])]
+    odd = ["\\", _TEXT, _NUMBER, *(["'''", '"""'] if of.triple_quoted_strings else [])]
+    stripped = f"CASE WHEN {_contains(query, mixed)} THEN {tokens} ELSE {pieces} END"
+    cheap = f"regexp_replace({stripped}, {_literal(_DIGIT_LISTS)}, chr(2), 'g')"
+    return f"CASE WHEN {_contains(query, odd)} THEN {exact_sql(of, query)} ELSE {cheap} END"
+
+
+def exact_sql(of: Lexis, query: str) -> str:
+    """The DuckDB expression of a key that is right for every text, at three times the cost."""
+    expression = f"({of.kept})|{of.strings}|{of.comments}|{_DIGIT_LISTS}"
+    return f"regexp_replace({query}, {_literal(expression)}, concat('\\1', chr(1)), 'gs')"
+
+
+def is_doubtful(of: Lexis, key: str) -> bool:
+    """Whether the cheap key may stand for texts that differ in more than literals."""
+    names = of.quoted.findall(key)
+    if any(_TEXT in name or _NUMBER in name for name in names):
+        return True
+    return of.doubts.search(of.quoted.sub("\x03", key)) is not None
+
+
+def fingerprint(of: Lexis, query: str) -> str:
+    """The query without literals and comments, as it may be stored. Long lists of literals become one `?`.
+
+    SELECT a FROM t -- daily
+    WHERE b IN (1, 2, 3) AND c = 'x'   ->   SELECT a FROM t WHERE b IN (?) AND c = ?
+    """
+    text = of.tokens.sub(lambda token: _replaced(of, token), query)
+    text = re.sub(" +", " ", _MANY_ROWS.sub("(?)", _MANY.sub("?", text))).strip()
+    return redact(text)
+
+
+def _replaced(of: Lexis, token: re.Match[str]) -> str:
+    match token.lastgroup:
+        case "kept":
+            return _without_inner_literals(of, token)
+        case "string" | "number":
+            return "?"
+    return " "
+
+
+def _without_inner_literals(of: Lexis, token: re.Match[str]) -> str:
+    """A kept token; SQL inside of a string loses its own literals, and text that is not SQL goes altogether.
+
+    EXECUTE IMMEDIATE 'DELETE FROM t WHERE a = 5'   ->   EXECUTE IMMEDIATE 'DELETE FROM t WHERE a = ?'
+    """
+    kept = token[0]
+    if kept.startswith("$"):
+        start = kept[: kept.index("$", 1) + 1]
+        if not _SQL_AFTER.search(token.string[max(0, token.start() - 40) : token.start()]):
+            return "?"
+        return f"{start}{fingerprint(of, kept[len(start) :].removesuffix(start))}{start}"
+    if re.match(r"(?i)execute\b", kept):
+        head, _, inner = kept.partition("'")
+        return f"{head}'{fingerprint(of, inner[:-1].replace(chr(39) * 2, chr(39)))}'"
+    return kept
+
+
+def _contains(column: str, texts: list[str]) -> str:
+    return " OR ".join(f"contains({column}, {_literal(text)})" for text in texts)
+
+
+def _literal(text: str) -> str:
+    """`text` as a DuckDB string; control characters by their number, since a string may not hold all of them."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,105 @@
+"""`manage.py ingest_repo DIR`: pipelines, tables, owners and lineage from a folder of SQL and metadata files."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from ingest.layout import Layout, LayoutError, known_layouts, read_layout
+from ingest.progress import shown_progress
+from ingest.services import Outcome, Summary, ingest_repo
+from ingest.settings import FILE, Settings, SettingsError, check_dialect, overridden, read_settings
+
+GATE_SAID_NO, WRONG_USE, READ_WITH_ERRORS = 1, 2, 3
+
+
+class Command(BaseCommand):
+    help = (
+        "Read a folder of SQL and metadata files into pipelines, tables, columns, owners and lineage. Ends with 0 when "
+        "all was read, 3 when errors are recorded, 1 when so many files are gone that nothing was retired, 2 on wrong use."
+    )
+    requires_system_checks: list[str] = []  # they load every page of the site, which costs a second
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", metavar="DIR")
+        parser.add_argument("--layout", help=f"{', '.join(known_layouts())}, or the path of a layout file (plain)")
+        parser.add_argument("--dialect", help="of the SQL: bigquery, snowflake, redshift, postgres, spark, …")
+        parser.add_argument("--source", help="the source whose tables the SQL builds")
+        parser.add_argument("--default-database", help="goes before names in SQL that have none")
+        parser.add_argument("--default-schema", help="goes before names in SQL that have none")
+        parser.add_argument("--name", help="of the repository; the folder's name unless given")
+        parser.add_argument("--allow-retire", action="store_true", help="retire what is gone, however much it is")
+        parser.add_argument("--again", action="store_true", help="read unchanged files again too")
+        parser.add_argument("--jobs", type=int, default=None, help="worker processes (one for each core); 0 uses none")
+        parser.add_argument("--json", action="store_true", help="print one object and nothing else")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        folder = Path(options["folder"])
+        try:
+            settings, layout = _prepared(folder, options)
+        except (SettingsError, LayoutError) as error:
+            raise CommandError(str(error), returncode=WRONG_USE) from error
+        jobs = options["jobs"] if options["jobs"] is not None else len(os.sched_getaffinity(0))
+        if not 0 <= jobs <= 256:
+            raise CommandError("--jobs must be from 0 to 256.", returncode=WRONG_USE)
+        with shown_progress(quiet=options["json"]) as progress:
+            outcome = ingest_repo(
+                folder=folder,
+                layout=layout,
+                settings=settings,
+                scope=settings.name or folder.resolve().name,
+                jobs=jobs,
+                allow_retire=options["allow_retire"],
+                again=options["again"],
+                progress=progress,
+            )
+        self._tell(outcome, as_json=options["json"])
+        if outcome.held_back:
+            sys.exit(GATE_SAID_NO)
+        if outcome.has_errors:
+            sys.exit(READ_WITH_ERRORS)
+
+    def _tell(self, outcome: Outcome, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(outcome.summary.to_dict(), ensure_ascii=False))
+            return
+        self.stdout.write(in_words(outcome.summary))
+        if outcome.unchanged:
+            self.stdout.write("No file has changed since the last time.")
+        if outcome.held_back:
+            self.stderr.write(
+                f"{outcome.held_back} files that were known are gone. Nothing was retired. If they are meant to be "
+                "gone, run again with --allow-retire; if this is another repository, give it a --name."
+            )
+
+
+def in_words(summary: Summary) -> str:
+    """A summary as a person reads it."""
+    lines = [
+        f"{summary.files:,} files in {summary.seconds:.1f} s",
+        f"{summary.pipelines:,} pipelines, {summary.unowned:,} of them without an owner; {summary.owners:,} owners",
+        f"{summary.tables:,} tables, {summary.columns:,} columns, {summary.edges:,} table edges",
+        f"{summary.parse_coverage:.2%} of statements read without an error",
+    ]
+    worst = sorted(summary.problems.items(), key=lambda item: (-item[1], item[0]))
+    lines += [f"  {count:>6,}  {code}" for code, count in worst]
+    return "\n".join(lines)
+
+
+def _prepared(folder: Path, options: dict[str, Any]) -> tuple[Settings, Layout]:
+    if not folder.is_dir():
+        raise SettingsError(f"{folder} is not a folder.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise SettingsError(f"{folder} may not be read by this user.")
+    keys = ("layout", "dialect", "source", "default_database", "default_schema", "name")
+    settings = overridden(read_settings(folder), **{key: options[key] for key in keys})
+    check_dialect(settings.dialect)
+    for source in settings.sources:
+        check_dialect(source.dialect, f"{FILE}, source {source.name}: ")
+    return settings, read_layout(settings.layout or "plain")

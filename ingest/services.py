@@ -1,0 +1,493 @@
+"""`ingest_repo`: read a folder, store what it states in transactions that are each whole, retire what is gone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.utils import timezone
+
+from catalog import ingested
+from catalog.bulk import chunks, insert_rows
+from catalog.facts import ColumnFact, PipelineFact
+from catalog.models import Column, Ownership, Pipeline, Table
+from ingest.digests import digest
+from ingest.kinds import inferred_kind
+from ingest.layout import Layout
+from ingest.models import IngestedFile, IngestRun
+from ingest.names import TableKey
+from ingest.reading import Known, Read, Reading, output_columns
+from ingest.settings import Settings
+from ingest.workers import Workers
+from lineage.facts import ERROR, WARNING, FileProblem, SqlLineage
+from lineage.models import ColumnEdge, Problem, SqlVersion, TableEdge
+from lineage.services import (
+    PipelineLineage,
+    add_problems,
+    end_lineage,
+    pairs,
+    replace_problems,
+    store_declared,
+    store_lineage,
+)
+
+CHUNK_FILES, CHUNK_EDGES = 150, 20_000  # what one transaction holds at most, roughly
+Progress = Callable[[str, int, int], None]  # (step, done, of)
+_RETIRED = Q(status="retired")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a folder states now. `problems` counts by code; `parse_coverage` is between 0 and 1."""
+
+    files: int
+    pipelines: int
+    tables: int
+    columns: int
+    edges: int
+    owners: int
+    unowned: int
+    problems: Mapping[str, int]
+    parse_coverage: float
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {**self.__dict__, "problems": dict(self.problems), "seconds": round(self.seconds, 3)}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an ingest ended: its summary, whether errors are recorded, and what is gone but was not retired."""
+
+    summary: Summary
+    has_errors: bool
+    held_back: int = 0
+    unchanged: bool = False
+
+
+def ingest_repo(
+    *,
+    folder: Path,
+    layout: Layout,
+    settings: Settings,
+    scope: str,
+    jobs: int,
+    allow_retire: bool = False,
+    again: bool = False,
+    actor_name: str = "command line",
+    progress: Progress = lambda step, done, of: None,
+    seconds: float = 60.0,
+) -> Outcome:
+    """Bring the catalog to what `folder` states. Files that did not change are skipped unless `again`.
+
+    `jobs` is the number of worker processes; 0 reads in this process. `seconds` bounds the reading of one file. What
+    `scope` stated before and states no more is retired, unless so much is gone that it looks like a mistake
+    (`allow_retire` says that it is none).
+    """
+    run = IngestRun.objects.create(kind="repo", scope=scope, actor_name=actor_name)
+    started = time.monotonic()
+    try:
+        ingest = _Ingest(folder, layout, settings, scope, jobs, allow_retire, progress, seconds)
+        outcome = (None if again else ingest.unchanged()) or ingest.run()
+    except BaseException as error:
+        _finish(run, IngestRun.State.FAILED, error=f"{type(error).__name__}: {error}"[:2000])
+        raise
+    outcome = replace(outcome, summary=replace(outcome.summary, seconds=time.monotonic() - started))
+    _finish(run, IngestRun.State.DONE, summary=outcome.summary.to_dict())
+    return outcome
+
+
+def _finish(run: IngestRun, state: str, **facts: Any) -> None:
+    run.state, run.ended_at = state, timezone.now()
+    for field, value in facts.items():
+        setattr(run, field, value)
+    run.save()
+
+
+class _Ingest:
+    """One ingest under way."""
+
+    def __init__(
+        self,
+        folder: Path,
+        layout: Layout,
+        settings: Settings,
+        scope: str,
+        jobs: int,
+        allow_retire: bool,
+        progress: Progress,
+        seconds: float,
+    ) -> None:
+        self.scope, self.jobs, self.allow_retire, self.progress = scope, jobs, allow_retire, progress
+        self.at = timezone.now()
+        self.reading = Reading(folder, layout, settings, seconds)
+        self.reading.walk()
+        key = self.reading.key
+        self.digests = {path: digest(key, file.digest) for path, file in self.reading.files.items()}
+        rows = IngestedFile.objects.filter(scope=scope).values_list("path", "digest")
+        self.known_digests: dict[str, str] = dict(rows)
+        self.sources: dict[str, int] = {}
+        self.owners: dict[str, int] = {}
+        self.tables: dict[TableKey, int] = {}
+        self.pipelines: dict[str, int] = {}
+        self.listed: set[TableKey] = set()
+
+    def unchanged(self) -> Outcome | None:
+        """The outcome of the last run, if it ended well and no file has changed since."""
+        if self.digests != self.known_digests or self.reading.problems:
+            return None
+        last = IngestRun.objects.filter(kind="repo", scope=self.scope).exclude(summary={}).first()
+        if last is None or last.state != IngestRun.State.DONE:
+            return None
+        has_errors = Problem.objects.filter(scope=self.scope, severity=ERROR).exists()
+        return Outcome(Summary(**last.summary), has_errors, unchanged=True)
+
+    def run(self) -> Outcome:
+        """Read everything, store what changed."""
+        with Workers(self.jobs) as workers:
+            self.progress("Reading files", 0, len(self.reading.files))
+            self.repository = self.reading.read(
+                workers, lambda done: self.progress("Reading files", done, len(self.reading.files))
+            )
+            self.held_back = self._held_back()
+            self._store_catalog()
+            self._store_pipelines(workers)
+        with transaction.atomic():
+            self._retire()
+            self._store_problems()
+            self._store_other_files()
+        has_errors = Problem.objects.filter(scope=self.scope, severity=ERROR).exists()
+        return Outcome(
+            summary_of(self.scope, len(self.reading.files), len(self.repository.owners)), has_errors, self.held_back
+        )
+
+    def _held_back(self) -> int:
+        """How many files are gone, if they are so many that nothing is retired: over a tenth, and over five."""
+        gone = len(self.known_digests.keys() - self.digests.keys())
+        too_many = gone > 5 and gone * 10 > len(self.known_digests)
+        return gone if too_many and not self.allow_retire else 0
+
+    def _store_catalog(self) -> None:
+        """Sources, owners, and the tables that files describe, with their columns."""
+        keep = bool(self.held_back)
+        with transaction.atomic():
+            self.sources = ingested.store_sources(self.repository.sources)
+            self.owners = ingested.store_owners(self.repository.owners)
+        described = list(self.repository.tables.values())
+        for part in chunks(described, 400):
+            with transaction.atomic():
+                self.tables |= ingested.store_tables(part, self.sources, self.owners, self.scope, keep_missing=keep)
+        self.listed = {(fact.source, fact.name) for fact in described if any(c.listed for c in fact.columns)}
+
+    def _store_pipelines(self, workers: Workers) -> None:
+        """Pipelines as their SQL is analysed, a chunk a transaction; then those without SQL."""
+        known = self._known()
+        paths = set(self.repository.pipelines)
+        total, done = len(paths), 0
+        for part in _parts(self.reading.lineages(workers, known)):
+            self._store_part([(read.path, read) for read in part])
+            paths -= {read.path for read in part}
+            done += len(part)
+            self.progress("Analysing SQL", done, total)
+        for rest in chunks(sorted(paths), CHUNK_FILES):
+            self._store_part([(path, None) for path in rest])
+            done += len(rest)
+            self.progress("Analysing SQL", done, total)
+
+    def _known(self) -> dict[str, Known]:
+        rows = IngestedFile.objects.filter(scope=self.scope).exclude(key="")
+        return {path: Known(*facts) for path, *facts in rows.values_list("path", "digest", "key", "columns")}
+
+    @transaction.atomic
+    def _store_part(self, part: list[tuple[str, Read | None]]) -> None:
+        lineages = {path: read.lineage for path, read in part if read and read.lineage}
+        facts = {path: self.repository.pipelines[path] for path, _ in part}
+        self._ensure_tables(lineages.values(), facts.values())
+        facts = {path: self._with_kind(fact, lineages.get(path)) for path, fact in facts.items()}
+        keep = bool(self.held_back)
+        ids = ingested.store_pipelines(list(facts.values()), self.owners, self.scope, keep_missing=keep)
+        self.pipelines |= ids
+        mine = {path: ids[fact.name] for path, fact in facts.items() if fact.name in ids}
+        lineages = {path: lineage for path, lineage in lineages.items() if path in mine}
+        self._store_output_columns(lineages.values())
+        keys = {path: read.key for path, read in part if read}
+        store_lineage(self._resolved(mine, lineages, keys), self.at)
+        declared = {mine[path]: self._declared(fact) for path, fact in facts.items() if path in mine}
+        store_declared(declared, self.at)
+        problems = [(problem, mine[path]) for path, lineage in lineages.items() for problem in lineage.problems]
+        replace_problems(self.scope, lineages, problems, self.at)
+        self._store_files({path: (keys.get(path, ""), lineages.get(path)) for path, _ in part})
+
+    def _ensure_tables(self, lineages: Iterable[SqlLineage], facts: Iterable[PipelineFact]) -> None:
+        """Every table that SQL or a declaration names is in the catalog."""
+        keys = {self._key(name) for lineage in lineages for name in _names(lineage)}
+        keys |= {key for fact in facts for key in (*fact.inputs, *fact.outputs)}
+        new_sources = [source for source in self.repository.sources if source.slug not in self.sources]
+        if new_sources:
+            self.sources |= ingested.store_sources(new_sources)
+        missing = keys - self.tables.keys()
+        if missing:
+            self.tables |= ingested.ensure_tables(missing, self.sources, self.scope)
+
+    def _key(self, name: str) -> TableKey:
+        return self.repository.names.of_sql(name)
+
+    def _with_kind(self, fact: PipelineFact, lineage: SqlLineage | None) -> PipelineFact:
+        if "kind" in fact.facts:
+            return replace(fact, facts={**fact.facts, "kind_is_inferred": False})
+        if lineage is None and not (fact.inputs or fact.outputs):
+            return fact
+        edges = (
+            [(self._key(a) if a else None, self._key(b) if b else None) for a, b in lineage.table_edges]
+            if lineage
+            else []
+        )
+        inputs, outputs = {a for a, _ in edges if a} | set(fact.inputs), {b for _, b in edges if b} | set(fact.outputs)
+        kind = inferred_kind(self._storages(inputs), self._storages(outputs))
+        return replace(fact, facts={**fact.facts, "kind": kind, "kind_is_inferred": bool(kind)})
+
+    def _storages(self, keys: Iterable[TableKey]) -> set[str]:
+        return {self.repository.names.sources[source].storage for source, _ in keys}
+
+    def _store_output_columns(self, lineages: Iterable[SqlLineage]) -> None:
+        """Columns of what SQL builds, where no schema file lists them; and what it makes them as."""
+        columns: dict[int, list[ColumnFact]] = {}
+        kinds: dict[int, str] = {}
+        for lineage in lineages:
+            for name, kind in lineage.table_kinds.items():
+                kinds[self.tables[self._key(name)]] = kind
+            for name, listed in output_columns(lineage).items():
+                key = self._key(name)
+                if key not in self.listed:
+                    self.listed.add(key)  # by the first of its builders
+                    columns[self.tables[key]] = [ColumnFact(column, type_) for column, type_ in listed.items()]
+        ingested.store_columns(columns)
+        ingested.set_table_kinds(kinds)
+
+    def _resolved(
+        self, pipelines: Mapping[str, int], lineages: Mapping[str, SqlLineage], keys: Mapping[str, str]
+    ) -> list[PipelineLineage]:
+        """Lineages with ids in the place of names; columns that only SQL names are made."""
+        tables = {name: self.tables[self._key(name)] for lineage in lineages.values() for name in _names(lineage)}
+        wanted: dict[int, set[str]] = defaultdict(set)
+        for lineage in lineages.values():
+            for source, column, target, target_column, *_ in lineage.column_edges:
+                wanted[tables[source]].add(column)
+                wanted[tables[target]].add(target_column)
+        for names in wanted.values():
+            names.discard("*")
+        columns: dict[tuple[int, str], int | None] = {**ingested.ensure_columns(wanted)}
+        return [
+            PipelineLineage(
+                pipeline=pipelines[path],
+                key=keys[path],
+                dialect=self.repository.names.dialect,
+                read=lineage,
+                table_edges=list({(tables.get(a), tables.get(b)): None for a, b in lineage.table_edges}),
+                column_edges=_column_ids(lineage, tables, columns),
+            )
+            for path, lineage in lineages.items()
+        ]
+
+    def _declared(self, fact: PipelineFact) -> list[tuple[int | None, int | None]]:
+        return pairs([self.tables[key] for key in fact.inputs], [self.tables[key] for key in fact.outputs])
+
+    def _store_files(self, files: Mapping[str, tuple[str, SqlLineage | None]]) -> None:
+        """Remember files as read; of SQL that was not analysed again, what it gave before still holds."""
+        rows, kept = {}, []
+        for path, (key, lineage) in files.items():
+            if path not in self.digests:
+                continue
+            if key and lineage is None:
+                kept.append(path)
+            else:
+                rows[path] = (key, json.dumps(output_columns(lineage) if lineage else {}))
+        for part in chunks(rows):
+            IngestedFile.objects.filter(scope=self.scope, path__in=part).delete()
+        values = [(self.scope, path, self.digests[path], *row) for path, row in rows.items()]
+        insert_rows(IngestedFile, ("scope", "path", "digest", "key", "columns"), values)
+        changed = [path for path in kept if self.known_digests.get(path) != self.digests[path]]
+        for path in changed:
+            IngestedFile.objects.filter(scope=self.scope, path=path).update(digest=self.digests[path])
+
+    def _retire(self) -> None:
+        """Retire pipelines and tables that nothing states any more, and forget the files that stated them."""
+        if self.held_back:
+            return
+        stated = Pipeline.objects.filter(stated_in=self.scope)
+        names = {fact.name for fact in self.repository.pipelines.values()}
+        gone = [pipeline for pipeline in stated.exclude(_RETIRED) if pipeline.name not in names]
+        end_lineage([pipeline.pk for pipeline in gone], self.at)
+        ingested.retire(gone, self.scope)
+        ingested.retire(self._tables_gone(), self.scope)
+        for paths in chunks(self.known_digests.keys() - self.digests.keys()):
+            IngestedFile.objects.filter(scope=self.scope, path__in=paths).delete()
+            Problem.objects.filter(scope=self.scope, path__in=paths).delete()
+
+    def _tables_gone(self) -> list[Table]:
+        current = TableEdge.objects.filter(valid_to=None)
+        unused = (
+            Table.objects.filter(stated_in=self.scope)
+            .exclude(_RETIRED)
+            .exclude(Exists(current.filter(source_table=OuterRef("pk"))))
+            .exclude(Exists(current.filter(target_table=OuterRef("pk"))))
+            .select_related("source")
+        )
+        return [table for table in unused if (table.source.slug, table.name) not in self.repository.tables]
+
+    def _store_problems(self) -> None:
+        """Problems with files and between pipelines; those of SQL were stored with their pipeline."""
+        found = [*self.reading.problems, *self.repository.problems, *self._held_back_problem()]
+        found += [problem for fact in self.repository.pipelines.values() for problem in self._name_taken(fact)]
+        pipelines = {path: self.pipelines.get(fact.name) for path, fact in self.repository.pipelines.items()}
+        Problem.objects.filter(scope=self.scope, code__in=_FILE_CODES).delete()
+        add_problems(self.scope, [(problem, pipelines.get(problem.path)) for problem in found], self.at)
+        add_problems(self.scope, two_full_refresh_builders(self.scope), self.at)
+
+    def _held_back_problem(self) -> list[FileProblem]:
+        if not self.held_back:
+            return []
+        message = (
+            f"{self.held_back} of {len(self.known_digests)} known files are gone. Nothing was retired. "
+            "If they are meant to be gone, ingest again with --allow-retire."
+        )
+        return [FileProblem("", "vanished_files", ERROR, message)]
+
+    def _name_taken(self, fact: PipelineFact) -> list[FileProblem]:
+        if fact.name in self.pipelines:
+            return []
+        message = f"A pipeline called {fact.name} is stated by another repository; this file was left out."
+        return [FileProblem(fact.path, "name_taken", ERROR, message)]
+
+    def _store_other_files(self) -> None:
+        """Metadata files come last: while one is missing here, the next run knows that this one did not end."""
+        sql = self.repository.pipelines
+        self._store_files(
+            {
+                path: ("", None)
+                for path, known in self.digests.items()
+                if path not in sql and self.known_digests.get(path) != known
+            }
+        )
+
+
+_FILE_CODES = (
+    *(
+        "not_utf8",
+        "file_too_large",
+        "empty_file",
+        "broken_yaml",
+        "unreadable_file",
+        "unreadable_folder",
+        "outside_folder",
+    ),
+    *(
+        "bad_front_comment",
+        "bad_metadata",
+        "unknown_key",
+        "unknown_source",
+        "unknown_dag",
+        "declared_twice",
+        "name_taken",
+    ),
+    *("vanished_files", "two_full_refresh_builders"),
+)
+
+
+def two_full_refresh_builders(scope: str) -> list[tuple[FileProblem, int]]:
+    """One problem for each pipeline that fully refreshes a table which another fully refreshes too."""
+    builders = _full_refresh_builders(scope)
+    problems = []
+    for table, pipelines in sorted(builders.items(), key=lambda item: item[0]):
+        for pk, (name, path) in pipelines.items() if len(pipelines) > 1 else ():
+            others = ", ".join(other for key, (other, _) in sorted(pipelines.items()) if key != pk)
+            message = f"{table} is fully refreshed by {name} and by {others}: the last to run wins, the others' rows are lost."
+            problems.append((FileProblem(path, "two_full_refresh_builders", WARNING, message), pk))
+    return problems
+
+
+def _full_refresh_builders(scope: str) -> dict[str, dict[int, tuple[str, str]]]:
+    """{table: {pipeline id: (name, path)}} of tables that a pipeline of the scope replaces as a whole."""
+    versions = SqlVersion.objects.filter(
+        pipeline__stated_in=scope, valid_to=None, pipeline__load_strategy__in=("", "full_refresh")
+    )
+    builders: dict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
+    fields = ("pipeline_id", "pipeline__name", "pipeline__repository_path", "practices__by_output")
+    for pk, name, path, by_output in versions.values_list(*fields):
+        for table, judged in (by_output or {}).items():
+            if judged["load_strategy"] == "full_refresh":
+                builders[table][pk] = (name, path)
+    return builders
+
+
+def summary_of(scope: str, files: int, owners: int) -> Summary:
+    """What a scope states now, counted in the database."""
+    pipelines = Pipeline.objects.filter(stated_in=scope).exclude(_RETIRED)
+    edges = TableEdge.objects.filter(valid_to=None, pipeline__in=pipelines)
+    named = Q(stated_in=scope) | Q(pk__in=edges.values("source_table")) | Q(pk__in=edges.values("target_table"))
+    tables = Table.objects.filter(named).exclude(_RETIRED)
+    current = ColumnEdge.objects.filter(valid_to=None)
+    in_use = Exists(current.filter(source_column=OuterRef("pk"))) | Exists(current.filter(target_column=OuterRef("pk")))
+    columns = Column.objects.filter(table__in=tables).filter(Q(position__isnull=False) | in_use)
+    problems = Problem.objects.filter(scope=scope).order_by().values_list("code").annotate(n=Count("pk"))
+    return Summary(
+        files=files,
+        pipelines=pipelines.count(),
+        tables=tables.count(),
+        columns=columns.count(),
+        edges=edges.count(),
+        owners=owners,
+        unowned=pipelines.exclude(Exists(Ownership.objects.filter(pipeline=OuterRef("pk")))).count(),
+        problems=dict(sorted(problems)),
+        parse_coverage=_parse_coverage(scope),
+        seconds=0.0,
+    )
+
+
+def _parse_coverage(scope: str) -> float:
+    """Statements read without an error among all; a file that could not be read at all counts as one not read."""
+    versions = SqlVersion.objects.filter(pipeline__stated_in=scope, valid_to=None)
+    sums = versions.aggregate(total=Sum("statements"), read=Sum("statements_read"))
+    unread = Problem.objects.filter(scope=scope, code__in=("not_utf8", "file_too_large", "unreadable_file")).count()
+    total = (sums["total"] or 0) + unread
+    return round((sums["read"] or 0) / total, 4) if total else 1.0
+
+
+def _parts(reads: Iterator[Read]) -> Iterator[list[Read]]:
+    """Reads in lists that one transaction holds well."""
+    part: list[Read] = []
+    edges = 0
+    for read in reads:
+        part.append(read)
+        edges += len(read.lineage.column_edges) if read.lineage else 0
+        if len(part) >= CHUNK_FILES or edges >= CHUNK_EDGES:
+            yield part
+            part, edges = [], 0
+    if part:
+        yield part
+
+
+def _names(lineage: SqlLineage) -> set[str]:
+    """Every table that a lineage names."""
+    names = {name for edge in lineage.table_edges for name in edge if name}
+    names |= {edge[0] for edge in lineage.column_edges} | {edge[2] for edge in lineage.column_edges}
+    return names | lineage.columns.keys() | lineage.table_kinds.keys()
+
+
+def _column_ids(
+    lineage: SqlLineage, tables: Mapping[str, int], columns: Mapping[tuple[int, str], int | None]
+) -> Collection[tuple[Any, ...]]:
+    rows = {}
+    for source, column, target, target_column, *rest in lineage.column_edges:
+        source_id, target_id = tables[source], tables[target]
+        ends = (source_id, columns.get((source_id, column)), target_id, columns.get((target_id, target_column)))
+        rows[*ends, *rest] = None
+    return list(rows)
