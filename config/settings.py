@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "catalog",
     "lineage",
     "audits.usage",
+    "audits.deletion",
     "ingest",
     "pages",
     "config.apps.AdministrationConfig",
