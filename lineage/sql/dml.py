@@ -377,6 +377,8 @@ def read_delete(reader: Reader, node: exp.Delete, parent: Scope | None, ctes: Ct
     scope = Scope(parent, ctes)
     main = node.this
     named = args.get("tables") or []
+    if named and not isinstance(main, exp.Expression):  # DELETE u AS t WHERE …
+        main, named = named[0], []
     if named:  # DELETE a, b FROM t AS a JOIN u AS b
         writes = {}
         for table in named:
@@ -444,6 +446,9 @@ def read_when(reader: Reader, when: exp.When, write: Write, scope: Scope, inner:
 
 def read_merge_insert(reader: Reader, then: exp.Insert, write: Write, scope: Scope, source: Source) -> None:
     values = then.args.get("expression")
+    listed = then.this.expressions if isinstance(then.this, exp.Tuple) else []
+    if not values and len(listed) == 1 and isinstance(listed[0], exp.Anonymous):  # INSERT VALUES (…) without a list
+        values, then = exp.Tuple(expressions=listed[0].expressions), exp.Insert()
     if not isinstance(values, exp.Tuple):
         add_all(reader, write, source, by_name=isinstance(then.this, exp.Star))
         return

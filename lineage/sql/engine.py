@@ -109,6 +109,9 @@ class Run:
                 effects = self.effects_of(reader, piece, tree)
             except RecursionError:
                 self.fail(number, "too_deep", "nested too deep to be read", self.script.line_at(piece.start))
+            except Exception as error:  # a fault of ours costs this statement, never the caller's run
+                message = f"{type(error).__name__}: {error}"
+                self.fail(number, "internal_error", message, self.script.line_at(piece.start))
         effects.tree = tree
         writes = reader.written + effects.writes
         outputs = self.script.apply(number, effects, writes, reader.inputs)

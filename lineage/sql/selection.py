@@ -7,9 +7,9 @@ from sqlglot import exp
 
 from .expressions import column_flow, flow_of, path_flow
 from .reader import Reader
-from .relations import NOTHING, Flow, Item, Relation, Scope, Star, ValueRelation
+from .relations import NOTHING, Flow, Item, Scope, Star, ValueRelation, below
 
-STRUCT = re.compile(r"^(?:ARRAY<)?\s*STRUCT\s*<(.*)>\s*>?$", re.IGNORECASE | re.DOTALL)
+STRUCT = re.compile(r"^\s*STRUCT\s*<(.*)>\s*$", re.IGNORECASE | re.DOTALL)
 
 
 def expand_star(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
@@ -50,11 +50,26 @@ def qualified_star(reader: Reader, node: exp.Column, scope: Scope) -> list[Item 
             source = next((s for s in level.sources if s.path[-len(names) :] == tuple(names)), None)
         if source is not None:
             return list(source.relation.columns())
-    return struct_items(path_flow(reader, names, node, scope) if len(names) > 1 else bare(reader, node, scope), None)
+    if len(names) > 1:
+        return struct_items(path_flow(reader, names, node, scope), None)
+    kinds = [source.relation.type_of(names[0]) for source in scope.sources]
+    flow = column_flow(reader, exp.Column(this=node.args["table"]), scope)
+    return struct_items(flow, next((kind for kind in kinds if kind is not None), None))
 
 
-def bare(reader: Reader, node: exp.Column, scope: Scope) -> Flow:
-    return column_flow(reader, exp.Column(this=node.args["table"]), scope)
+def struct_fields(kind: str) -> list[tuple[str, str]]:
+    """'STRUCT<a INT64, b ARRAY<STRING>>' -> [('a', 'INT64'), ('b', 'ARRAY<STRING>')]"""
+    found = STRUCT.match(kind)
+    fields: list[tuple[str, str]] = []
+    depth, start = 0, 0
+    text = f"{found[1]}," if found else ""
+    for place, character in enumerate(text):
+        depth += (character in "<(") - (character in ">)")
+        if character == "," and depth == 0:
+            name, _, field = text[start:place].strip().replace(":", " ", 1).partition(" ")
+            fields.append((name.strip("`").lower(), field.strip()))
+            start = place + 1
+    return fields
 
 
 def struct_star(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
@@ -62,7 +77,10 @@ def struct_star(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
 
 
 def struct_items(flow: Flow, kind: Any) -> list[Item | Star]:
-    """Fields of a struct are not known by name: a star over its value."""
+    """Fields by their type, where it is known; else a star over the value."""
+    fields = struct_fields(str(kind)) if kind is not None else []
+    if fields and flow:
+        return [(name, below(flow, name), field) for name, field in fields]
     return [Star(ValueRelation(flow, {}, is_open=True, with_path=True))] if flow else []
 
 
@@ -148,5 +166,3 @@ def function_name(node: Any) -> str:
     return node.sql_name().lower() if isinstance(node, exp.Func) else "?column?"
 
 
-def relation_items(relation: Relation) -> list[Item | Star]:
-    return relation.columns()

@@ -29,8 +29,8 @@ from .relations import (
     used_as,
 )
 
-FLATTEN_COLUMNS = ("SEQ", "KEY", "PATH", "INDEX", "VALUE", "THIS")
-FILE_READERS = (exp.ReadCSV, exp.ReadParquet)
+# Their first argument is a model, which is no table.
+MODEL_FUNCTIONS = (exp.Predict, exp.MLForecast, exp.MLTranslate, exp.GenerateText, exp.GenerateEmbedding)
 
 
 def read_from(reader: Reader, args: dict[str, Any], scope: Scope) -> None:
@@ -139,6 +139,11 @@ def add_special_table(reader: Reader, node: exp.Table, this: Any, scope: Scope) 
         add_source(reader, this, scope)
         return
     alias, names = alias_of(reader, node)
+    if isinstance(this, exp.DynamicIdentifier) and isinstance(this.this, exp.Literal):  # IDENTIFIER('db.t')
+        table = exp.to_table(this.this.name, dialect=reader.language.dialect)
+        relation, path = reader.relation_of(table)
+        scope.add(Source(alias or path[-1], under_names(relation, names) if names else relation, path))
+        return
     if isinstance(this, exp.Var | exp.Literal | exp.Parameter | exp.Placeholder | exp.SessionParameter):
         relation, path = reader.relation_of(node)
         scope.add(Source(alias or path[-1], under_names(relation, names) if names else relation, path))
@@ -301,7 +306,7 @@ def arguments_of(function: Any) -> list[Any]:
         function = function.expression
     found: list[Any] = []
     for key, value in function.args.items():
-        if key in ("alias", "expressions_alias"):
+        if key == "alias" or (key == "this" and isinstance(function, MODEL_FUNCTIONS)):
             continue
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, exp.Subquery) and part.args.get("alias") is None:

@@ -323,8 +323,8 @@ def read_export(reader: Reader, tree: exp.Export) -> Effects:
 
 def read_load(reader: Reader, tree: exp.LoadData) -> Effects:
     files = tree.args.get("files")
-    uris = file_names(files.expressions) if files is not None else []
-    if tree.args.get("inpath") is not None:
+    uris = file_names(files.expressions) if isinstance(files, exp.Expression) else []
+    if isinstance(tree.args.get("inpath"), exp.Expression):
         uris.append(text_of(tree.args["inpath"]))
     reader.inputs |= {reader.script.uri(uri) for uri in uris}
     table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
@@ -395,7 +395,25 @@ def read_assert(reader: Reader, tree: Any) -> Effects:
     return Effects("ASSERT")
 
 
+def read_execute(reader: Reader, tree: exp.Execute) -> Effects:
+    """EXEC sp_rename 'a', 'b' of T-SQL; for a column, 't.a', 'b', 'COLUMN'."""
+    texts = [text_of(argument.expression if isinstance(argument, exp.EQ) else argument) for argument in tree.expressions]
+    effects = Effects("ALTER")
+    if len(texts) < 2 or not all(texts[:2]):
+        return effects
+    old = exp.to_table(texts[0], dialect=reader.language.dialect)
+    if len(texts) > 2 and texts[2].upper() == "COLUMN":
+        table = exp.Table(this=old.args["db"], db=old.args.get("catalog")) if old.args.get("db") else old
+        names = reader.language.column(old.this), reader.language.fold(texts[1])
+        reader.script.rename_column(reader.script.target_name(table), *names)
+    else:
+        name = reader.script.target_name(old)
+        effects.renames.append((name, reader.script.renamed_to(name, exp.to_table(texts[1]))))
+    return effects
+
+
 READERS: dict[type, Any] = {
+    exp.Execute: read_execute,
     exp.Create: read_create,
     exp.Insert: read_dml,
     exp.Update: read_dml,

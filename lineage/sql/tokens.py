@@ -19,6 +19,7 @@ from .dialects import Language
 MAX_CHARACTERS = 10_000_000
 MAX_TOKENS = 400_000  # of one statement, after long literal lists are cut
 MAX_DEPTH = 120  # brackets and CASEs inside each other, and operators in front of an operand
+MAX_BODIES = 3  # quoted bodies inside each other
 LONG_LIST = 2_000  # a statement with more tokens than this has its literal lists cut
 
 STATEMENT, CONDITION, LOOP, DECLARATION, OPAQUE = "statement", "condition", "loop", "declaration", "opaque"
@@ -84,8 +85,10 @@ def split_text(text: str, offset: int, language: Language, level: int) -> list[P
 
 
 def split_broken(text: str, offset: int, language: Language, level: int, message: str) -> list[Piece]:
-    """One unterminated quote must not cost the whole script: read again, line-ending semicolon by semicolon."""
+    """One unterminated quote must not cost the whole script: read again, semicolon by semicolon."""
     parts = [part for part in re.split(r"(?<=;)[ \t]*\n", text) if part.strip()]
+    if len(parts) < 2:
+        parts = [part for part in re.split(r"(?<=;)", text) if part.strip()]
     if len(parts) < 2:
         return [Piece(OPAQUE, [], text, offset, message=message, code="parse_error")]
     pieces, position = [], 0
@@ -261,18 +264,15 @@ class Splitter:
             piece = Piece(OPAQUE, tokens[:1], self.text, self.offset, name, bound.args[1], bound.args[0])
         self.pieces.append(piece)
 
-    def add_body(self, token: Token) -> None:
+    def add_body(self, texts: list[Token]) -> None:
         """Open a string that holds statements: EXECUTE IMMEDIATE '…', AS $$ … $$."""
-        raw = self.text[token.start : token.end + 1]
-        body = token.text
-        if self.level > 3 or not body.strip():
+        body = "".join(token.text for token in texts)
+        if self.level > MAX_BODIES or not body.strip():
             return
-        inside = raw.find(body)
-        start = self.offset + token.start + max(inside, 0)
+        first = texts[0]
+        inside = self.text[first.start : first.end + 1].find(first.text)
+        start = self.offset + first.start + max(inside, 0)
         self.pieces += split_text(body, start, self.language, self.level + 1)
-
-    def skip_statement(self) -> None:
-        self.at = self.end_of_statement(self.at) + 1
 
     def step(self) -> None:
         """Consume one control word or one statement."""
@@ -285,13 +285,19 @@ class Splitter:
             self.take_statement()
         elif self.declares and word not in STARTERS:
             self.take_declaration()
-        elif word in SILENT and self.is_silent(word):
-            self.skip_statement()
+        elif word in SILENT:
+            self.take_silent(word)
         else:
             CONTROL.get(word, Splitter.take_statement)(self)
 
-    def is_silent(self, word: str) -> bool:
-        return not (word in ("GET", "LISTEN") and self.blocks == 0)
+    def take_silent(self, word: str) -> None:
+        """Words that steer a script and move no data; GO and DELIMITER end with their line."""
+        if word in ("GO", "DELIMITER"):
+            line = self.tokens[self.at].line
+            while self.at < self.size and self.tokens[self.at].line == line:
+                self.at += 1
+        else:
+            self.at = self.find_end(self.at)
 
     def take_statement(self) -> None:
         if self.is_label():
@@ -325,8 +331,10 @@ class Splitter:
         before, head = self.tokens[place - 1].text.upper(), self.tokens[start].text.upper()
         if before in ("UNION", "ALL", "EXCEPT", "INTERSECT", "THEN", "AS", "FOR", "AFTER", "OF", ",", "(", "."):
             return False
-        if word in ("SET", "UPDATE", "DELETE", "INSERT") and head in ("UPDATE", "MERGE", "WITH", "ALTER", "CREATE"):
+        if word in ("SET", "UPDATE", "DELETE", "INSERT", "MERGE") and head in ("UPDATE", "MERGE", "WITH", "ALTER", "CREATE"):
             return word != "SET" and head == "UPDATE"
+        if word == "END" and self.blocks:
+            return True
         if word in ("WITH", "IF", "END", "SET", "DROP", "ALTER", "EXEC", "EXECUTE", "USE", "RETURN"):
             return self.starts_line(place) and not (head == "ALTER" and word in ("DROP", "ALTER", "SET"))
         return True
@@ -428,14 +436,25 @@ class Splitter:
         end = self.find_end(self.at)
         while place < end and self.tokens[place].token_type is TokenType.L_PAREN:
             place += 1
-        after = self.tokens[place + 1].text.upper() if place + 1 < end else ""
-        if place < end and self.tokens[place].token_type in TEXTS and after in ("", ")", "INTO", "USING"):
-            self.add_body(self.tokens[place])
+        texts, place = self.literals(place, end)
+        after = self.tokens[place].text.upper() if place < end else ""
+        if texts and after in ("", ")", "INTO", "USING"):
+            self.add_body(texts)
         elif self.word(1) == "IMMEDIATE" or not self.language.rules.optional_semicolons:
             self.pieces.append(self.opaque(end, "the SQL that it runs is not in the text"))
         else:
             self.add(STATEMENT, self.at, end)
         self.at = end
+
+    def literals(self, place: int, end: int) -> tuple[list[Token], int]:
+        """'a' || 'b': the literals joined, and the place after them."""
+        texts: list[Token] = []
+        while place < end and self.kinds[place] in TEXTS:
+            texts.append(self.tokens[place])
+            place += 1
+            if place + 1 < end and self.kinds[place] in (TokenType.DPIPE, TokenType.PLUS):
+                place += 1
+        return texts, place
 
     def take_call(self) -> None:
         end = self.find_end(self.at)
@@ -447,7 +466,7 @@ class Splitter:
         end = self.end_of_statement(self.at)
         for token in self.tokens[self.at : end]:
             if token.token_type in TEXTS and token.text.strip().lower() not in ("plpgsql",):
-                self.add_body(token)
+                self.add_body([token])
         self.at = end
 
     def opaque(self, end: int, message: str) -> Piece:
@@ -462,7 +481,7 @@ class Splitter:
             self.take_routine()
         elif kind == "FUNCTION":
             self.take_function()
-        elif kind in ("TASK", "ALERT"):
+        elif kind in ("TASK", "ALERT", "PIPE"):
             self.take_after(frozenset({"AS", "THEN"}))
         else:
             self.take_statement()
@@ -471,7 +490,7 @@ class Splitter:
         """'CREATE OR REPLACE TEMP FUNCTION f' -> 'FUNCTION'; "" when none of the first words wraps SQL."""
         for ahead in range(1, 8):
             word = self.word(ahead)
-            if word in ("PROCEDURE", "PROC", "TRIGGER", "EVENT", "FUNCTION", "TASK", "ALERT"):
+            if word in ("PROCEDURE", "PROC", "TRIGGER", "EVENT", "FUNCTION", "TASK", "ALERT", "PIPE"):
                 return "" if self.word(ahead - 1) == "TABLE" and word != "FUNCTION" else word
             if word in ("TABLE", "VIEW", "AS", "(") and self.word(ahead + 1) != "FUNCTION":
                 return ""
@@ -509,10 +528,12 @@ class Splitter:
     def take_statement_or_body(self, end: int) -> None:
         """A routine without BEGIN: open the body that is quoted, if its language is SQL."""
         tokens = self.tokens[self.at : end]
-        if self.language_of(tokens) in ("SQL", "PLPGSQL", ""):
+        if self.language_of(tokens) not in ("SQL", "PLPGSQL", ""):
+            self.pieces.append(self.opaque(end, f"a body in {self.language_of(tokens)} is not read"))
+        else:
             for before, token in zip(tokens, tokens[1:], strict=False):
                 if token.token_type in TEXTS and before.text.upper() in ("AS", "DO"):
-                    self.add_body(token)
+                    self.add_body([token])
         self.at = end
 
     def language_of(self, tokens: list[Token]) -> str:
@@ -540,6 +561,25 @@ class Splitter:
             self.add(STATEMENT, self.at, end)
 
 
+    def take_rename(self) -> None:
+        """RENAME TABLE a TO b, c TO d: one ALTER TABLE … RENAME TO for each pair."""
+        end = self.end_of_statement(self.at)
+        first = self.tokens[self.at]
+        place = self.at + 2
+        while place < end:
+            comma = min(self.find(frozenset({","}), place), end)
+            to = self.find(frozenset({"TO"}), place)
+            if to >= comma:
+                break
+            words = ((TokenType.ALTER, "ALTER"), (TokenType.TABLE, "TABLE"))
+            front = [Token(kind, text, first.line, first.col, first.start, first.end) for kind, text in words]
+            rename = Token(TokenType.VAR, "RENAME", first.line, first.col, first.start, first.end)
+            tokens = [*front, *self.tokens[place:to], rename, *self.tokens[to:comma]]
+            self.pieces.append(Piece(STATEMENT, tokens, self.text, self.offset))
+            place = comma + 1
+        self.at = end
+
+
 CONTROL: dict[str, Callable[[Splitter], None]] = {
     "BEGIN": Splitter.take_begin,
     "END": Splitter.take_end,
@@ -562,4 +602,5 @@ CONTROL: dict[str, Callable[[Splitter], None]] = {
     "EXEC": Splitter.take_execute,
     "CALL": Splitter.take_call,
     "CREATE": Splitter.take_create,
+    "RENAME": Splitter.take_rename,
 }

@@ -1,0 +1,258 @@
+"""Statements that sqlglot cannot parse, in words that it can: same lineage, other tokens.
+
+    REPLACE INTO u SELECT …                    INSERT INTO u SELECT …
+    CREATE SNAPSHOT TABLE a CLONE b OPTIONS …  CREATE TABLE a CLONE b
+    CREATE STREAM s ON TABLE t                 CREATE VIEW s AS SELECT * FROM t
+    ALTER TABLE u APPEND FROM t                INSERT INTO u SELECT * FROM t
+    UNLOAD ('SELECT …') TO 's3://x'            COPY (SELECT …) TO 's3://x'
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.tokens import Token, TokenType
+
+from .dialects import Language
+
+Tokens = list[Token]
+Rewrite = Callable[[Tokens, Language], Any]  # gives tokens or a tree; None for a statement that moves no data
+
+NAME_TOKENS = frozenset({TokenType.DOT, TokenType.DASH, TokenType.IDENTIFIER, TokenType.VAR, TokenType.STRING})
+DIALECT_WORDS = {"SELECT": TokenType.SELECT, "INSERT": TokenType.INSERT, "INTO": TokenType.INTO, "*": TokenType.STAR}
+DIALECT_WORDS |= {"FROM": TokenType.FROM, "CREATE": TokenType.CREATE, "VIEW": TokenType.VIEW, "AS": TokenType.ALIAS}
+
+
+def word(token: Token) -> str:
+    """The first word of a token, in upper case: 'ADD JAR' is one token."""
+    return token.text.upper().split(" ", 1)[0] if token.text else ""
+
+
+def made(text: str, near: Token) -> Tokens:
+    """Tokens of plain words, placed where `near` stands."""
+    return [
+        Token(DIALECT_WORDS[part], part, near.line, near.col, near.start, near.end) for part in text.split()
+    ]
+
+
+def find_word(tokens: Tokens, *words: str, start: int = 0) -> int:
+    """The place of the first of these words outside brackets, or the length."""
+    depth = 0
+    for place in range(start, len(tokens)):
+        kind = tokens[place].token_type
+        if kind is TokenType.L_PAREN:
+            depth += 1
+        elif kind is TokenType.R_PAREN:
+            depth -= 1
+        elif depth == 0 and tokens[place].text.upper() in words:
+            return place
+    return len(tokens)
+
+
+def name_at(tokens: Tokens, start: int) -> int:
+    """The place after a dotted name that starts here."""
+    place = start
+    while place < len(tokens):
+        place += 1
+        if place >= len(tokens) or tokens[place].token_type not in (TokenType.DOT, TokenType.DASH):
+            return place
+        place += 1
+    return place
+
+
+def bracket_end(tokens: Tokens, start: int) -> int:
+    """The place after the bracket that opens here."""
+    depth = 0
+    for place in range(start, len(tokens)):
+        kind = tokens[place].token_type
+        depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
+        if depth == 0:
+            return place + 1
+    return len(tokens)
+
+
+# --- CREATE
+
+
+def rewrite_create(tokens: Tokens, language: Language) -> Any:
+    """Drop what sqlglot does not know and lineage does not need."""
+    heads = [token.text.upper() for token in tokens[:6]]
+    if "STREAM" in heads[1:5] and find_word(tokens, "ON") < len(tokens):
+        return stream(tokens)
+    if "EXTERNAL" in heads[1:5] and find_word(tokens, "AS", "LIKE") == len(tokens):
+        return external_stage(tokens) or tokens
+    if "SNAPSHOT" in heads[1:4]:
+        place = heads.index("SNAPSHOT")
+        tokens = tokens[:place] + tokens[place + 1 :]
+    copied = find_word(tokens, "CLONE", "COPY") if "TABLE" in heads or "VIEW" in heads else len(tokens)
+    if copied < min(len(tokens), find_word(tokens, "AS", "(")):
+        return clone(tokens, copied)
+    if tokens[-1].text.upper() == "DATA" and tokens[-2].text.upper() in ("WITH", "NO"):
+        tokens = tokens[: -3 if tokens[-2].text.upper() == "NO" else -2]
+    return tokens
+
+
+def stream(tokens: Tokens) -> Tokens:
+    """CREATE STREAM s ON TABLE t: a view of t's changes."""
+    start = find_word(tokens, "STREAM") + 1
+    if tokens[start].text.upper() == "IF":
+        start += 3
+    on = find_word(tokens, "ON")
+    source = on + 2
+    while source < len(tokens) - 1 and tokens[source].text.upper() in ("TABLE", "VIEW"):
+        source += 1
+    front = made("CREATE VIEW", tokens[0]) + tokens[start : name_at(tokens, start)]
+    return front + made("AS SELECT * FROM", tokens[on]) + tokens[source : name_at(tokens, source)]
+
+
+def clone(tokens: Tokens, place: int) -> Tokens:
+    """CREATE TABLE a [DEEP | SHALLOW] CLONE b, without its time and options."""
+    if place + 1 < len(tokens) and tokens[place + 1].text.upper() == "GRANTS":
+        return tokens
+    front = tokens[: place - 1] if tokens[place - 1].text.upper() in ("DEEP", "SHALLOW") else tokens[:place]
+    return front + tokens[place : name_at(tokens, place + 1)]
+
+
+def external_stage(tokens: Tokens) -> Tokens | None:
+    """CREATE EXTERNAL TABLE u … LOCATION = @stage/path: what COPY INTO u FROM @stage/path says."""
+    place = find_word(tokens, "LOCATION") + 2
+    if place >= len(tokens) or tokens[place].token_type is not TokenType.PARAMETER:
+        return None
+    end = place + 1
+    while end < len(tokens) and tokens[end].start == tokens[end - 1].end + 1:
+        end += 1
+    start = find_word(tokens, "TABLE") + 1
+    if tokens[start].text.upper() == "IF":
+        start += 3
+    near = tokens[0]
+    front = [Token(TokenType.COPY, "COPY", near.line, near.col, near.start, near.end), *made("INTO", near)]
+    return [*front, *tokens[start : name_at(tokens, start)], *made("FROM", near), *tokens[place:end]]
+
+
+# --- INSERT and other changes
+
+
+def rewrite_replace(tokens: Tokens, language: Language) -> Tokens:
+    into = 2 if len(tokens) > 1 and tokens[1].text.upper() == "INTO" else 1
+    return made("INSERT INTO", tokens[0]) + tokens[into:]
+
+
+def rewrite_insert(tokens: Tokens, language: Language) -> Any:
+    query = find_word(tokens, "SELECT", "WITH", "VALUES", "FROM")
+    partition = find_word(tokens, "PARTITION")
+    if partition < query:  # PARTITION (…) IF NOT EXISTS
+        after = bracket_end(tokens, partition + 1)
+        if [token.text.upper() for token in tokens[after : after + 3]] == ["IF", "NOT", "EXISTS"]:
+            tokens = tokens[:after] + tokens[after + 3 :]
+    if find_word(tokens, "DIRECTORY") < query:  # DIRECTORY 'x' USING parquet OPTIONS (…)
+        using = find_word(tokens, "USING")
+        if using < len(tokens):
+            start = find_word(tokens, "SELECT", "WITH", "FROM", start=using + 1)
+            tokens = tokens[:using] + tokens[start:]
+    return split_output(tokens, language)
+
+
+def split_output(tokens: Tokens, language: Language) -> Any:
+    """T-SQL: OUTPUT inserted.a INTO log (a) in the middle of a change is read apart from it."""
+    if not language.rules.optional_semicolons:
+        return tokens
+    start = find_word(tokens, "OUTPUT")
+    if start == len(tokens) or start < 2:
+        return tokens
+    end = find_word(tokens, "SELECT", "VALUES", "FROM", "WHERE", "DEFAULT", "WITH", "OPTION", start=start + 1)
+    into = find_word(tokens, "INTO", start=start + 1)
+    tree = language.parse(tokens[:start] + tokens[end:], "")
+    listed = language.parse(made("SELECT", tokens[start]) + tokens[start + 1 : min(into, end)], "")
+    target = None
+    if into < end and listed is not None:
+        written = language.parse(made("INSERT INTO", tokens[into]) + tokens[into + 1 : end] + values_of(tokens[into]), "")
+        target = written.this if written is not None else None
+    if tree is not None and listed is not None:
+        tree.set("returning", exp.Returning(expressions=listed.expressions, into=target))
+    return tree
+
+
+def values_of(near: Token) -> Tokens:
+    kinds = [(TokenType.SELECT, "SELECT"), (TokenType.NUMBER, "1")]
+    return [Token(kind, text, near.line, near.col, near.start, near.end) for kind, text in kinds]
+
+
+def rewrite_with(tokens: Tokens, language: Language) -> Any:
+    """T-SQL: WITH c AS (…) MERGE …: sqlglot parses each half."""
+    if not language.rules.optional_semicolons:
+        return tokens
+    place = find_word(tokens, "MERGE")
+    if place == len(tokens):
+        return split_output(tokens, language) if find_word(tokens, "INSERT", "UPDATE", "DELETE") < len(tokens) else tokens
+    merge = rewritten_tree(tokens[place:], language)
+    front = language.parse(tokens[:place] + values_of(tokens[place]), "")
+    if merge is not None and front is not None:
+        merge.set("with_", front.args.get("with_"))
+    return merge
+
+
+def rewritten_tree(tokens: Tokens, language: Language) -> Any:
+    found = split_output(tokens, language)
+    return language.parse(found, "") if isinstance(found, list) else found
+
+
+# --- tables as a whole
+
+
+def rewrite_alter(tokens: Tokens, language: Language) -> Any:
+    """ALTER TABLE u APPEND FROM t of Redshift moves rows; most other ALTERs move none."""
+    append = find_word(tokens, "APPEND")
+    if append < len(tokens) - 2 and tokens[append + 1].text.upper() == "FROM":
+        source = tokens[append + 2 : name_at(tokens, append + 2)]
+        return made("INSERT INTO", tokens[0]) + tokens[2:append] + made("SELECT * FROM", tokens[append]) + source
+    return tokens
+
+
+def rewrite_unload(tokens: Tokens, language: Language) -> Any:
+    """UNLOAD ('query') TO 'uri' and UNLOAD (query) TO 'uri'."""
+    end = bracket_end(tokens, 1)
+    inner = tokens[2 : end - 1]
+    uri = next((token.text for token in tokens[end:] if token.token_type is TokenType.STRING), "")
+    if len(inner) == 1 and inner[0].token_type in (TokenType.STRING, TokenType.HEREDOC_STRING):
+        query = language.parse(language.tokenize(inner[0].text), inner[0].text)
+    else:
+        query = language.parse(inner, "")
+    if not isinstance(query, exp.Query) or not uri:
+        return tokens
+    return exp.Copy(this=exp.Subquery(this=query), kind=False, files=[exp.Literal.string(uri)])
+
+
+def rewrite_refresh(tokens: Tokens, language: Language) -> Any:
+    """REFRESH MATERIALIZED VIEW v"""
+    start = find_word(tokens, "VIEW") + 1
+    if start < len(tokens) and tokens[start].text.upper() == "CONCURRENTLY":
+        start += 1
+    name = tokens[start : name_at(tokens, start)]
+    query = language.parse(made("SELECT * FROM", tokens[0]) + name, "") if name else None
+    return exp.Refresh(this=query.args["from_"].this, kind="TABLE") if query is not None else None
+
+
+def rewrite_set(tokens: Tokens, language: Language) -> Any:
+    """SET search_path TO a, b; every other SET as sqlglot reads it."""
+    if len(tokens) > 3 and tokens[1].text.upper() in ("SEARCH_PATH", "LOCAL", "SESSION"):
+        place = find_word(tokens, "SEARCH_PATH")
+        if place < len(tokens) - 2:
+            value = exp.Literal.string(tokens[place + 2].text)
+            pair = exp.EQ(this=exp.column("search_path"), expression=value)
+            return exp.Set(expressions=[exp.SetItem(this=pair)])
+    return tokens
+
+
+REWRITES: dict[str, Rewrite] = {
+    "CREATE": rewrite_create,
+    "REPLACE": rewrite_replace,
+    "INSERT": rewrite_insert,
+    "UPDATE": split_output,
+    "DELETE": split_output,
+    "MERGE": split_output,
+    "WITH": rewrite_with,
+    "ALTER": rewrite_alter,
+    "UNLOAD": rewrite_unload,
+    "REFRESH": rewrite_refresh,
+    "SET": rewrite_set,
+}
