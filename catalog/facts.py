@@ -38,12 +38,15 @@ class SourceFact:
 
 @dataclass(frozen=True, slots=True)
 class ColumnFact:
-    """A column; one that a schema lists has its place in the list, one that is only spoken of has none."""
+    """A column; one that a schema lists has its place in the list, one that is only spoken of has none.
+
+    None says nothing about the type, the description or the key, where an empty text says that there is none.
+    """
 
     name: str
-    type: str = ""
-    description: str = ""
-    is_primary_key: bool = False
+    type: str | None = None
+    description: str | None = None
+    is_primary_key: bool | None = None
     listed: bool = True
 
 

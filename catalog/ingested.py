@@ -53,7 +53,7 @@ def store_sources(facts: Iterable[SourceFact]) -> dict[str, int]:
 
 
 def store_owners(facts: Iterable[OwnerFact]) -> dict[str, int]:
-    """Ids of the owners by the slug the ingest gives them; one known under the same e-mail address is the same owner."""
+    """Ids of the owners by the slug the ingest gives them; the same e-mail address is the same owner."""
     facts = list(facts)
     known = _owners_by_slug(facts)
     new = []
@@ -150,7 +150,7 @@ def set_table_kinds(kinds: Mapping[int, str]) -> None:
         Table.objects.bulk_update(changed, ["kind"])
 
 
-def store_columns(listed: Mapping[int, Iterable[ColumnFact]]) -> None:
+def store_columns(listed: Mapping[int, Collection[ColumnFact]]) -> None:
     """The columns of tables (by id) as a schema lists them: places, types, descriptions.
 
     A column that the schema no longer lists loses its place; it stays, because lineage of other days may speak of it.
@@ -195,37 +195,36 @@ def _column_ids(tables: Iterable[int]) -> dict[tuple[int, str], int]:
 
 
 def _columns_compared(
-    table_id: int, listed: Iterable[ColumnFact], known: Mapping[str, Column]
+    table_id: int, facts: Collection[ColumnFact], known: Mapping[str, Column]
 ) -> tuple[list[tuple[Any, ...]], list[Column]]:
     """(rows to insert, columns to update) of one table."""
-    rows, changed, seen = [], [], set()
-    position = 0
-    for fact in listed:
-        position += fact.listed
-        place = position if fact.listed else None
-        name = fact.name[:300]
-        if name in seen:
-            continue
-        seen.add(name)
-        type_ = fact.type if len(fact.type) <= _MAX_TYPE else fact.type[: _MAX_TYPE - 1] + "…"
+    rows, changed = [], []
+    places = {fact.name: place for place, fact in enumerate((fact for fact in facts if fact.listed), 1)}
+    for name, fact in {fact.name[:300]: fact for fact in facts}.items():
+        place, type_ = places.get(fact.name), _cut(fact.type)
         column = known.get(name)
         if column is None:
-            rows.append((table_id, name, place, type_, fact.description, fact.is_primary_key, "[]", "{}"))
+            described = (type_ or "", fact.description or "", bool(fact.is_primary_key))
+            rows.append((table_id, name, place, *described, "[]", "{}"))
         elif _lay_column_over(column, place, type_, fact):
             changed.append(column)
-    for name, column in known.items():
-        if name not in seen and column.position is not None and "position" not in column.stated_fields:
-            column.position = None
-            changed.append(column)
+    if places:
+        listed = {name[:300] for name in places}
+        changed += [column for name, column in known.items() if name not in listed and _lose_place(column)]
     return rows, changed
 
 
-def _lay_column_over(column: Column, place: int | None, type_: str, fact: ColumnFact) -> bool:
+def _cut(type_: str | None) -> str | None:
+    """A type too long for its field, cut with a mark."""
+    return type_ if type_ is None or len(type_) <= _MAX_TYPE else type_[: _MAX_TYPE - 1] + "…"
+
+
+def _lay_column_over(column: Column, place: int | None, type_: str | None, fact: ColumnFact) -> bool:
     read = {"position": place, "type": type_, "description": fact.description, "is_primary_key": fact.is_primary_key}
-    if not fact.listed:  # said about it, not listed: its place and type are known from elsewhere, if at all
-        del read["position"], read["type"]
     changed = False
     for field, value in read.items():
+        if value is None:
+            continue
         if field in column.stated_fields:
             changed |= column.ingested.get(field) != value
             column.ingested[field] = value
@@ -233,6 +232,13 @@ def _lay_column_over(column: Column, place: int | None, type_: str, fact: Column
             setattr(column, field, value)
             changed = True
     return changed
+
+
+def _lose_place(column: Column) -> bool:
+    if column.position is None or "position" in column.stated_fields:
+        return False
+    column.position = None
+    return True
 
 
 def _tables_by_key(keys: Collection[TableKey], sources: Mapping[str, int]) -> dict[TableKey, Table]:
@@ -304,7 +310,7 @@ def _read_facts(fact: PipelineFact | TableFact) -> dict[str, Any]:
 def _lay_over(
     thing: Any, read: dict[str, Any], fields: Sequence[str], *, keep_missing: bool = False, scope: str | None = None
 ) -> bool:
-    """Put what was read into `thing`, except where a person spoke; whether anything changed, so that it must be saved."""
+    """Put what was read into `thing`, except where a person spoke; whether it changed, so that it must be saved."""
     if keep_missing:
         read = {**thing.ingested, **read}
     is_new = thing._state.adding

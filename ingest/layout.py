@@ -95,7 +95,7 @@ class PipelinePattern:
 
 @dataclass(frozen=True)
 class MetadataPattern:
-    """Files that say something about a table (`about`) and the pipelines that build it; `form` says how to read them."""
+    """Files that speak of a table (`about`) and the pipelines that build it; `form` says how to read them."""
 
     path: PathPattern
     form: str

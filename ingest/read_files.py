@@ -33,8 +33,9 @@ _QUOTES = str.maketrans("", "", '`"[] \t\r\n')
 class FileFacts:
     """What one file states.
 
-    `about` is the table it speaks of or builds; `database` goes before names in its SQL that have none; `mentions`, `makes` and `refs` are names that its SQL may read, may
-    build, and asks for by ref(): a cheap guess, used only to choose which schemas to look up and what to read first.
+    `about` is the table it speaks of or builds; `database` goes before names in its SQL that have none. `mentions`,
+    `makes` and `refs` are names that its SQL may read, may build, and asks for by ref(): a cheap guess, used only to
+    choose which schemas to look up and what to read first.
     """
 
     path: str
@@ -169,10 +170,9 @@ def _read_columns(content: dict[str, Any], pattern: MetadataPattern) -> tuple[di
     columns = {}
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict) and isinstance(name := entry.get(keys["name"]), str | int):
-            described = _scalar(value_at(entry, keys.get("description", ""))) or ""
-            columns.setdefault(
-                str(name), ColumnFact(str(name), _type_of(entry, keys, budget)[:MAX_TYPE], str(described))
-            )
+            described = str(_scalar(value_at(entry, keys.get("description", ""))) or "")
+            type_ = _type_of(entry, keys, budget)[:MAX_TYPE]
+            columns.setdefault(str(name), ColumnFact(str(name), type_, described, False))
     return {}, tuple(columns.values())
 
 

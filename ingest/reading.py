@@ -156,7 +156,7 @@ class _Analysis:
         self.digests: dict[str, str] = {}
         self.by_lower: dict[str, str] = {}
         for (source, name), table in self.repository.tables.items():
-            listed = {column.name: column.type for column in table.columns if column.listed}
+            listed = {column.name: column.type or "" for column in table.columns if column.listed}
             if listed and source == names.source.slug:
                 self._enter(name, listed)
         self.stated = frozenset(self.columns)

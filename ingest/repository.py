@@ -272,18 +272,14 @@ def _with_declared_columns(
 ) -> tuple[ColumnFact, ...]:
     """Descriptions and primary key laid over the columns; those no schema lists come after, in the order given."""
     described = entry.get("columns") if isinstance(entry.get("columns"), dict) else {}
-    primary = names_in(entry.get("primary_key"))
+    primary = {draft.names.fold_column(name) for name in names_in(entry.get("primary_key"))}
+    texts = {draft.names.fold_column(str(name)): str(text or "").strip() for name, text in described.items()}
     by_name = {column.name: column for column in columns}
-    for name in [*primary, *map(str, described)]:
-        name = draft.names.fold_column(name)
+    for name in [*primary, *texts]:
         by_name.setdefault(name, ColumnFact(name, listed=False))
-    for name in primary:
-        name = draft.names.fold_column(name)
-        by_name[name] = replace(by_name[name], is_primary_key=True)
-    for name, text in described.items():
-        name = draft.names.fold_column(str(name))
-        by_name[name] = replace(by_name[name], description=str(text or "").strip())
-    return tuple(by_name.values())
+    if "primary_key" in entry:
+        by_name = {name: replace(column, is_primary_key=name in primary) for name, column in by_name.items()}
+    return tuple(replace(column, description=texts.get(name, column.description)) for name, column in by_name.items())
 
 
 def _declare_pipeline(draft: _Draft, entry: Mapping[str, Any]) -> None:

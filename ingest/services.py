@@ -268,7 +268,7 @@ class _Ingest:
                 key = self._key(name)
                 if key not in self.listed:
                     self.listed.add(key)  # by the first of its builders
-                    columns[self.tables[key]] = [ColumnFact(column, type_) for column, type_ in listed.items()]
+                    columns[self.tables[key]] = [ColumnFact(column, type_ or None) for column, type_ in listed.items()]
         ingested.store_columns(columns)
         ingested.set_table_kinds(kinds)
 
@@ -409,7 +409,7 @@ def two_full_refresh_builders(scope: str) -> list[tuple[FileProblem, int]]:
     for table, pipelines in sorted(builders.items(), key=lambda item: item[0]):
         for pk, (name, path) in pipelines.items() if len(pipelines) > 1 else ():
             others = ", ".join(other for key, (other, _) in sorted(pipelines.items()) if key != pk)
-            message = f"{table} is fully refreshed by {name} and by {others}: the last to run wins, the others' rows are lost."
+            message = f"{table} is fully refreshed by {name} and by {others}: the last to run wins."
             problems.append((FileProblem(path, "two_full_refresh_builders", WARNING, message), pk))
     return problems
 

@@ -22,7 +22,8 @@ GATE_SAID_NO, WRONG_USE, READ_WITH_ERRORS = 1, 2, 3
 class Command(BaseCommand):
     help = (
         "Read a folder of SQL and metadata files into pipelines, tables, columns, owners and lineage. Ends with 0 when "
-        "all was read, 3 when errors are recorded, 1 when so many files are gone that nothing was retired, 2 on wrong use."
+        "all was read, 3 when errors are recorded, 1 when so many files are gone that nothing was retired, 2 on wrong "
+        "use."
     )
     requires_system_checks: list[str] = []  # they load every page of the site, which costs a second
 
