@@ -35,6 +35,7 @@ _BEFORE_NAMES = (
 _FILES = r"'(?:[\w.+-]+:/[^']*|@[^']*|[^'\s]*\.(?:parquet|csv|tsv|jsonl?|ndjson|avro|orc|txt)(?:\.\w+)?)'"
 _SQL_AFTER = re.compile(r"(?:\bas|\bdo|\bimmediate|\bexecute|\blanguage\s+\w+)\s*$", re.IGNORECASE)
 _MANY = re.compile(r"\?(?:\s*,\s*\?)+")
+_SPACES = re.compile("  +")
 _MANY_ROWS = re.compile(r"\(\?\)(?:\s*,\s*\(\?\))+")
 
 
@@ -102,14 +103,34 @@ class Lexis:
     def quoted(self) -> re.Pattern[str]:
         return re.compile(self.names)
 
+    def is_rare(self, query: str) -> bool:
+        """Whether more than a quoted name may have to be kept."""
+        return not query.isascii() or "$" in query or self._rare.search(query) is not None
+
     @cached_property
-    def tokens(self) -> re.Pattern[str]:
-        """What `fingerprint` replaces, one named group for each treatment."""
+    def _rare(self) -> re.Pattern[str]:
+        dashed = r"|(?<=\w)-\d" if self.dashed_names else ""
         return re.compile(
-            rf"(?P<kept>{self.kept})|(?P<string>{self.strings})|(?P<comment>{self.comments})"
-            rf"|(?P<number>(?<![\w.])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?!\w))|(?P<space>\s+)",
-            re.DOTALL,
+            r"[eE][xX][eE][cC]|[iI][dD][eE][nN][tT][iI]|:/|'@|\.(?:parquet|[ct]sv|json|ndjson|avro|orc|txt)" + dashed
         )
+
+    @cached_property
+    def all_tokens(self) -> re.Pattern[str]:
+        """What `fingerprint` replaces, one named group for each treatment."""
+        return re.compile(f"(?P<kept>{self.kept})|{self._replaced}", re.DOTALL)
+
+    @cached_property
+    def plain_tokens(self) -> re.Pattern[str]:
+        """The same for texts that are not rare, three times as fast: every token begins with a telling character."""
+        starts = "".join(re.escape(start[0]) for start, _ in self.quoted_names)
+        starts += "".join(re.escape(start[0]) for start in self.comment_starts) + "/'\"eE0-9" + r"\s"
+        return re.compile(rf"(?=[{starts}])(?:(?P<kept>{self.names})|{self._replaced})", re.DOTALL)
+
+    @property
+    def _replaced(self) -> str:
+        number = r"(?<![\w.])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?!\w)"
+        groups = {"string": self.strings, "comment": self.comments, "number": number, "space": r"\s+"}
+        return "|".join(f"(?P<{name}>{expression})" for name, expression in groups.items())
 
 
 def _escaped(escape: str) -> str:
@@ -170,18 +191,18 @@ def fingerprint(of: Lexis, query: str) -> str:
     SELECT a FROM t -- daily
     WHERE b IN (1, 2, 3) AND c = 'x'   ->   SELECT a FROM t WHERE b IN (?) AND c = ?
     """
-    text = of.tokens.sub(lambda token: _replaced(of, token), query)
-    text = re.sub(" +", " ", _MANY_ROWS.sub("(?)", _MANY.sub("?", text))).strip()
-    return redact(text)
+    is_rare = of.is_rare(query)
+    tokens = of.all_tokens if is_rare else of.plain_tokens
+    text = tokens.sub(lambda token: _replaced(of, token), query)
+    text = _SPACES.sub(" ", _MANY_ROWS.sub("(?)", _MANY.sub("?", text))).strip()
+    return redact(text) if is_rare else text  # only kept strings can hold a secret
 
 
 def _replaced(of: Lexis, token: re.Match[str]) -> str:
-    match token.lastgroup:
-        case "kept":
-            return _without_inner_literals(of, token)
-        case "string" | "number":
-            return "?"
-    return " "
+    kind = token.lastgroup
+    if kind == "kept":
+        return _without_inner_literals(of, token)
+    return "?" if kind in ("string", "number") else " "
 
 
 def _without_inner_literals(of: Lexis, token: re.Match[str]) -> str:
