@@ -65,8 +65,7 @@ class Held:
 
 def with_owners(things: QuerySet) -> QuerySet:
     """Pipelines or tables with their ownerships prefetched: two more queries for the whole list."""
-    ownerships = Ownership.objects.select_related("owner").order_by("owner__name", "owner_id")
-    return things.prefetch_related(Prefetch("ownerships", queryset=ownerships))
+    return things.prefetch_related(Prefetch("ownerships", queryset=_by_owner(Ownership.objects)))
 
 
 def owners_of(thing: Pipeline | Table) -> Owners:
@@ -74,7 +73,9 @@ def owners_of(thing: Pipeline | Table) -> Owners:
 
     Costs one query, none when `with_owners` prefetched them.
     """
-    return Owners(*(_owners_in_role(thing.ownerships.all(), role) for role in Ownership.Role))
+    is_prefetched = "ownerships" in getattr(thing, "_prefetched_objects_cache", ())
+    ownerships = list(thing.ownerships.all() if is_prefetched else _by_owner(thing.ownerships))
+    return Owners(*(_owners_in_role(ownerships, role) for role in Ownership.Role))
 
 
 def owners_with_fallback(table: Table, builders: Iterable[Pipeline]) -> Owners:
@@ -197,6 +198,10 @@ def _held_count(noun: str) -> Coalesce:
 def _count_by(link: str, rows: QuerySet) -> Coalesce:
     counts = rows.filter(**{link: OuterRef("pk")}).order_by().values(link).annotate(n=Count("pk")).values("n")
     return Coalesce(Subquery(counts), 0)
+
+
+def _by_owner(ownerships: Any) -> QuerySet[Ownership]:
+    return ownerships.select_related("owner").order_by("owner__name", "owner_id")
 
 
 def _owners_in_role(ownerships: Iterable[Ownership], role: str) -> tuple[Owner, ...]:

@@ -44,13 +44,13 @@ def table_list(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, source: str, name: str) -> HttpResponse:
     """One table: what it is, who answers for it, what builds it, its columns, what is up- and downstream."""
     table = table_or_404(source, name)
-    builders = lineage_queries.builders_of([table.pk]).get(table.pk, [])
+    builders, readers = lineage_queries.builders_and_readers(table)
     context = {
         "title": table.name,
         "table": table,
         "tags": table.tags.all(),
         "builders": builders,
-        "readers": lineage_queries.readers_of([table.pk]).get(table.pk, []),
+        "readers": readers,
         "owners": queries.owners_with_fallback(table, builders),
         "columns": table.columns.all(),
         "upstream": lineage_queries.upstream_tables(table),

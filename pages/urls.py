@@ -26,9 +26,9 @@ urlpatterns = [
     path("tables/", tables.table_list, name="table-list"),
     path("tables/new/", tables.create, name="table-create"),
     path("tables/<slug:source>/<path:name>/lineage/", lineage.of_table, name="table-lineage"),
-    path("tables/<slug:source>/<path:name>/edit/", tables.edit, name="table-edit"),
     path("tables/<slug:source>/<path:name>/columns/new/", tables.create_column, name="column-create"),
     path("tables/<slug:source>/<path:name>/columns/<int:pk>/edit/", tables.edit_column, name="column-edit"),
+    path("tables/<slug:source>/<path:name>/edit/", tables.edit, name="table-edit"),
     path("tables/<slug:source>/<path:name>/", tables.detail, name="table-detail"),
     # /owners/
     path("owners/", owners.owner_list, name="owner-list"),

@@ -1,0 +1,104 @@
+"""SQL queries a page: a fixed number, whatever the number of rows, and never more than 15."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from catalog.models import Owner, Pipeline, Table, Tag
+from ingest.models import IngestRun
+from tests.factories import (
+    make_column,
+    make_edge,
+    make_owner,
+    make_pipeline,
+    make_problem,
+    make_run,
+    make_source,
+    make_sql_version,
+    make_table,
+    make_user,
+    own,
+)
+
+pytestmark = pytest.mark.django_db
+
+MOST = 15  # sign-in included
+PAGES = [
+    "/",
+    "/search/?q=shop",
+    "/pipelines/",
+    "/pipelines/hub/",
+    "/pipelines/hub/lineage/",
+    "/pipelines/hub/edit/",
+    "/tables/",
+    "/tables/warehouse/hub/",
+    "/tables/warehouse/hub/lineage/",
+    "/tables/warehouse/hub/lineage/?grain=column",
+    "/tables/warehouse/hub/edit/",
+    "/owners/",
+    "/owners/hub/",
+    "/owners/hub/edit/",
+    "/sources/",
+    "/sources/warehouse/",
+    "/tags/",
+    "/tags/hub/",
+    "/problems/",
+    "/runs/",
+    "/ingest-runs/",
+    "/account/",
+]
+
+
+def grow(rows: int) -> None:
+    """More of everything, all of it tied to what the pages above are about."""
+    hub, _ = _hub()
+    for number in range(rows):
+        owner = make_owner(team=hub["owner"], status="left" if number % 2 else "active")
+        table = make_table(source=make_source() if number % 3 == 0 else None, owner=owner)
+        pipeline = make_pipeline(owner=hub["owner"])
+        own(pipeline, owner, "business")
+        own(hub["pipeline"], owner, "business")
+        make_edge(pipeline, hub["table"], table)
+        make_edge(pipeline, table, hub["table"])
+        make_edge(hub["pipeline"], table, hub["table"])
+        tag = Tag.objects.create(name=f"tag-{pipeline.pk}")
+        for thing in (pipeline, table, hub["pipeline"], hub["table"]):
+            thing.tags.add(tag, hub["tag"])
+        make_column(table=hub["table"])
+        make_problem(hub["pipeline"], line=number)
+        make_problem(pipeline)
+        make_run(hub["pipeline"])
+        make_run(pipeline)
+        make_sql_version(pipeline)
+        IngestRun.objects.create(kind="repo", scope="shop", actor_name="ada")
+
+
+def _hub() -> tuple[dict[str, Any], bool]:
+    owner, created = Owner.objects.get_or_create(slug="hub", defaults={"name": "Hub", "kind": "team"})
+    pipeline = Pipeline.objects.filter(name="hub").first() or make_pipeline("hub", owner=owner)
+    table = Table.objects.filter(name="hub").first() or make_table("hub", owner=owner)
+    if created:
+        make_sql_version(pipeline, "select 1\n" * 30)
+    tag, _ = Tag.objects.get_or_create(name="hub")
+    return {"owner": owner, "pipeline": pipeline, "table": table, "tag": tag}, created
+
+
+def cost(browser, path: str) -> list[str]:
+    with CaptureQueriesContext(connection) as asked:
+        assert browser.get(path).status_code == 200
+    return [query["sql"] for query in asked.captured_queries]
+
+
+def test_every_page_costs_the_same_for_ten_rows_and_twenty(signed_in) -> None:
+    grow(10)
+    browser = signed_in(make_user("viewer", owner=Owner.objects.get(slug="hub")))  # whose rights take most looking up
+    few = {path: cost(browser, path) for path in PAGES}
+    grow(10)
+    many = {path: cost(browser, path) for path in PAGES}
+    grown = {path: (len(few[path]), many[path]) for path in PAGES if len(many[path]) > len(few[path])}
+    assert grown == {}
+    assert {path: queries for path, queries in many.items() if len(queries) > MOST} == {}
