@@ -21,7 +21,7 @@ class NounViewSet(GenericViewSet):
     """The things of one noun: the list in `order`, and each at its number."""
 
     order: tuple[str, ...] = ("name", "id")
-    lookup_value_regex = "[0-9]{1,18}"
+    lookup_value_converter = "int"
 
     def list(self, request: Request, **_: Any) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))

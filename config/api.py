@@ -14,13 +14,13 @@ from catalog import api as catalog
 from ingest import api as ingest
 from lineage import api as lineage
 
-router = DefaultRouter()
+router = DefaultRouter(use_regex_path=False)
 router.include_format_suffixes = False
 router.register("sources", catalog.SourceViewSet, "source")
 router.register("tables", lineage.TableViewSet, "table")
 router.register("columns", catalog.ColumnViewSet, "column")
 router.register("pipelines", lineage.PipelineViewSet, "pipeline")
-router.register(r"pipelines/(?P<pipeline_pk>[0-9]{1,18})/sql-versions", lineage.SqlVersionViewSet, "sql-version")
+router.register("pipelines/<int:pipeline_pk>/sql-versions", lineage.SqlVersionViewSet, "sql-version")
 router.register("owners", catalog.OwnerViewSet, "owner")
 router.register("tags", catalog.TagViewSet, "tag")
 router.register("runs", catalog.RunViewSet, "run")
@@ -43,5 +43,5 @@ urlpatterns = [
     path("v1/", include((router.urls, "api"))),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="api-docs"),
-    re_path(r"^.*$", UnknownAddressView.as_view()),
+    re_path("", UnknownAddressView.as_view()),
 ]

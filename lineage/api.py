@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer
 
 from catalog import api as catalog
@@ -56,16 +57,16 @@ class SqlVersionViewSet(NounViewSet):
     queryset = SqlVersion.objects.all()
     serializer_class = serializers.SqlVersionSerializer
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        get_object_or_404(Pipeline, pk=self.kwargs["pipeline_pk"])
+
     def get_queryset(self) -> QuerySet[SqlVersion]:
         versions = super().get_queryset().filter(pipeline=self.kwargs.get("pipeline_pk"))
         return versions if self.detail else versions.defer("sql", "practices")
 
     def get_serializer_class(self) -> type[BaseSerializer]:
         return serializers.SqlVersionSerializer if self.detail else serializers.SqlVersionSummarySerializer
-
-    def list(self, request: Any, **kwargs: Any) -> Any:
-        get_object_or_404(Pipeline, pk=self.kwargs["pipeline_pk"])
-        return super().list(request, **kwargs)
 
     def context_for(self, versions: list[SqlVersion]) -> dict[str, Any]:
         address = reverse("api:sql-version-list", args=[self.kwargs["pipeline_pk"]])

@@ -40,13 +40,18 @@ OPEN_TO_SIGNED_IN = {  # each with the reason it needs no role
 
 
 def routes(patterns: list[Any], prefix: str = "") -> Iterator[str]:
-    """Every route of a URLconf as one text: `tables/<slug:source>/<path:name>/`, regular expressions as written."""
+    """Every route of a URLconf as one text: `tables/<slug:source>/<path:name>/`."""
     for pattern in patterns:
-        route = prefix + str(pattern.pattern).lstrip("^").replace(r"\Z", "").rstrip("$")
+        route = prefix + _plain(str(pattern.pattern))
         if isinstance(pattern, URLResolver):
             yield from routes(pattern.url_patterns, route)
         elif isinstance(pattern, URLPattern):
             yield route
+
+
+def _plain(pattern: str) -> str:
+    """A regular expression in the manner of the other routes: `(?P<url>.*)$` as `<url>`."""
+    return re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", pattern).strip("^$").replace(r"\Z", "")
 
 
 ALL_ROUTES = sorted(set(routes(get_resolver().url_patterns)))
@@ -67,16 +72,10 @@ def address_of(db):
     def fill(route: str) -> str:
         of_noun = {"tables": table.name, "pipelines": pipeline.name, "tags": "pii"}.get(route.split("/")[0], "x")
         values = {"source": "lake", "name": of_noun, "slug": "lake" if route.startswith("sources/") else "finance"}
-        path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(values.get(match[1], 1)), _plain(route))
-        return "/" + path
+
+        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(values.get(match[1], 1)), route)
 
     return fill
-
-
-def _plain(route: str) -> str:
-    """A route of regular expressions with its named groups as `<name>`; the catch-all as an address nobody has."""
-    named = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", route)
-    return named.replace(".*", "nowhere").replace("^", "").replace("$", "").replace("/?", "/")
 
 
 def refused(response: Any) -> bool:
