@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -130,6 +131,27 @@ def test_edges_beyond_the_cap_are_counted(monkeypatch):
     monkeypatch.setattr(module, "MAX_EDGES", 3)
     picture = draw(*(f"hub t{number}" for number in range(5)))
     assert (len(picture.arrows), picture.edges_left_out) == (3, 2)
+
+
+def test_in_a_large_picture_arrows_are_curves_between_the_same_sides(monkeypatch):
+    monkeypatch.setattr(module, "MAX_ROUTED", 3)
+    picture = draw(*(f"hub target{number}" for number in range(6)))
+    boxes = boxes_of(picture)
+    assert len(picture.arrows) == 6
+    for arrow in picture.arrows:
+        hub, target = boxes["hub"], boxes[arrow.target]
+        assert ends_of(arrow.path) == (
+            pytest.approx((hub.x + hub.width, hub.y + hub.height / 2), abs=1),
+            pytest.approx((target.x, target.y + target.height / 2), abs=1),
+        )
+
+
+def test_a_dense_graph_is_drawn_in_moderate_time():
+    nodes = [Node(f"t{number}", f"t{number}", distance=number % 12) for number in range(150)]
+    edges = [Edge(f"t{one}", f"t{other}") for one in range(150) for other in range(one + 1, 150, 7)]
+    started = time.monotonic()
+    assert len(layout(nodes, edges).arrows) == 1500
+    assert time.monotonic() - started < 10  # it was more than a minute
 
 
 def test_nothing_is_an_empty_picture():
