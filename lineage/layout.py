@@ -18,8 +18,8 @@ import pygraphviz
 MAX_NODES = 500
 MAX_EDGES = 1500
 # Graphviz' time grows with edges far faster than with nodes: 150 nodes that lie deep took 0.2 s with 200 edges, and
-# 87 s with 1,200. It is asked to find ways around boxes in small pictures only (else edges are plain curves), and to place
-# boxes by so many edges at most, those that hold the picture together first.
+# 87 s with 1,200. It is asked to find ways around boxes in small pictures only (else edges are plain curves), and to
+# place boxes by so many edges at most, those that hold the picture together first.
 MAX_ROUTED = 250
 MAX_PLACING = 350
 
