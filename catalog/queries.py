@@ -16,7 +16,7 @@ MOST_HELD = 100  # pipelines, or tables, of one owner in one answer
 
 @dataclass(frozen=True)
 class Owners:
-    """Who answers for a pipeline or table; `inherited_from` names the builders a table's owners fall back to."""
+    """Who answers for a pipeline or table; `inherited_from` names the builders whose owners a table falls back to."""
 
     business: tuple[Owner, ...] = ()
     technical: tuple[Owner, ...] = ()
@@ -83,12 +83,15 @@ def owners_with_fallback(table: Table, builders: Iterable[Pipeline]) -> Owners:
     own = owners_of(table)
     if own.business and own.technical:
         return own
-    builders = tuple(builders)
-    theirs = [owners_of(builder) for builder in builders]
-    business = own.business or _merged(owners.business for owners in theirs)
-    technical = own.technical or _merged(owners.technical for owners in theirs)
-    inherits = (not own.business and business) or (not own.technical and technical)
-    return Owners(business, technical, builders if inherits else ())
+    theirs = {builder: owners_of(builder) for builder in builders}
+    business = own.business or _merged(owners.business for owners in theirs.values())
+    technical = own.technical or _merged(owners.technical for owners in theirs.values())
+    passes_on = [
+        builder
+        for builder, owners in theirs.items()
+        if (owners.business and not own.business) or (owners.technical and not own.technical)
+    ]
+    return Owners(business, technical, tuple(passes_on))
 
 
 def ownerships_in_force(noun: str, **wanted: Any) -> QuerySet[Ownership]:

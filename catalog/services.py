@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.text import slugify
 
@@ -60,7 +61,7 @@ def register_pipeline(*, actor: User | None, name: str, **facts: Any) -> Pipelin
 
 def change_pipeline(*, actor: User | None, pipeline: Pipeline, **facts: Any) -> Pipeline:
     """Set facts of a pipeline by hand; a kind set here is no longer inferred. Retiring needs a steward."""
-    if "kind" in facts:
+    if facts.get("kind", pipeline.kind) != pipeline.kind:
         pipeline.kind_is_inferred = False
     return _change(pipeline, actor, facts)
 
@@ -91,18 +92,17 @@ def set_owners(*, actor: User | None, thing: Pipeline | Table, role: str, owners
     policy_checked(actor, Action.EDIT, thing)
     noun = thing._meta.model_name
     stated = thing.ownerships.filter(role=role, origin=Origin.PERSON)
-    before = sorted(stated.values_list("owner__name", flat=True))
+    have = {ownership.owner_id: ownership.owner for ownership in stated.select_related("owner")}
     wanted = {owner.pk: owner for owner in owners}
-    after = sorted(owner.name for owner in wanted.values())
-    if before == after:
+    if have.keys() == wanted.keys():
         return
     stated.exclude(owner__in=wanted).delete()
-    have = set(stated.values_list("owner_id", flat=True))
     Ownership.objects.bulk_create(
         Ownership(owner=owner, role=role, origin=Origin.PERSON, **{noun: thing})
         for pk, owner in wanted.items()
         if pk not in have
     )
+    before, after = (sorted(owner.name for owner in group.values()) for group in (have, wanted))
     record_history(actor, "changed", thing, {f"{role}_owners": before}, {f"{role}_owners": after})
 
 
@@ -169,16 +169,25 @@ def _change(thing: Any, actor: User | None, facts: dict[str, Any], *, checked: b
         thing.full_clean()
         thing.save()
     after = _facts_of(thing, changed)
-    if tags is not None and sorted(tags) != tags_before:
-        _set_tags(thing, tags)
-        before["tags"], after["tags"] = tags_before, sorted(tags)
+    if tags is not None and (tags_after := sorted(set(tags))) != tags_before:
+        _set_tags(thing, tags_after)
+        before["tags"], after["tags"] = tags_before, tags_after
     if after:
         record_history(actor, "changed", thing, before, after)
     return thing
 
 
 def _set_tags(thing: Pipeline | Table, names: Iterable[str]) -> None:
-    thing.tags.set([Tag.objects.get_or_create(name=name)[0] for name in sorted(set(names))])
+    wanted = set(names)
+    found = list(Tag.objects.filter(name__in=wanted))
+    new = [Tag(name=name) for name in sorted(wanted - {tag.name for tag in found})]
+    for tag in new:
+        try:
+            tag.full_clean()
+        except ValidationError as error:
+            raise ValidationError({"tags": f"{tag.name!r} cannot be a tag: {' '.join(error.messages)}"}) from error
+        tag.save()
+    thing.tags.set([*found, *new])
 
 
 def _facts_of(thing: Any, fields: Iterable[str]) -> dict[str, Any]:
@@ -189,9 +198,7 @@ def _facts_of(thing: Any, fields: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def record_history(
-    actor: User | None, action: str, thing: Any, before: dict[str, Any], after: dict[str, Any]
-) -> None:
+def record_history(actor: User | None, action: str, thing: Any, before: dict[str, Any], after: dict[str, Any]) -> None:
     """One history entry: who did what to which thing, with the facts before and after."""
     HistoryEntry.objects.create(
         actor=actor,
