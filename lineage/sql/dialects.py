@@ -24,8 +24,9 @@ class Rules:
     sharded: bool = False  # events_20240101 and events_* are shards of one table
     truncate_commits: bool | None = False  # TRUNCATE ends the transaction
     ddl_commits: bool | None = False  # CREATE, DROP, ALTER end the transaction
-    replace_is_atomic: bool = True  # CREATE OR REPLACE … AS is one action
-    insert_overwrite_is_dynamic: bool | None = None
+    bodies_are_atomic: bool = False  # a routine's body runs in one transaction
+    overwrite_is_atomic: bool = False  # INSERT OVERWRITE, whatever the table's format
+    copy_remembers: bool = False  # COPY skips files that it loaded before
     use_sets: str = "schema"  # what a bare USE x sets
     unnest_alias_is_value: bool = False  # UNNEST(a) AS e names the element, not a row
     parts: int = 3  # a full table name has this many parts
@@ -62,19 +63,38 @@ RULES = {
         ddl_commits=True,
         pseudo_columns=SNOWFLAKE_PSEUDO,
         declare_sections=True,
+        overwrite_is_atomic=True,
+        copy_remembers=True,
     ),
-    "redshift": Rules(lateral_alias=True, struct_dot=True, truncate_commits=True, unnamed="{function}", declare_sections=True),
-    "postgres": Rules(pseudo_columns=POSTGRES_PSEUDO, row_values=True, unnamed="{function}", declare_sections=True),
+    "redshift": Rules(
+        lateral_alias=True,
+        struct_dot=True,
+        truncate_commits=True,
+        unnamed="{function}",
+        bodies_are_atomic=True,
+        declare_sections=True,
+    ),
+    "postgres": Rules(
+        pseudo_columns=POSTGRES_PSEUDO,
+        row_values=True,
+        unnamed="{function}",
+        bodies_are_atomic=True,
+        declare_sections=True,
+    ),
     "spark": SPARK,
     "spark2": SPARK,
     "databricks": SPARK,
     "hive": Rules(unnamed="_c{place}", struct_dot=True, parts=2, ddl_commits=None, truncate_commits=None),
-    "trino": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None, replace_is_atomic=True),
+    "trino": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None),
     "presto": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None),
     "athena": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None, retokenize=True),
     "mysql": Rules(truncate_commits=True, ddl_commits=True, parts=2),
     "duckdb": Rules(
-        lateral_alias=True, struct_dot=True, row_values=True, files_in_from=True, pseudo_columns=frozenset({"rowid", "filename"})
+        lateral_alias=True,
+        struct_dot=True,
+        row_values=True,
+        files_in_from=True,
+        pseudo_columns=frozenset({"rowid", "filename"}),
     ),
     "tsql": Rules(implicit_recursion=True, use_sets="database", optional_semicolons=True),
     "fabric": Rules(implicit_recursion=True, use_sets="database", optional_semicolons=True),

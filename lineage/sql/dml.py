@@ -163,9 +163,7 @@ def without_static(reader: Reader, table: Any, names: list[str]) -> list[str]:
     return [name for name in names if name not in static and name not in dynamic] + dynamic
 
 
-def read_conflict(
-    reader: Reader, node: exp.Insert, table: Any, write: Write, parent: Scope | None, ctes: Ctes
-) -> None:
+def read_conflict(reader: Reader, node: exp.Insert, table: Any, write: Write, parent: Scope | None, ctes: Ctes) -> None:
     """ON CONFLICT DO UPDATE SET n = u.n + EXCLUDED.n; ON DUPLICATE KEY UPDATE n = VALUES(n)."""
     conflict = node.args["conflict"]
     scope = Scope(parent, ctes)
@@ -262,9 +260,7 @@ def tables_of(from_: Any) -> list[exp.Table]:
     return found + [join.this for join in from_.args.get("joins") or () if isinstance(join.this, exp.Table)]
 
 
-def targets_in_from(
-    reader: Reader, table: exp.Table, from_: Any, scope: Scope, alias: str
-) -> dict[str, Write]:
+def targets_in_from(reader: Reader, table: exp.Table, from_: Any, scope: Scope, alias: str) -> dict[str, Write]:
     """UPDATE t SET … FROM u AS t JOIN s: u is the target, s alone is read."""
     before = set(reader.inputs)
     sources.add_source(reader, from_, scope)
@@ -460,7 +456,9 @@ def read_merge_insert(reader: Reader, then: exp.Insert, write: Write, scope: Sco
         if place < len(names):
             write.columns.append((names[place], flow, None))
         elif flow:
-            reader.warn("unresolved_column", f"column {place + 1} of INSERT has no name: {write.target} is unknown", value)
+            reader.warn(
+                "unresolved_column", f"column {place + 1} of INSERT has no name: {write.target} is unknown", value
+            )
 
 
 def last_name(node: Any) -> Any:

@@ -33,6 +33,9 @@ class Effects:
     drops: list[str] = field(default_factory=list)
     result: Relation | None = None  # of a bare SELECT
     tree: Any = None
+    notes: tuple[str, ...] = ()  # clock_rows, clock_value, random, limit: what a second run cannot repeat
+    is_unread: bool = False
+    body: int | None = None  # the quoted body that it stands in, where such a body is one transaction
 
 
 def write_of(target: str, relation: Relation, items: list[Item | Star] | None = None, **more: Any) -> Write:

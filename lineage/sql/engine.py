@@ -16,7 +16,7 @@ from .model import (
     Statement,
 )
 from .parse import Unread, parse_piece
-from .practices import judge
+from .practices import Judge
 from .reader import Reader, Schemas
 from .relations import AGGREGATION, Flow, QueryRelation, Relation, Star
 from .render import Rendered, render
@@ -66,7 +66,8 @@ class Run:
         self.language: Language = script.language
         self.problems: list[Problem] = []
         self.statements: list[Statement] = []
-        self.effects: list[Effects] = []
+        self.unread: set[int] = set()
+        self.judge = Judge(script)
         self.results: list[tuple[int, Relation]] = []
 
     def read_all(self, pieces: list[Piece]) -> None:
@@ -98,6 +99,7 @@ class Run:
 
     def fail(self, number: int, code: str, message: str, line: int | None) -> None:
         self.problems.append(Problem(code, ERROR, message, number, line))
+        self.unread.add(number)
 
     def read(self, number: int, piece: Piece, tree: Any) -> None:
         """Read one parsed piece and keep what it did."""
@@ -113,10 +115,13 @@ class Run:
                 message = f"{type(error).__name__}: {error}"
                 self.fail(number, "internal_error", message, self.script.line_at(piece.start))
         effects.tree = tree
+        effects.notes = tuple(reader.notes)
+        effects.is_unread = number in self.unread
+        effects.body = piece.body if self.language.rules.bodies_are_atomic else None
+        self.judge.take(number, effects, reader.inputs)
         writes = reader.written + effects.writes
-        outputs = self.script.apply(number, effects, writes, reader.inputs)
+        outputs = self.script.apply(number, effects, writes, reader)
         self.problems += reader.problems.values()
-        self.effects.append(effects)
         if effects.result is not None:
             self.results.append((number, effects.result))
         self.statements.append(
@@ -151,7 +156,7 @@ class Run:
             column_edges=tuple(edges),
             statements=tuple(self.statements),
             problems=tuple(self.problems),
-            practices=judge(self.script, self.effects, self.statements, self.rendered.config),
+            practices=self.judge.answer(self.statements, self.rendered.config),
         )
 
     def final(self, name: str, statement: int) -> str:

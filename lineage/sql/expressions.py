@@ -1,7 +1,7 @@
 """From an expression to the columns it reads and how: one walk with a stack of its own, so that no depth can end it.
 
-    CASE WHEN a > 0 THEN b + 1 END      a CONDITIONAL, b TRANSFORMATION
-    SUM(x) OVER (PARTITION BY k)        x AGGREGATION, k WINDOW
+CASE WHEN a > 0 THEN b + 1 END      a CONDITIONAL, b TRANSFORMATION
+SUM(x) OVER (PARTITION BY k)        x AGGREGATION, k WINDOW
 """
 
 from collections.abc import Callable
@@ -50,8 +50,6 @@ LEAVES = (
     exp.Star,
     exp.JSONPath,
     exp.IntervalSpan,
-    exp.CurrentDate,
-    exp.CurrentTimestamp,
     exp.Placeholder,
     exp.TableAlias,
     exp.WindowSpec,
@@ -122,6 +120,10 @@ def classify(kind: type) -> Any:
         action = PLAIN
     elif issubclass(kind, exp.Query):
         action = read_subquery
+    elif issubclass(kind, CLOCKS):
+        action = read_clock
+    elif issubclass(kind, CHANCE):
+        action = read_chance
     elif issubclass(kind, exp.AggFunc):
         action = AGGREGATE
     ACTIONS[kind] = action
@@ -146,7 +148,9 @@ def column_flow(reader: Reader, node: Any, scope: Scope) -> Flow:
             for source in level.sources:
                 if source.alias == alias:
                     return qualified(reader, source, name, node)
-    return path_flow(reader, [column(args[key]) for key in ("catalog", "db", "table", "this") if args.get(key)], node, scope)
+    return path_flow(
+        reader, [column(args[key]) for key in ("catalog", "db", "table", "this") if args.get(key)], node, scope
+    )
 
 
 def qualified(reader: Reader, source: Source, name: str, node: Any) -> Flow:
@@ -266,6 +270,38 @@ def guessed_in(scope: Scope, name: str) -> Flow | None:
     if len(found) > 1:
         return AMBIGUOUS
     return found[0] if found else None
+
+
+# --- what a second run cannot repeat
+
+CLOCKS = tuple(
+    kind
+    for name in "CurrentDate CurrentTime CurrentTimestamp CurrentDatetime CurrentTimestampLTZ Localtime Localtimestamp "
+    "UtcDate UtcTime UtcTimestamp Systimestamp Sysdate UnixSeconds".split()
+    if (kind := getattr(exp, name, None)) is not None and name != "UnixSeconds"
+)
+CHANCE = tuple(kind for name in "Rand Randn Uuid Randstr RandomBytes".split() if (kind := getattr(exp, name, None)))
+CLOCK_NAMES = frozenset(
+    "NOW GETDATE GETUTCDATE SYSDATE SYSDATETIME SYSUTCDATETIME SYSDATETIMEOFFSET SYSTIMESTAMP CLOCK_TIMESTAMP "
+    "STATEMENT_TIMESTAMP TRANSACTION_TIMESTAMP TODAY YESTERDAY CURDATE CURTIME CURRENT_DATETIME CURRENT_TIMESTAMP "
+    "UTC_TIMESTAMP UNIX_TIMESTAMP TIMEOFDAY LOCALTIMESTAMP CURRENT_DATE".split()
+)
+CHANCE_NAMES = frozenset(
+    "UUID UUID4 NEWID NEWSEQUENTIALID GENERATE_UUID GEN_RANDOM_UUID UUID_GENERATE_V4 UUID_STRING RAND RANDOM RANDN UNIFORM "
+    "RANDOM_UUID GENERATEUUIDV4 UUID_GENERATE_V1 RANDSTR CHECKSUM_NEWID".split()
+)
+
+
+def note_clock(reader: Reader, mode: int) -> None:
+    reader.notes["clock_rows" if mode >= CONDITIONAL else "clock_value"] = None
+
+
+def read_clock(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    note_clock(reader, mode)
+
+
+def read_chance(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    reader.notes["random"] = None
 
 
 # --- handlers: (reader, node, mode, sink, scope, stack)
@@ -455,9 +491,14 @@ def read_in(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stac
             push(stack, item, mode)
 
 
-def read_values_function(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
-    """MySQL's VALUES(c) in ON DUPLICATE KEY UPDATE is the row that was to be inserted."""
-    if node.name.upper() == "VALUES" and len(node.expressions) == 1 and node.expressions[0].__class__ is exp.Identifier:
+def read_call(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """A function that sqlglot has no class for. VALUES(c) in ON DUPLICATE KEY UPDATE is the row to be inserted."""
+    name = node.name.upper()
+    if name in CLOCK_NAMES:
+        note_clock(reader, mode)
+    elif name in CHANCE_NAMES:
+        reader.notes["random"] = None
+    if name == "VALUES" and len(node.expressions) == 1 and node.expressions[0].__class__ is exp.Identifier:
         excluded = scope.by_alias(reader.language.fold("excluded"))
         if excluded:
             add_flow(sink, excluded.relation.find(reader.language.column(node.expressions[0]), PARSED), mode)
@@ -484,7 +525,7 @@ ACTIONS: dict[type, Any] = {
     exp.SessionParameter: read_parameter,
     exp.Kwarg: read_named,
     exp.In: read_in,
-    exp.Anonymous: read_values_function,
+    exp.Anonymous: read_call,
     exp.StructExtract: read_json,
     **dict.fromkeys((str, bool, int, float, type(None)), SKIP),
 }

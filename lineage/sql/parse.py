@@ -69,13 +69,25 @@ def parse_statement(piece: Piece, language: Language) -> Any:
             return None
         raise Unread("unsupported_statement", f"{head} statement is not understood", tokens[0].line)
     if isinstance(tree, exp.Execute) and tree.this.name.lower() != "sp_rename":
-        raise Unread("unsupported_statement", f"what {tree.this.name} reads and writes is not in the text", tokens[0].line)
+        raise Unread(
+            "unsupported_statement", f"what {tree.this.name} reads and writes is not in the text", tokens[0].line
+        )
     if isinstance(tree, NOT_STATEMENTS) and not isinstance(tree, exp.Query) and head != "ASSERT":
         raise Unread("parse_error", "not a statement", tokens[0].line)
     return tree
 
 
-NOT_STATEMENTS = (exp.Alias, exp.Column, exp.Identifier, exp.Literal, exp.Func, exp.Binary, exp.Paren, exp.Tuple, exp.Dot)
+NOT_STATEMENTS = (
+    exp.Alias,
+    exp.Column,
+    exp.Identifier,
+    exp.Literal,
+    exp.Func,
+    exp.Binary,
+    exp.Paren,
+    exp.Tuple,
+    exp.Dot,
+)
 
 
 def tokens_anew(piece: Piece, language: Language) -> list[Token]:

@@ -322,6 +322,8 @@ def read_clauses(reader: Reader, args: dict[str, Any], scope: Scope, items: list
     if distinct is not None and distinct.args.get("on") is not None:
         collect_clause(reader, distinct.args["on"].expressions, GROUP_BY, scope, items)
     limit = args.get("limit")
+    if limit is not None and args.get("order") is None and args.get("from_") is not None:
+        reader.notes["limit"] = None
     if limit is not None and limit.args.get("expressions"):  # LIMIT 1 BY key
         collect_clause(reader, limit.args["expressions"], GROUP_BY, scope, items)
 

@@ -79,6 +79,7 @@ class Reader:
         self.number = number
         self.inputs: set[str] = set()
         self.problems: dict[tuple[str, str], Problem] = {}
+        self.notes: dict[str, None] = {}  # what a second run cannot repeat
         self.written: list[Any] = []  # what data-modifying CTEs write
 
     def warn(self, code: str, message: str, node: Any = None) -> None:
@@ -88,7 +89,11 @@ class Reader:
             self.problems[code, message] = Problem(code, WARNING, message, self.number, line)
 
     def variable(self, name: str) -> Flow | None:
-        return self.script.variables.get(name)
+        """The flow of a script variable; one that was set from the clock carries the clock along."""
+        flow: Flow | None = self.script.variables.get(name)
+        if flow is not None:
+            self.notes.update(self.script.variable_notes.get(name, {}))
+        return flow
 
     def relation_of(self, node: exp.Table) -> tuple[Relation, tuple[str, ...]]:
         """The table a FROM clause names, temp or not, and the parts of its name as columns are folded."""

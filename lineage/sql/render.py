@@ -1,7 +1,7 @@
 """Templates to plain SQL: dbt, Airflow and plain Jinja, rendered in Jinja's sandbox without running anything.
 
-    select {{ cols }} from {{ ref('orders') }} where day = '{{ ds }}'
-    select template_cols from orders where day = '2024-01-01'
+select {{ cols }} from {{ ref('orders') }} where day = '{{ ds }}'
+select template_cols from orders where day = '2024-01-01'
 """
 
 import re

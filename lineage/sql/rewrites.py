@@ -1,10 +1,10 @@
 """Statements that sqlglot cannot parse, in words that it can: same lineage, other tokens.
 
-    REPLACE INTO u SELECT …                    INSERT INTO u SELECT …
-    CREATE SNAPSHOT TABLE a CLONE b OPTIONS …  CREATE TABLE a CLONE b
-    CREATE STREAM s ON TABLE t                 CREATE VIEW s AS SELECT * FROM t
-    ALTER TABLE u APPEND FROM t                INSERT INTO u SELECT * FROM t
-    UNLOAD ('SELECT …') TO 's3://x'            COPY (SELECT …) TO 's3://x'
+REPLACE INTO u SELECT …                    INSERT INTO u SELECT …
+CREATE SNAPSHOT TABLE a CLONE b OPTIONS …  CREATE TABLE a CLONE b
+CREATE STREAM s ON TABLE t                 CREATE VIEW s AS SELECT * FROM t
+ALTER TABLE u APPEND FROM t                INSERT INTO u SELECT * FROM t
+UNLOAD ('SELECT …') TO 's3://x'            COPY (SELECT …) TO 's3://x'
 """
 
 from collections.abc import Callable
@@ -30,9 +30,7 @@ def word(token: Token) -> str:
 
 def made(text: str, near: Token) -> Tokens:
     """Tokens of plain words, placed where `near` stands."""
-    return [
-        Token(DIALECT_WORDS[part], part, near.line, near.col, near.start, near.end) for part in text.split()
-    ]
+    return [Token(DIALECT_WORDS[part], part, near.line, near.col, near.start, near.end) for part in text.split()]
 
 
 def find_word(tokens: Tokens, *words: str, start: int = 0) -> int:
@@ -132,9 +130,12 @@ def external_stage(tokens: Tokens) -> Tokens | None:
 # --- INSERT and other changes
 
 
-def rewrite_replace(tokens: Tokens, language: Language) -> Tokens:
+def rewrite_replace(tokens: Tokens, language: Language) -> Any:
     into = 2 if len(tokens) > 1 and tokens[1].text.upper() == "INTO" else 1
-    return made("INSERT INTO", tokens[0]) + tokens[into:]
+    tree = language.parse(made("INSERT INTO", tokens[0]) + tokens[into:], "")
+    if tree is not None:
+        tree.meta["replaces"] = True
+    return tree
 
 
 def rewrite_insert(tokens: Tokens, language: Language) -> Any:
@@ -165,7 +166,9 @@ def split_output(tokens: Tokens, language: Language) -> Any:
     listed = language.parse(made("SELECT", tokens[start]) + tokens[start + 1 : min(into, end)], "")
     target = None
     if into < end and listed is not None:
-        written = language.parse(made("INSERT INTO", tokens[into]) + tokens[into + 1 : end] + values_of(tokens[into]), "")
+        written = language.parse(
+            made("INSERT INTO", tokens[into]) + tokens[into + 1 : end] + values_of(tokens[into]), ""
+        )
         target = written.this if written is not None else None
     if tree is not None and listed is not None:
         tree.set("returning", exp.Returning(expressions=listed.expressions, into=target))
@@ -183,7 +186,9 @@ def rewrite_with(tokens: Tokens, language: Language) -> Any:
         return tokens
     place = find_word(tokens, "MERGE")
     if place == len(tokens):
-        return split_output(tokens, language) if find_word(tokens, "INSERT", "UPDATE", "DELETE") < len(tokens) else tokens
+        return (
+            split_output(tokens, language) if find_word(tokens, "INSERT", "UPDATE", "DELETE") < len(tokens) else tokens
+        )
     merge = rewritten_tree(tokens[place:], language)
     front = language.parse(tokens[:place] + values_of(tokens[place]), "")
     if merge is not None and front is not None:

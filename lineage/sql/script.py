@@ -18,7 +18,9 @@ from .render import PLACEHOLDER
 # A date at the end of a table's name is a shard's, and so is a star: events_20240101, events_*, events_2024*.
 SHARD = re.compile(r"_?(?:(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|(?:(?<=_)\d{1,7})?\*)$")
 PARTITION = re.compile(r"\$\w+$")
-FILE_NAME = re.compile(r"://|^[/~.]|\.(?:csv|tsv|parquet|json|jsonl|ndjson|avro|orc|xlsx|txt|db)(?:\.\w+)?$", re.IGNORECASE)
+FILE_NAME = re.compile(
+    r"://|^[/~.]|\.(?:csv|tsv|parquet|json|jsonl|ndjson|avro|orc|xlsx|txt|db)(?:\.\w+)?$", re.IGNORECASE
+)
 FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "delta", "text", "binaryfile", "iceberg", "xml"})
 
 
@@ -33,7 +35,9 @@ class Record:
 class Script:
     """Runs over the statements in order; each reads what those before it left."""
 
-    def __init__(self, text: str, language: Language, schemas: Schemas, database: str | None, schema: str | None) -> None:
+    def __init__(
+        self, text: str, language: Language, schemas: Schemas, database: str | None, schema: str | None
+    ) -> None:
         self.text = text
         self.language = language
         self.rules = language.rules
@@ -43,6 +47,8 @@ class Script:
         self.base = 0  # where the current piece's text stands
         self.temps: dict[str, QueryRelation] = {}
         self.variables: dict[str, Flow] = {}
+        self.variable_notes: dict[str, dict[str, None]] = {}
+        self.atomic_tables: set[str] = set()  # of a format whose overwrites are atomic
         self.rows_of: dict[str, Relation] = {}  # variables that hold a row: FOR r IN (SELECT …)
         self.made: dict[str, dict[str, Any]] = {}  # columns of tables that this script defines
         self.outputs: dict[str, OutputColumns] = {}
@@ -138,7 +144,9 @@ class Script:
         parts = table_parts(table, self.language)
         if len(parts) == 2:
             self.database, self.schema = parts
-        elif kind in ("DATABASE", "CATALOG") and self.rules.parts > 2 or (not kind and self.rules.use_sets == "database"):
+        elif (
+            kind in ("DATABASE", "CATALOG") and self.rules.parts > 2 or (not kind and self.rules.use_sets == "database")
+        ):
             self.database = parts[0]
         else:
             self.schema = parts[0]
@@ -148,8 +156,11 @@ class Script:
     def is_variable(self, name: str) -> bool:
         return self.language.fold(name) in self.variables
 
-    def set_variable(self, node: Any, flow: Flow, value: Any) -> None:
+    def set_variable(self, node: Any, flow: Flow, value: Any, notes: dict[str, None]) -> None:
         """Also the session's own: search_path, @@dataset_id."""
+        kept = {"clock_rows" if note == "clock_value" else note: None for note in notes}
+        for key in (self.language.fold(node.name), "@" + node.name.lower()):
+            self.variable_notes[key] = kept
         if isinstance(node, exp.Parameter | exp.SessionParameter):
             self.variables["@" + node.name.lower()] = flow
         name = node.name
@@ -184,6 +195,7 @@ class Script:
         temp = self.temps.get(name)
         if temp is not None:
             reader.inputs |= temp.inputs
+            reader.notes.update(temp.notes)
             return temp, path
         uri = self.file_of(table, parts)
         if uri:
@@ -204,7 +216,9 @@ class Script:
                 return temp, (name,)
         if isinstance(this, exp.Var | exp.Literal):
             return self.file_relation(reader, self.uri(this.name)), (this.name,)
-        reader.warn("unresolved_table", f"{this.sql() if this is not None else 'a source'} stands for an unknown table", this)
+        reader.warn(
+            "unresolved_table", f"{this.sql() if this is not None else 'a source'} stands for an unknown table", this
+        )
         return ValueRelation(NOTHING, {}, is_open=True, with_path=False), ("",)
 
     def file_relation(self, reader: Reader, uri: str) -> Relation:
@@ -223,7 +237,9 @@ class Script:
     def files_of(self, function: Any) -> list[str]:
         """The files that read_csv('…'), read_parquet(['…', '…']) and the like read."""
         name = (function.name if isinstance(function, exp.Anonymous) else function.key).lower()
-        if not name.startswith(("read", "scan", "parquet_scan", "delta_scan", "iceberg_scan")) and not name.endswith("_scan"):
+        if not name.startswith(("read", "scan", "parquet_scan", "delta_scan", "iceberg_scan")) and not name.endswith(
+            "_scan"
+        ):
             return []
         first = function.this if isinstance(function.this, exp.Expression) else next(iter(function.expressions), None)
         values = first.expressions if isinstance(first, exp.Array) else [first]
@@ -239,7 +255,7 @@ class Script:
 
     # --- writing
 
-    def apply(self, number: int, effects: Effects, writes: list[Write], inputs: set[str]) -> list[str]:
+    def apply(self, number: int, effects: Effects, writes: list[Write], reader: Reader) -> list[str]:
         """Keep what a statement did; returns the outputs that outlive it."""
         outputs = []
         for write in writes:
@@ -247,7 +263,7 @@ class Script:
                 continue
             write.columns = merge_columns(write.columns)
             if self.is_passing(number, write):
-                self.fill(write, inputs)
+                self.fill(write, reader, effects.tree)
             else:
                 self.keep(number, write)
                 outputs.append(write.target)
@@ -265,7 +281,7 @@ class Script:
             return False
         return write.is_temporary or number in self.transient or write.target in self.temps
 
-    def fill(self, write: Write, inputs: set[str]) -> None:
+    def fill(self, write: Write, reader: Reader, tree: Any) -> None:
         """Make a temp table, or add to it; who read it before keeps what he read."""
         before = None if write.is_definition else self.temps.get(write.target)
         columns = [*(before.index.values() if before else ()), *write.columns]
@@ -273,7 +289,9 @@ class Script:
         relation = QueryRelation([*merge_columns(columns), *stars])
         relation.rows = {**(before.rows if before else {}), **write.rows}
         relation.reads = list(before.reads) if before else []
-        relation.inputs = inputs | (before.inputs if before else set())
+        relation.inputs = reader.inputs | (before.inputs if before else set())
+        relation.notes = {**(before.notes if before else {}), **reader.notes}
+        relation.trees = [*(before.trees if before else ()), tree]
         self.temps[write.target] = relation
 
     def keep(self, number: int, write: Write) -> None:

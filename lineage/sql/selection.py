@@ -164,5 +164,3 @@ def function_name(node: Any) -> str:
     if isinstance(node, exp.Anonymous):
         return node.name.lower()
     return node.sql_name().lower() if isinstance(node, exp.Func) else "?column?"
-
-

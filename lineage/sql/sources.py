@@ -325,7 +325,9 @@ def add_join(reader: Reader, join: exp.Join, scope: Scope) -> None:
     before = list(scope.sources)
     add_source(reader, args["this"], scope, in_star=kind not in ("SEMI", "ANTI"))
     right = scope.sources[len(before) :]
-    using = [reader.language.column(name.this if name.__class__ is exp.Column else name) for name in args.get("using") or ()]
+    using = [
+        reader.language.column(name.this if name.__class__ is exp.Column else name) for name in args.get("using") or ()
+    ]
     if (args.get("method") or "").upper() == "NATURAL":
         using = common_columns(before, right)
     if using:
@@ -475,7 +477,12 @@ def add_pivot(reader: Reader, node: exp.Pivot, scope: Scope) -> None:
     if node.args.get("unpivot"):
         pivot_last(reader, node, scope)
         return
-    used = frozenset(reader.language.column(c.this) for part in (node.expressions, node.args.get("using") or []) for n in part for c in n.find_all(exp.Column))
+    used = frozenset(
+        reader.language.column(c.this)
+        for part in (node.expressions, node.args.get("using") or [])
+        for n in part
+        for c in n.find_all(exp.Column)
+    )
     value = merged(used_as(flow_of(reader, part, inner), AGGREGATION) for part in node.args.get("using") or ())
     made = Star(ValueRelation(value, {}, is_open=True, with_path=False))
     relation = QueryRelation([*without(source.relation.columns(), used), made])

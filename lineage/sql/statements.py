@@ -227,7 +227,7 @@ def set_variable(reader: Reader, pair: exp.EQ) -> None:
         flows = [flow_of(reader, value, scope)] if value is not None else []
     for place, name in enumerate(names):
         flow = flows[place] if place < len(flows) else NOTHING
-        reader.script.set_variable(name, flow, value)
+        reader.script.set_variable(name, flow, value, reader.notes)
 
 
 def read_declare(reader: Reader, tree: exp.Declare) -> Effects:
@@ -240,7 +240,7 @@ def read_declare(reader: Reader, tree: exp.Declare) -> Effects:
                 continue
             default = item.args.get("default")
             flow = flow_of(reader, default, Scope(None, {})) if default is not None else NOTHING
-            reader.script.set_variable(name, flow, default)
+            reader.script.set_variable(name, flow, default, reader.notes)
     return Effects("DECLARE")
 
 
@@ -367,7 +367,10 @@ def conditional_insert(reader: Reader, part: Any, relation: Relation) -> list[Wr
     if isinstance(values, exp.Values):
         row = values.expressions[0]
         cells = row.expressions if isinstance(row, exp.Tuple) else [row]
-        items = [(query.output_name(reader, cell, place), flow_of(reader, cell, scope), None) for place, cell in enumerate(cells)]
+        items = [
+            (query.output_name(reader, cell, place), flow_of(reader, cell, scope), None)
+            for place, cell in enumerate(cells)
+        ]
     made = query.renamed(QueryRelation(items), names)
     made.rows, made.reads = scope.rows, scope.reads
     return [write_of(target, made)]
@@ -397,7 +400,9 @@ def read_assert(reader: Reader, tree: Any) -> Effects:
 
 def read_execute(reader: Reader, tree: exp.Execute) -> Effects:
     """EXEC sp_rename 'a', 'b' of T-SQL; for a column, 't.a', 'b', 'COLUMN'."""
-    texts = [text_of(argument.expression if isinstance(argument, exp.EQ) else argument) for argument in tree.expressions]
+    texts = [
+        text_of(argument.expression if isinstance(argument, exp.EQ) else argument) for argument in tree.expressions
+    ]
     effects = Effects("ALTER")
     if len(texts) < 2 or not all(texts[:2]):
         return effects

@@ -54,6 +54,7 @@ class Piece:
     name: str = ""  # a loop's variable, or a declaration's
     message: str = ""  # of an opaque piece
     code: str = "unsupported_statement"
+    body: int | None = None  # the quoted body that it stands in, by its place in the text
 
     @property
     def start(self) -> int:
@@ -272,7 +273,9 @@ class Splitter:
         first = texts[0]
         inside = self.text[first.start : first.end + 1].find(first.text)
         start = self.offset + first.start + max(inside, 0)
-        self.pieces += split_text(body, start, self.language, self.level + 1)
+        for piece in split_text(body, start, self.language, self.level + 1):
+            piece.body = start if piece.body is None else piece.body
+            self.pieces.append(piece)
 
     def step(self) -> None:
         """Consume one control word or one statement."""
@@ -331,7 +334,13 @@ class Splitter:
         before, head = self.tokens[place - 1].text.upper(), self.tokens[start].text.upper()
         if before in ("UNION", "ALL", "EXCEPT", "INTERSECT", "THEN", "AS", "FOR", "AFTER", "OF", ",", "(", "."):
             return False
-        if word in ("SET", "UPDATE", "DELETE", "INSERT", "MERGE") and head in ("UPDATE", "MERGE", "WITH", "ALTER", "CREATE"):
+        if word in ("SET", "UPDATE", "DELETE", "INSERT", "MERGE") and head in (
+            "UPDATE",
+            "MERGE",
+            "WITH",
+            "ALTER",
+            "CREATE",
+        ):
             return word != "SET" and head == "UPDATE"
         if word == "END" and self.blocks:
             return True
@@ -559,7 +568,6 @@ class Splitter:
             return
         if self.created_kind() == "FUNCTION" and "TABLE" in (self.word(1), self.word(3), self.word(2)):
             self.add(STATEMENT, self.at, end)
-
 
     def take_rename(self) -> None:
         """RENAME TABLE a TO b, c TO d: one ALTER TABLE … RENAME TO for each pair."""
