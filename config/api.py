@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from catalog import api as catalog
 from ingest import api as ingest
 from lineage import api as lineage
+from lineage.graph_api import GraphView
 
 router = DefaultRouter(use_regex_path=False)
 router.include_format_suffixes = False
@@ -40,7 +41,7 @@ class UnknownAddressView(APIView):
 
 
 urlpatterns = [
-    path("v1/", include((router.urls, "api"))),
+    path("v1/", include(([path("graph/", GraphView.as_view(), name="graph"), *router.urls], "api"))),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="api-docs"),
     re_path("", UnknownAddressView.as_view()),

@@ -30,6 +30,8 @@ class NodeId:
         >>> NodeId.parse("table:shop:main.orders")
         NodeId(kind='table', name='main.orders', source='shop', column='')
         """
+        if "\0" in unquote(text):
+            raise ValueError("A node id cannot hold the character NUL.")  # PostgreSQL refuses it as well
         kind, _, rest = text.partition(":")
         source, _, name = rest.partition(":")
         table, _, column = name.partition(":")

@@ -21,6 +21,7 @@ from lineage.snapshot import graph_version
 
 Grain = Literal["table", "column"]
 CAP = 150  # tables, or columns, of one picture: more cannot be read
+DEEPEST = 10  # hops that a page or program may ask for
 
 
 @dataclass(frozen=True)
@@ -181,15 +182,23 @@ def inputs_and_outputs(pipeline: Pipeline) -> tuple[list[Table], list[Table]]:
 
 
 def tables_by_pipeline(pipeline_ids: Iterable[int]) -> dict[int, dict[str, list[str]]]:
-    """Node ids of the tables each pipeline reads (`inputs`) and writes (`outputs`) now, sorted. One query."""
+    """Node ids of the tables each pipeline reads and writes now, sorted, under `inputs` and `outputs`; of those, the
+    ones that a person or a metadata file declared also under `declared_inputs` and `declared_outputs`. One query."""
     ids = list(pipeline_ids)
-    found: dict[int, tuple[set[str], set[str]]] = {key: (set(), set()) for key in ids}
     ends = [f"{end}_table__{part}" for end in ("source", "target") for part in ("source__slug", "name")]
-    for key, *names in _current(TableEdge).filter(pipeline__in=ids).values_list("pipeline_id", *ends):
-        for tables, source, name in zip(found[key], names[::2], names[1::2], strict=True):
-            if name is not None:
-                tables.add(str(NodeId("table", name, source)))
-    return {key: {"inputs": sorted(inputs), "outputs": sorted(outputs)} for key, (inputs, outputs) in found.items()}
+    found: dict[int, dict[str, set[str]]] = {key: {name: set() for name in _TABLES_OF_A_PIPELINE} for key in ids}
+    for key, origin, *names in _current(TableEdge).filter(pipeline__in=ids).values_list("pipeline_id", "origin", *ends):
+        for side, source, name in zip(("inputs", "outputs"), names[::2], names[1::2], strict=True):
+            if name is None:
+                continue
+            node = str(NodeId("table", name, source))
+            found[key][side].add(node)
+            if origin == EdgeOrigin.DECLARED:
+                found[key][f"declared_{side}"].add(node)
+    return {key: {name: sorted(nodes) for name, nodes in sides.items()} for key, sides in found.items()}
+
+
+_TABLES_OF_A_PIPELINE = ("inputs", "outputs", "declared_inputs", "declared_outputs")
 
 
 def declared_inputs_and_outputs(pipeline: Pipeline) -> tuple[list[Table], list[Table]]:

@@ -44,6 +44,11 @@ def test_what_is_no_node_id_is_refused_in_words(text):
         NodeId.parse(text)
 
 
+def test_the_character_nul_is_refused():
+    with pytest.raises(ValueError, match="NUL"):
+        NodeId.parse("pipeline:a%00b")
+
+
 @pytest.mark.django_db
 def test_a_thing_is_found_by_its_own_node_id():
     source = make_source("s3-lake")
