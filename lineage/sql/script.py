@@ -1,7 +1,6 @@
 """A script's memory from statement to statement: temp tables, columns of what was made, variables, names, and writes."""
 
 import re
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +54,6 @@ class Script:
         self.records: list[Record] = []
         self.renamed: list[tuple[int, str, str]] = []  # before that statement, the old name meant the new one
         self.transient: set[int] = set()  # statements that make a table which the script drops again
-        self._lines: list[int] | None = None
 
     def _given(self, name: str | None) -> str:
         if not name:
@@ -66,9 +64,7 @@ class Script:
 
     def line_at(self, offset: int) -> int:
         """The line, counted from 1, of a character of the rendered text."""
-        if self._lines is None:
-            self._lines = [place for place, character in enumerate(self.text) if character == "\n"]
-        return bisect_right(self._lines, max(offset - 1, 0)) + 1
+        return self.text.count("\n", 0, offset) + 1
 
     def line_of(self, node: Any) -> int | None:
         """The line of the first name inside a node."""

@@ -8,6 +8,7 @@ Blocks, loops, handlers, procedure headers and bodies quoted by $$ are opened, s
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ MAX_CHARACTERS = 10_000_000
 MAX_TOKENS = 400_000  # of one statement, after long literal lists are cut
 MAX_DEPTH = 120  # brackets and CASEs inside each other, and operators in front of an operand
 MAX_BODIES = 3  # quoted bodies inside each other
-LONG_LIST = 2_000  # a statement with more tokens than this has its literal lists cut
+LONG_LIST = 20_000  # a statement with more tokens than this has its literal lists cut
 
 STATEMENT, CONDITION, LOOP, DECLARATION, OPAQUE = "statement", "condition", "loop", "declaration", "opaque"
 
@@ -102,7 +103,10 @@ def split_broken(text: str, offset: int, language: Language, level: int, message
 
 def check_depth(tokens: list[Token], kinds: list[TokenType]) -> None:
     """Raise TooLarge before a parser that recurses would; `kinds` are the tokens' types."""
-    if len(kinds) <= MAX_DEPTH or sum(map(kinds.count, PREFIXES)) <= MAX_DEPTH:
+    if len(kinds) <= MAX_DEPTH:
+        return
+    counted = Counter(kinds)
+    if sum(counted[kind] for kind in PREFIXES) <= MAX_DEPTH:
         return
     depth = run = 0
     for token in tokens:
