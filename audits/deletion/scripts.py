@@ -1,0 +1,442 @@
+"""The SQL that people run: quarantine by rename, keep the data and drop, and the way back of each. Pure text.
+
+Every name is a quoted identifier out of sqlglot's own printer, never CASCADE. Each script says on what evidence it
+stands, refuses to run after its expiry, and looks at the engine's own record of reads before each statement, where
+the engine keeps one. The way back has no expiry.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+SUPPORTED = ("duckdb", "postgres", "mysql", "bigquery", "snowflake", "redshift", "databricks", "spark", "trino")
+VALID_DAYS = 7  # of a script
+KEPT_DAYS = 90  # of the data after the drop
+_LONGEST_NAME = 60  # PostgreSQL cuts at 63 bytes, MySQL at 64
+_TABLES, _VIEWS = ("table",), ("view",)
+_TAG = "$pipekeeper$"
+
+
+class NoScript(ValueError):
+    """No script can be written for this table, said in words."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A table that goes. Names are dotted, as in the catalog; `definition` is the SQL that makes a view."""
+
+    name: str
+    quarantine_name: str
+    kept_name: str
+    kind: str = "table"
+    definition: str = ""
+    description: str = ""
+    evidence: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A pipeline to be stopped, or trimmed of some outputs, before any table goes."""
+
+    pipeline: str
+    how: str
+    outputs: Sequence[str] = ()  # empty: all of it
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for: the tables in the order in which they go, what to stop first, and from when to when."""
+
+    review: int
+    dialect: str
+    targets: Sequence[Target]
+    stops: Sequence[Stop]
+    written_at: dt.datetime
+    evidence_until: dt.date
+
+    @property
+    def expires_at(self) -> dt.datetime:
+        return self.written_at + dt.timedelta(days=VALID_DAYS)
+
+
+@dataclass(frozen=True)
+class Script:
+    """Text to run forward, and text that takes it back."""
+
+    forward: str
+    back: str
+    notes: Sequence[str] = field(default=())
+
+
+def can_script(dialect: str, kind: str) -> bool:
+    """Whether quarantine and drop can be written down for such a table."""
+    return dialect in SUPPORTED and kind in (*_TABLES, *_VIEWS)
+
+
+def is_reversible(dialect: str, target: Target) -> bool:
+    """Whether the drop can be taken back: a table's data is kept, a view is made again by its SQL."""
+    if not can_script(dialect, target.kind):
+        return False
+    return bool(target.definition) if target.kind in _VIEWS else True
+
+
+def quarantine_script(order: Order) -> Script:
+    """Stop the builders, then rename each table, so that whoever needs one finds out while nothing is lost."""
+    forward, back = [_head(order, "Quarantine", "It renames and drops nothing.")], [_back_head(order, "the quarantine")]
+    for number, target in enumerate(order.targets, 1):
+        hidden = target.quarantine_name
+        forward.append(_section(f"{number}. {target.name} becomes {last_part(hidden)}", target.evidence))
+        forward += [*_guard(order, target.name), rename(order.dialect, target.name, hidden, target.kind)]
+    back += [
+        rename(order.dialect, target.quarantine_name, target.name, target.kind) for target in reversed(order.targets)
+    ]
+    return Script(_joined(forward), _joined(back))
+
+
+def delete_script(order: Order) -> Script:
+    """Keep each table's data aside, then drop it; back, what was kept takes the table's own name again."""
+    forward, back = [_head(order, "Deletion", _KEEPS)], [_back_head(order, "the deletion")]
+    for number, target in enumerate(order.targets, 1):
+        forward.append(_section(f"{number}. {target.name}", target.evidence))
+        forward += _keep_and_drop(order, target)
+    for target in reversed(order.targets):
+        back += _restore(order.dialect, target)
+    return Script(_joined(forward), _joined(back), _not_kept(order))
+
+
+def forget_script(order: Order) -> str:
+    """Drop what was kept, once the time to take the deletion back is over."""
+    tables = [target for target in order.targets if target.kind in _TABLES]
+    if order.dialect == "bigquery" or not tables:
+        return ""
+    day = (order.written_at + dt.timedelta(days=KEPT_DAYS)).date()
+    head = f"-- Deletion review {order.review}: run this on {day} or later. After it there is no way back."
+    return _joined([head, *(drop(order.dialect, target.kept_name) for target in tables)])
+
+
+# Names
+
+
+def parts_of(name: str) -> list[str]:
+    """A dotted name in its parts; one in double quotes may hold dots."""
+    parts, rest = [], name
+    while rest:
+        if rest.startswith('"') and '"' in rest[1:]:
+            part, _, rest = rest[1:].partition('"')
+            rest = rest.removeprefix(".")
+        else:
+            part, _, rest = rest.partition(".")
+        parts.append(part)
+    return parts
+
+
+def last_part(name: str) -> str:
+    """The table's own name."""
+    return parts_of(name)[-1]
+
+
+def beside(name: str, suffix: str) -> str:
+    """A name in the same schema, with the suffix: `a.b` and `__quarantine` are `a.b__quarantine`."""
+    *before, own = parts_of(name)
+    new = own[: _LONGEST_NAME - len(suffix)] + suffix
+    return ".".join(f'"{part}"' if "." in part else part for part in (*before, new))
+
+
+def identifier(dialect: str, name: str) -> exp.Table:
+    """A dotted name as quoted identifiers. NoScript where it has more parts than the dialect takes."""
+    parts = parts_of(name)
+    if dialect == "mysql":
+        parts = parts[-2:]  # a server is one catalog: what stands before the database is this catalog's word
+    if not 1 <= len(parts) <= 3 or not all(parts):
+        raise NoScript(f"{name} has {len(parts)} parts, which {dialect or 'no dialect'} takes for no table.")
+    if any(_TAG in part or "\x00" in part or "\n" in part for part in parts):
+        raise NoScript(f"{name!r} holds characters that no script should carry.")
+    this, db, catalog = (*reversed(parts), None, None)[:3]
+    quoted = {key: exp.to_identifier(part, quoted=True) for key, part in (("db", db), ("catalog", catalog)) if part}
+    return exp.Table(this=exp.to_identifier(this, quoted=True), **quoted)
+
+
+def quoted(dialect: str, name: str) -> str:
+    """The same as text."""
+    return identifier(dialect, name).sql(dialect=dialect)
+
+
+# Statements
+
+
+def rename(dialect: str, old: str, new: str, kind: str = "table") -> str:
+    """One statement that gives a table or view another name in the same schema."""
+    if dialect == "mysql":  # ALTER TABLE renames no view there
+        return f"RENAME TABLE {quoted(dialect, old)} TO {quoted(dialect, new)};"
+    action = exp.AlterRename(this=identifier(dialect, new))
+    statement = exp.Alter(this=identifier(dialect, old), kind=kind.upper(), actions=[action])
+    return statement.sql(dialect=dialect) + ";"
+
+
+def drop(dialect: str, name: str, kind: str = "table") -> str:
+    """One statement; what depends on the table makes it fail."""
+    return exp.Drop(tables=[identifier(dialect, name)], kind=kind.upper()).sql(dialect=dialect) + ";"
+
+
+def copy(dialect: str, name: str, new: str) -> str:
+    """One statement that makes a new table of all the rows."""
+    rows = exp.select("*").from_(identifier(dialect, name))
+    return exp.Create(this=identifier(dialect, new), kind="TABLE", expression=rows).sql(dialect=dialect) + ";"
+
+
+def text(value: str) -> str:
+    """A string literal; a quote is doubled, and backslashes are left out, which dialects read differently."""
+    return "'" + value.replace("\\", "/").replace("'", "''") + "'"
+
+
+# Keep, drop, restore
+
+
+def _keep_and_drop(order: Order, target: Target) -> list[str]:
+    dialect, hidden, kept = order.dialect, target.quarantine_name, target.kept_name
+    guard = _guard(order, hidden, known_reads="0")
+    if target.kind in _VIEWS:
+        return [*guard, drop(dialect, hidden, "view")]
+    if dialect == "postgres":
+        return ["BEGIN;", _lock(hidden), *guard, *_postgres_copy(hidden, kept), drop(dialect, hidden), "COMMIT;"]
+    keep = {"mysql": _mysql_copy, "bigquery": _bigquery_snapshot, "snowflake": _snowflake_clone}.get(dialect, _copied)
+    return [*guard, *keep(order, target), *_guard(order, hidden, known_reads="@reads_with_copy"), drop(dialect, hidden)]
+
+
+def _copied(order: Order, target: Target) -> list[str]:
+    if order.dialect == "databricks":
+        names = (quoted(order.dialect, name) for name in (target.kept_name, target.quarantine_name))
+        return ["CREATE TABLE {} DEEP CLONE {};".format(*names)]
+    statements = [copy(order.dialect, target.quarantine_name, target.kept_name)]
+    if order.dialect == "duckdb" and target.description:
+        comment = text(target.description)
+        statements.append(f"COMMENT ON TABLE {quoted(order.dialect, target.kept_name)} IS {comment};")
+    return statements
+
+
+def _mysql_copy(order: Order, target: Target) -> list[str]:
+    hidden, kept = quoted("mysql", target.quarantine_name), quoted("mysql", target.kept_name)
+    reads = _mysql_reads(target.quarantine_name)
+    return [
+        f"CREATE TABLE {kept} LIKE {hidden};",
+        f"INSERT INTO {kept} SELECT * FROM {hidden};",
+        f"SET @reads_with_copy = {reads};",
+    ]
+
+
+def _bigquery_snapshot(order: Order, target: Target) -> list[str]:
+    hidden, kept = quoted("bigquery", target.quarantine_name), quoted("bigquery", target.kept_name)
+    until = (order.written_at + dt.timedelta(days=KEPT_DAYS)).strftime("%Y-%m-%d %H:%M:%S+00")
+    options = f"OPTIONS (expiration_timestamp = TIMESTAMP '{until}')"
+    return [f"CREATE SNAPSHOT TABLE {kept} CLONE {hidden} {options};"]
+
+
+def _snowflake_clone(order: Order, target: Target) -> list[str]:
+    hidden, kept = quoted("snowflake", target.quarantine_name), quoted("snowflake", target.kept_name)
+    return [f"CREATE TABLE {kept} CLONE {hidden} COPY GRANTS;"]
+
+
+def _lock(name: str) -> str:
+    return f"LOCK TABLE {quoted('postgres', name)} IN ACCESS EXCLUSIVE MODE;  -- from here on nobody else can read it"
+
+
+def _postgres_copy(name: str, kept: str) -> list[str]:
+    """Rows, column types, defaults, indexes and comments; then owner, grants, and the sequences that number rows."""
+    old, new = quoted("postgres", name), quoted("postgres", kept)
+    return [
+        f"CREATE TABLE {new} (LIKE {old} INCLUDING ALL);",
+        f"INSERT INTO {new} OVERRIDING SYSTEM VALUE SELECT * FROM {old};",
+        f"""DO {_TAG}
+DECLARE
+  old_table regclass := {text(old)};
+  new_table regclass := {text(new)};
+  row record;
+BEGIN
+  EXECUTE format('COMMENT ON TABLE %s IS %L', new_table, obj_description(old_table, 'pg_class'));
+  FOR row IN SELECT grants.grantee, grants.privilege_type, grants.is_grantable, role.rolname
+    FROM pg_class, aclexplode(relacl) AS grants LEFT JOIN pg_roles AS role ON role.oid = grants.grantee
+    WHERE pg_class.oid = old_table
+  LOOP
+    EXECUTE format('GRANT %s ON %s TO %s%s', row.privilege_type, new_table,
+      CASE WHEN row.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(row.rolname) END,
+      CASE WHEN row.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
+  END LOOP;
+  FOR row IN SELECT pg_class.oid::regclass AS sequence, attname
+    FROM pg_depend JOIN pg_class ON pg_class.oid = objid
+    JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+    WHERE refobjid = old_table AND classid = 'pg_class'::regclass AND deptype = 'a' AND relkind = 'S'
+  LOOP
+    EXECUTE format('ALTER SEQUENCE %s OWNED BY %s.%I', row.sequence, new_table, row.attname);
+  END LOOP;
+  EXECUTE (SELECT format('ALTER TABLE %s OWNER TO %I', new_table, pg_get_userbyid(relowner))
+    FROM pg_class WHERE oid = old_table);
+END {_TAG};""",
+    ]
+
+
+def _restore(dialect: str, target: Target) -> list[str]:
+    if target.kind in _VIEWS:
+        return [target.definition.rstrip().rstrip(";") + ";"]
+    if dialect == "bigquery":
+        return [f"CREATE TABLE {quoted(dialect, target.name)} CLONE {quoted(dialect, target.kept_name)};"]
+    return [rename(dialect, target.kept_name, target.name)]
+
+
+# Guards
+
+
+def _guard(order: Order, name: str, known_reads: str = "") -> list[str]:
+    """Statements that fail, and so end the script, when it is too old or the engine knows of a later read.
+
+    `known_reads` is for engines that only count: how many there may be.
+    """
+    until = order.expires_at.strftime("%Y-%m-%d %H:%M:%S")
+    since = order.written_at.strftime("%Y-%m-%d %H:%M:%S")
+    match order.dialect:
+        case "duckdb":
+            too_old = text(f"This script ran out on {until} UTC: write a new one in deletion review {order.review}")
+            return [f"SELECT CASE WHEN now() > TIMESTAMPTZ '{until}+00' THEN error({too_old}) END AS guard;"]
+        case "postgres":
+            return [_postgres_guard(order, name, until, since)]
+        case "mysql":
+            return _mysql_guard(name, until, known_reads)
+        case "bigquery":
+            return [_bigquery_guard(order, name, until, since)]
+        case "snowflake":
+            return [_snowflake_guard(order, name, until, since)]
+    return [f"SELECT 1 / CASE WHEN CURRENT_TIMESTAMP > TIMESTAMP '{until}' THEN 0 ELSE 1 END AS guard_not_expired;"]
+
+
+def _postgres_guard(order: Order, name: str, until: str, since: str) -> str:
+    """PostgreSQL 16 and newer know when a table was last scanned; older ones only whether it is old enough to run."""
+    table = text(quoted("postgres", name))
+    return f"""DO {_TAG}
+DECLARE
+  read_at timestamptz;
+BEGIN
+  IF now() > TIMESTAMPTZ '{until}+00' THEN
+    RAISE EXCEPTION 'This script ran out on {until} UTC: write a new one in deletion review {order.review}';
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute
+    WHERE attrelid = 'pg_stat_user_tables'::regclass AND attname = 'last_seq_scan') THEN
+    EXECUTE 'SELECT greatest(last_seq_scan, last_idx_scan) FROM pg_stat_user_tables WHERE relid = $1'
+      INTO read_at USING {table}::regclass::oid;
+    IF read_at > TIMESTAMPTZ '{since}+00' THEN
+      RAISE EXCEPTION '% was read at %, after this script of deletion review {order.review}', {table}, read_at;
+    END IF;
+  END IF;
+END {_TAG};"""
+
+
+def _mysql_guard(name: str, until: str, known_reads: str) -> list[str]:
+    """A sub-query of two rows where one is wanted is MySQL's only way to fail outside a procedure."""
+    fail = "(SELECT 1 UNION SELECT 2)"
+    guards = [f"SELECT IF(UTC_TIMESTAMP() > '{until}', {fail}, 'ok') AS guard_not_expired;"]
+    if known_reads:
+        guards.append(f"SELECT IF({_mysql_reads(name)} > {known_reads}, {fail}, 'ok') AS guard_not_read;")
+    return guards
+
+
+def _mysql_reads(name: str) -> str:
+    """How often rows of the table were fetched since it has this name, as far as the server counts."""
+    *database, table = parts_of(name)[-2:]
+    schema = text(database[0]) if database else "DATABASE()"
+    counts = "performance_schema.table_io_waits_summary_by_table"
+    where = f"OBJECT_SCHEMA = {schema} AND OBJECT_NAME = {text(table)}"
+    return f"(SELECT COALESCE(SUM(COUNT_FETCH), 0) FROM {counts} WHERE {where})"
+
+
+def _bigquery_guard(order: Order, name: str, until: str, since: str) -> str:
+    """Needs the right to list jobs; set the region in the text where it is not US."""
+    *_, dataset, table = ["", *parts_of(name)]
+    return f"""BEGIN
+  DECLARE reads INT64;
+  IF CURRENT_TIMESTAMP() > TIMESTAMP '{until}+00' THEN
+    RAISE USING MESSAGE = 'This script ran out: write a new one in deletion review {order.review}';
+  END IF;
+  SET reads = (SELECT COUNT(*) FROM `region-us`.INFORMATION_SCHEMA.JOBS_BY_PROJECT AS job, job.referenced_tables AS used
+    WHERE used.dataset_id = {text(dataset)} AND used.table_id = {text(table)} AND job.error_result IS NULL
+      AND job.creation_time > TIMESTAMP '{since}+00' AND job.statement_type = 'SELECT');
+  IF reads > 0 THEN
+    RAISE USING MESSAGE = 'It was read after the script of deletion review {order.review} was written';
+  END IF;
+END;"""
+
+
+def _snowflake_guard(order: Order, name: str, until: str, since: str) -> str:
+    """Snowflake's access history is up to three hours late, and needs the Enterprise edition."""
+    full_name = text(".".join(parts_of(name)))
+    return f"""EXECUTE IMMEDIATE $$
+DECLARE
+  ran_out EXCEPTION (-20001, 'This script ran out: write a new one in deletion review {order.review}');
+  was_read EXCEPTION (-20002, 'It was read after the script of deletion review {order.review} was written');
+  reads INTEGER;
+BEGIN
+  IF (CURRENT_TIMESTAMP() > '{until} +00:00'::TIMESTAMP_TZ) THEN
+    RAISE ran_out;
+  END IF;
+  SELECT COUNT(*) INTO :reads
+    FROM SNOWFLAKE.ACCOUNT_USAGE.ACCESS_HISTORY, LATERAL FLATTEN(base_objects_accessed) AS used
+    WHERE used.value:objectName::STRING = {full_name} AND query_start_time > '{since} +00:00'::TIMESTAMP_TZ;
+  IF (reads > 0) THEN
+    RAISE was_read;
+  END IF;
+END;
+$$;"""
+
+
+# Words around
+
+
+_KEEPS = f"It keeps the data aside for {KEPT_DAYS} days, then drops what lies in quarantine."
+
+
+def _head(order: Order, title: str, promise: str) -> str:
+    lines = [
+        f"{title} for deletion review {order.review}. {promise}",
+        f"Written {order.written_at:%Y-%m-%d %H:%M} UTC; refuses to run after {order.expires_at:%Y-%m-%d %H:%M} UTC.",
+        f"Stands on evidence up to {order.evidence_until}. Look at the review once more before you run it.",
+    ]
+    if order.stops:
+        lines += ["", "First stop what builds these tables, or it brings them back:"]
+        lines += [f"  [ ] {_stop(stop)}" for stop in order.stops]
+    return _comment(lines)
+
+
+def _stop(stop: Stop) -> str:
+    what = f"trim it of {', '.join(stop.outputs)}" if stop.outputs else "stop it"
+    return f"{stop.pipeline}: {what}. {stop.how}"
+
+
+def _back_head(order: Order, what: str) -> str:
+    return _comment([f"Takes back {what} of deletion review {order.review}. It never runs out."])
+
+
+def _section(title: str, evidence: Iterable[str]) -> str:
+    return _comment(["", title, *(f"  {sentence}" for sentence in evidence)])
+
+
+def _comment(lines: Iterable[str]) -> str:
+    return "\n".join(f"-- {part}".rstrip() for line in lines for part in (line.splitlines() or [""]))
+
+
+def _joined(pieces: Iterable[str]) -> str:
+    return "\n".join(piece for piece in pieces if piece) + "\n"
+
+
+def _not_kept(order: Order) -> list[str]:
+    """What the copy lacks, per dialect, for people to judge."""
+    lacks = {
+        "duckdb": "The copy has rows, types and the comment; keys, defaults and indexes come back with its builder.",
+        "postgres": "The copy has everything but foreign keys and triggers of its own.",
+        "mysql": "The copy has everything but foreign keys and triggers of its own; grants hold by name.",
+        "bigquery": "The snapshot has rows, schema and description; grants on the table itself are set again by hand.",
+        "redshift": "The copy has rows and types; distribution, sort keys and grants are set again by hand.",
+        "spark": "The copy has rows and types; properties and grants are set again by hand.",
+        "trino": "The copy has rows and types; properties and grants are set again by hand.",
+    }
+    return [lacks[order.dialect]] if order.dialect in lacks else []

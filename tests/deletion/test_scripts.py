@@ -1,0 +1,252 @@
+"""The scripts really run, forward and back, on three engines; and say what they must whatever the engine."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+
+import duckdb
+import psycopg
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from audits.deletion import scripts
+from audits.deletion.scripts import NoScript, Order, Stop, Target
+
+NOW = dt.datetime.now(dt.UTC)
+SCHEMA = "pipekeeper_scripts"
+
+
+def order(dialect: str, prefix: str = SCHEMA, **changes) -> Order:
+    """Two tables, one with a name that must be quoted, and the pipeline that builds them."""
+    names = [f"{prefix}.monthly", f"{prefix}.Odd name, 'quoted'"]
+    targets = [
+        Target(
+            name=name,
+            quarantine_name=scripts.beside(name, "__quarantine_7"),
+            kept_name=scripts.beside(name, "__kept_7"),
+            description="What it's for",
+            evidence=["Nobody has read it for 90 days.\nDROP TABLE users"],
+        )
+        for name in names
+    ]
+    stops = [Stop("growth.report", "In airflow, DAG growth: pause it.")]
+    made = Order(7, dialect, targets, stops, written_at=NOW, evidence_until=NOW.date())
+    return replace(made, **changes)
+
+
+class DuckDB:
+    """A file of its own."""
+
+    dialect, prefix = "duckdb", f"warehouse.{SCHEMA}"
+
+    def __init__(self, folder) -> None:
+        self.path = folder / "warehouse.duckdb"
+
+    def run(self, sql: str) -> list[tuple]:
+        with duckdb.connect(str(self.path)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def comment(self, table: str) -> str:
+        return self.run(f"SELECT comment FROM duckdb_tables() WHERE table_name = '{table}'")[0][0]
+
+
+class PostgreSQL:
+    dialect, prefix = "postgres", f"test.{SCHEMA}"
+    address = "host=127.0.0.1 port=5432 dbname=test user=postgres connect_timeout=3"
+
+    def __init__(self, folder) -> None:
+        try:
+            psycopg.connect(self.address).close()
+        except psycopg.OperationalError:
+            pytest.skip("no PostgreSQL at 127.0.0.1:5432")
+        self.run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+
+    def run(self, sql: str) -> list[tuple]:
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            result = connection.execute(sql)
+            return result.fetchall() if result.description else []
+
+    def comment(self, table: str) -> str:
+        return self.run(f"SELECT obj_description('{SCHEMA}.{table}'::regclass, 'pg_class')")[0][0]
+
+
+class MySQL:
+    """By the server's own client: Python has no driver for it here."""
+
+    dialect, prefix = "mysql", f"shop.{SCHEMA}"
+
+    def __init__(self, folder) -> None:
+        self.client = shutil.which("mariadb") or shutil.which("mysql")
+        if not self.client or self._call("SELECT 1").returncode:
+            pytest.skip("no MySQL at 127.0.0.1:3306, or no client for it")
+        self.run(f"DROP SCHEMA IF EXISTS {SCHEMA}")
+
+    def _call(self, sql: str) -> subprocess.CompletedProcess:
+        command = [self.client, "-h127.0.0.1", "-uroot", "--batch", "--skip-column-names"]
+        return subprocess.run(command, input=sql, capture_output=True, text=True, timeout=60)
+
+    def run(self, sql: str) -> list[tuple]:
+        done = self._call(sql)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
+
+    def comment(self, table: str) -> str:
+        where = f"table_schema = '{SCHEMA}' AND table_name = '{table}'"
+        return self.run(f"SELECT table_comment FROM information_schema.tables WHERE {where}")[0][0]
+
+
+@pytest.fixture(params=[DuckDB, PostgreSQL, MySQL], ids=lambda engine: engine.dialect)
+def engine(request, tmp_path) -> Iterator[DuckDB | PostgreSQL | MySQL]:
+    engine = request.param(tmp_path)
+    quoted = [scripts.quoted(engine.dialect, target.name) for target in order(engine.dialect, engine.prefix).targets]
+    comment = " COMMENT 'What it''s for'" if engine.dialect == "mysql" else ""
+    engine.run(f"CREATE SCHEMA {SCHEMA}")
+    for name in quoted:
+        engine.run(f"CREATE TABLE {name} (id integer NOT NULL, amount decimal(9, 2)){comment}")
+        engine.run(f"INSERT INTO {name} VALUES (1, 2.50), (2, NULL)")
+        if engine.dialect != "mysql":
+            engine.run(f"COMMENT ON TABLE {name} IS 'What it''s for'")
+    yield engine
+    if engine.dialect != "duckdb":
+        engine.run(f"DROP SCHEMA {SCHEMA}" + (" CASCADE" if engine.dialect == "postgres" else ""))
+
+
+def tables(engine) -> set[str]:
+    rows = engine.run(f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{SCHEMA}'")
+    return {row[0] for row in rows}
+
+
+def contents(engine) -> list[list[tuple]]:
+    names = [scripts.quoted(engine.dialect, target.name) for target in order(engine.dialect, engine.prefix).targets]
+    return [[tuple(map(str, row)) for row in engine.run(f"SELECT * FROM {name} ORDER BY id")] for name in names]
+
+
+def test_quarantine_and_back(engine) -> None:
+    before, rows = tables(engine), contents(engine)
+    script = scripts.quarantine_script(order(engine.dialect, engine.prefix))
+    engine.run(script.forward)
+    assert tables(engine) == {f"{name}__quarantine_7" for name in before}
+    engine.run(script.back)
+    assert tables(engine) == before
+    assert contents(engine) == rows
+
+
+def test_deletion_and_back(engine) -> None:
+    before, rows = tables(engine), contents(engine)
+    asked = order(engine.dialect, engine.prefix)
+    engine.run(scripts.quarantine_script(asked).forward)
+    script = scripts.delete_script(asked)
+    engine.run(script.forward)
+    assert tables(engine) == {f"{name}__kept_7" for name in before}
+    engine.run(script.back)
+    assert tables(engine) == before
+    assert contents(engine) == rows
+    assert engine.comment("monthly") == "What it's for"
+
+
+def test_what_was_kept_can_be_forgotten(engine) -> None:
+    asked = order(engine.dialect, engine.prefix)
+    engine.run(scripts.quarantine_script(asked).forward)
+    engine.run(scripts.delete_script(asked).forward)
+    engine.run(scripts.forget_script(asked))
+    assert tables(engine) == set()
+
+
+def test_an_old_script_refuses_to_run(engine) -> None:
+    before = tables(engine)
+    old = order(engine.dialect, engine.prefix, written_at=NOW - dt.timedelta(days=8))
+    with pytest.raises(Exception, match="ran out|more than 1 row"):
+        engine.run(scripts.quarantine_script(old).forward)
+    assert tables(engine) == before
+
+
+def test_a_view_is_made_again_by_its_sql(engine) -> None:
+    name = f"{engine.prefix}.board"
+    monthly = scripts.quoted(engine.dialect, f"{engine.prefix}.monthly")
+    definition = f"CREATE VIEW {scripts.quoted(engine.dialect, name)} AS SELECT id FROM {monthly}"
+    engine.run(definition)
+    view = Target(name, scripts.beside(name, "__quarantine_7"), "", kind="view", definition=definition)
+    asked = order(engine.dialect, targets=[view])
+    engine.run(scripts.quarantine_script(asked).forward)
+    assert "board" not in tables(engine)
+    script = scripts.delete_script(asked)
+    engine.run(script.forward)
+    assert "board__quarantine_7" not in tables(engine)
+    engine.run(script.back)
+    assert engine.run(f"SELECT count(*) FROM {scripts.quoted(engine.dialect, name)}")[0][0] in (2, "2")
+
+
+def test_grants_numbering_and_defaults_come_back_on_postgres(tmp_path) -> None:
+    engine = PostgreSQL(tmp_path)
+    engine.run(f"CREATE SCHEMA {SCHEMA}; CREATE TABLE {SCHEMA}.t (id serial PRIMARY KEY, at date DEFAULT '2026-01-01')")
+    engine.run(f"INSERT INTO {SCHEMA}.t DEFAULT VALUES; GRANT SELECT ON {SCHEMA}.t TO PUBLIC")
+    name = f"{SCHEMA}.t"
+    target = Target(name, scripts.beside(name, "__quarantine"), scripts.beside(name, "__kept"))
+    asked = order("postgres", targets=[target])
+    for script in (scripts.quarantine_script(asked), scripts.delete_script(asked)):
+        engine.run(script.forward)
+    engine.run(scripts.delete_script(asked).back)
+    engine.run(f"INSERT INTO {SCHEMA}.t DEFAULT VALUES")
+    assert [row[0] for row in engine.run(f"SELECT id FROM {SCHEMA}.t ORDER BY id")] == [1, 2]
+    assert "=r/" in str(engine.run(f"SELECT relacl FROM pg_class WHERE oid = '{SCHEMA}.t'::regclass"))
+    engine.run(f"DROP SCHEMA {SCHEMA} CASCADE")
+
+
+def test_what_depends_on_a_table_keeps_it_on_postgres(tmp_path) -> None:
+    engine = PostgreSQL(tmp_path)
+    engine.run(f"CREATE SCHEMA {SCHEMA}; CREATE TABLE {SCHEMA}.t (id int); CREATE VIEW {SCHEMA}.v AS TABLE {SCHEMA}.t")
+    name = f"{SCHEMA}.t"
+    target = Target(name, scripts.beside(name, "__quarantine"), scripts.beside(name, "__kept"))
+    asked = order("postgres", targets=[target])
+    engine.run(scripts.quarantine_script(asked).forward)
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist):
+        engine.run(scripts.delete_script(asked).forward)
+    assert tables(engine) == {"t__quarantine", "v"}  # the copy went back with the transaction
+    engine.run(f"DROP SCHEMA {SCHEMA} CASCADE")
+
+
+@pytest.mark.parametrize("dialect", scripts.SUPPORTED)
+def test_no_script_cascades_or_names_anything_unquoted(dialect) -> None:
+    asked = order(dialect, prefix="a.b" if dialect != "mysql" else "b")
+    for text in (
+        *vars(scripts.quarantine_script(asked)).values(),
+        *vars(scripts.delete_script(asked)).values(),
+        scripts.forget_script(asked),
+    ):
+        code = "\n".join(line for line in str(text).splitlines() if not line.startswith("--"))
+        assert "CASCADE" not in code.upper()
+        assert "users" not in code  # evidence of two lines stays a comment
+    tree = sqlglot.parse_one(scripts.rename(dialect, "a.b", "a.c"), dialect=dialect)
+    assert all(identifier.quoted for identifier in tree.find_all(exp.Identifier))
+
+
+def test_the_builder_is_stopped_before_the_first_statement() -> None:
+    text = scripts.quarantine_script(order("duckdb")).forward
+    assert text.index("growth.report: stop it") < text.index("ALTER TABLE")
+    assert f"refuses to run after {NOW + dt.timedelta(days=7):%Y-%m-%d}" in text
+
+
+def test_names_with_dots_quotes_and_too_many_parts() -> None:
+    assert scripts.parts_of('a."b.c".d') == ["a", "b.c", "d"]
+    assert scripts.quoted("postgres", 'a."b.c".d"e') == '"a"."b.c"."d""e"'
+    assert scripts.beside('a."b.c"', "__x") == 'a."b.c__x"'
+    assert len(scripts.last_part(scripts.beside("a." + "t" * 90, "__quarantine_7"))) <= 63
+    with pytest.raises(NoScript, match="4 parts"):
+        scripts.quoted("duckdb", "a.b.c.d")
+    with pytest.raises(NoScript, match="characters"):
+        scripts.quoted("postgres", "a.$pipekeeper$; DROP TABLE b")
+
+
+def test_what_can_be_taken_back() -> None:
+    table, view = Target("a.b", "a.c", "a.d"), Target("a.b", "a.c", "", kind="view")
+    assert scripts.is_reversible("duckdb", table)
+    assert not scripts.is_reversible("duckdb", view)
+    assert scripts.is_reversible("duckdb", replace(view, definition="CREATE VIEW a.b AS SELECT 1"))
+    assert not scripts.is_reversible("", table)
+    assert not scripts.is_reversible("duckdb", replace(table, kind="topic"))
