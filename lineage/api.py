@@ -14,7 +14,7 @@ from catalog import api as catalog
 from catalog.models import Pipeline, Table
 from catalog.queries import Owners, owners_with_fallback
 from catalog.viewsets import NounViewSet
-from lineage import filters, queries, serializers
+from lineage import filters, queries, serializers, services
 from lineage.models import Problem, SqlVersion
 
 
@@ -39,6 +39,36 @@ class PipelineViewSet(catalog.PipelineViewSet):
 
     def context_for(self, pipelines: list[Pipeline]) -> dict[str, Any]:
         return super().context_for(pipelines) | {"tables": queries.tables_by_pipeline(each.pk for each in pipelines)}
+
+    def register(self, facts: dict[str, Any]) -> Pipeline:
+        declared = _taken(facts, "declared_inputs", "declared_outputs")
+        pipeline = super().register(facts)
+        self._declare(pipeline, **declared)
+        return pipeline
+
+    def change(self, pipeline: Pipeline, facts: dict[str, Any]) -> Pipeline:
+        declared = _taken(facts, "declared_inputs", "declared_outputs")
+        super().change(pipeline, facts)
+        self._declare(pipeline, **declared)
+        return pipeline
+
+    def _declare(
+        self, pipeline: Pipeline, declared_inputs: list[Table] | None, declared_outputs: list[Table] | None
+    ) -> None:
+        """State what it reads and writes; a side that was not sent stays as it is."""
+        if declared_inputs is None and declared_outputs is None:
+            return
+        inputs, outputs = queries.declared_inputs_and_outputs(pipeline)
+        services.declare_edges(
+            actor=self.request.user,
+            pipeline=pipeline,
+            inputs=inputs if declared_inputs is None else declared_inputs,
+            outputs=outputs if declared_outputs is None else declared_outputs,
+        )
+
+
+def _taken(facts: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: facts.pop(name, None) for name in names}
 
 
 class ProblemViewSet(NounViewSet):

@@ -109,11 +109,13 @@ def lineage_of(
     cap: int = CAP,
     grain: Grain = "table",
     at: datetime | None = None,
+    direct_only: bool = False,
 ) -> Lineage:
     """The neighbourhood of a table, pipeline or column, at most `cap` tables or columns of it.
 
     A column is always walked at column grain; a table or pipeline at column grain starts with its columns, or those of
-    the tables it writes. `at` asks for the edges that held then. Costs one query per hop and a fixed number besides.
+    the tables it writes. `at` asks for the edges that held then, `direct_only` for the
+    columns' data without what merely decides about it. Costs one query per hop and a fixed number besides.
     """
     if isinstance(thing, Column):
         grain = "column"
@@ -122,7 +124,7 @@ def lineage_of(
         rows = TableRows(at, root=thing.pk if isinstance(thing, Pipeline) else None)
         start: Collection[Node] = [(thing._meta.model_name, thing.pk)]
     else:
-        rows = ColumnRows(at)
+        rows = ColumnRows(at, direct_only)
         start = _column_start(thing, at)
     walked = graph.walk(rows, start, direction, depth, cap)
     nodes, edges = _table_grain(walked) if grain == "table" else _column_grain(walked)

@@ -10,6 +10,7 @@ from catalog import queries
 from catalog import serializers as catalog
 from catalog.models import Pipeline, Table
 from lineage.models import Problem, SqlVersion
+from lineage.nodes import NodeId
 
 
 class TableSerializer(catalog.TableSerializer):
@@ -19,14 +20,38 @@ class TableSerializer(catalog.TableSerializer):
         return queries.owners_with_fallback(table, self.context["builders"].get(table.pk, ()))
 
 
+class TablesField(serializers.ListField):
+    """Tables by their node ids."""
+
+    child = serializers.CharField(max_length=2000)
+
+    def to_internal_value(self, data: Any) -> list[Table]:
+        nodes = super().to_internal_value(data)
+        try:
+            wanted = [NodeId.parse(node) for node in nodes]
+        except ValueError as error:
+            raise serializers.ValidationError([str(error)]) from error
+        tables = Table.objects.select_related("source").filter(name__in={node.name for node in wanted})
+        found = {(table.source.slug, table.name): table for table in tables}
+        missing = [text for text, node in zip(nodes, wanted, strict=True) if (node.source, node.name) not in found]
+        if missing or any(node.kind != "table" for node in wanted):
+            raise serializers.ValidationError([f"There is no table {node!r}." for node in missing or nodes])
+        return [found[node.source, node.name] for node in wanted]
+
+
 class PipelineSerializer(catalog.PipelineSerializer):
     """`context["tables"]` holds inputs and outputs, as node ids, by the pipeline's id."""
 
     inputs = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="Tables it reads")
     outputs = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="Tables it writes")
+    declared_inputs = TablesField(required=False, help_text="Of its inputs, those stated without SQL")
+    declared_outputs = TablesField(required=False, help_text="Of its outputs, those stated without SQL")
 
     class Meta(catalog.PipelineSerializer.Meta):
-        fields = [*catalog.PipelineSerializer.Meta.fields, "inputs", "outputs"]
+        fields = [
+            *catalog.PipelineSerializer.Meta.fields,
+            *("inputs", "outputs", "declared_inputs", "declared_outputs"),
+        ]
 
     def to_representation(self, pipeline: Pipeline) -> dict[str, Any]:
         return super().to_representation(pipeline) | self.context["tables"][pipeline.pk]

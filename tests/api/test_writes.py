@@ -161,3 +161,24 @@ def test_nothing_is_deleted_over_rest(admin, with_token) -> None:
     table = make_table()
     assert with_token(admin, "write").delete(f"/api/v1/tables/{table.pk}/").status_code == 405
     assert Table.objects.exists()
+
+
+def test_inputs_and_outputs_of_a_pipeline_without_sql_are_declared_by_node_id(program) -> None:
+    here, there = make_table("orders"), make_table("orders", source=make_source("lake"))
+    path = f"/api/v1/pipelines/{make_pipeline().pk}/"
+    answer = program.patch(path, {"declared_inputs": [there.node], "declared_outputs": [here.node]}).json()
+    assert (answer["inputs"], answer["outputs"]) == ([there.node], [here.node])
+    answer = program.patch(path, {"declared_outputs": []}).json()
+    assert (answer["declared_inputs"], answer["declared_outputs"]) == ([there.node], [])
+    assert HistoryEntry.objects.filter(noun="pipeline").count() == 2
+
+
+@pytest.mark.parametrize(
+    "node", ["orders", "table:warehouse:nothing", "pipeline:p", "column:warehouse:orders:id", "\0"]
+)
+def test_only_tables_that_are_registered_can_be_declared(program, node: str) -> None:
+    make_column("id", make_table("orders"))
+    pipeline = make_pipeline("p")
+    answer = program.patch(f"/api/v1/pipelines/{pipeline.pk}/", {"declared_inputs": [node]})
+    assert answer.status_code == 400
+    assert list(answer.json()["error"]["fields"])[0].startswith("declared_inputs")
