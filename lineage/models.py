@@ -7,6 +7,8 @@ what has ended costs a question about today nothing, and a question about a date
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -27,9 +29,11 @@ class EdgeOrigin(models.TextChoices):
 class GraphVersion(models.Model):
     """How often the edges have changed: one row, whose number every transaction that writes edges raises by one.
 
-    A snapshot carries the number it was built at, and an answer the number it speaks of.
+    A snapshot carries the number it was built at, and an answer the number it speaks of. `graph` tells this database's
+    graph from any other that uses the same folder.
     """
 
+    graph = models.UUIDField(default=uuid.uuid4, editable=False)
     number = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
