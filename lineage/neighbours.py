@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 
 from lineage.graph import Edge, Node
 from lineage.models import ColumnEdge, TableEdge
+from lineage.sql.model import DIRECT_KINDS
 
 _LEGS_PER_QUERY = 400  # SQLite takes 500 in one UNION
 
@@ -75,11 +76,17 @@ class TableRows:
 
 
 class ColumnRows:
-    """Edges between columns, and between every row of a table (an empty end of the edge) and them."""
+    """Edges between columns, and between every row of a table (an empty end of the edge) and them.
 
-    def __init__(self, at: datetime | None = None) -> None:
+    With `direct_only` just those along which data goes: no filters, joins, groups, sorts and conditions.
+    """
+
+    def __init__(self, at: datetime | None = None, direct_only: bool = False) -> None:
         self._at = at
-        self._arms = [*_column_arms(-1, "target", "source"), *_column_arms(1, "source", "target")]
+        self._kinds = Q(kind__in=DIRECT_KINDS) if direct_only else Q()
+        kinds = ", ".join(f"'{kind}'" for kind in DIRECT_KINDS)
+        where = f"kind IN ({kinds})" if direct_only else "1 = 1"
+        self._arms = [*_column_arms(-1, "target", "source", where), *_column_arms(1, "source", "target", where)]
 
     def hop(
         self, upstream_of: Collection[Node], downstream_of: Collection[Node], limit: int
@@ -91,7 +98,7 @@ class ColumnRows:
         source = Q(source_column__in=columns) | Q(source_table__in=tables, source_column=None)
         target = Q(target_column__in=columns) | Q(target_table__in=tables, target_column=None)
         fields = "source_table_id", "source_column_id", "target_table_id", "target_column_id", "pipeline_id", "kind"
-        rows: QuerySet = _in_force(ColumnEdge, self._at).filter(source & target)
+        rows: QuerySet = _in_force(ColumnEdge, self._at).filter(source & target & self._kinds)
         for source_table, source_column, target_table, target_column, pipeline, kind in (
             rows.values_list(*fields).order_by(*fields).distinct()
         ):
@@ -116,11 +123,11 @@ def _table_arms(sign: int, near: str, far: str, root: int | None) -> list[Arm]:
     ]
 
 
-def _column_arms(sign: int, near: str, far: str) -> list[Arm]:
+def _column_arms(sign: int, near: str, far: str, where: str) -> list[Arm]:
     nears = [("column", f"{near}_column_id", "1 = 1"), ("rows", f"{near}_table_id", f"{near}_column_id IS NULL")]
     fars = [("column", f"{far}_column_id", "1 = 1"), ("rows", f"{far}_table_id", f"{far}_column_id IS NULL")]
     return [
-        Arm(sign, near_kind, near_column, far_kind, far_column, f"{near_where} AND {far_where}")
+        Arm(sign, near_kind, near_column, far_kind, far_column, f"{near_where} AND {far_where} AND {where}")
         for near_kind, near_column, near_where in nears
         for far_kind, far_column, far_where in fars
     ]

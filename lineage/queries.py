@@ -114,8 +114,8 @@ def lineage_of(
     """The neighbourhood of a table, pipeline or column, at most `cap` tables or columns of it.
 
     A column is always walked at column grain; a table or pipeline at column grain starts with its columns, or those of
-    the tables it writes. `at` asks for the edges that held then, `direct_only` for the
-    columns' data without what merely decides about it. Costs one query per hop and a fixed number besides.
+    the tables it writes. `at` asks for the edges that held then, `direct_only` for the columns' data without what
+    merely decides about it. Costs one query per hop and a fixed number besides.
     """
     if isinstance(thing, Column):
         grain = "column"

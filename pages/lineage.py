@@ -16,7 +16,7 @@ from catalog.models import Column, Pipeline, Table
 from catalog.policy import Action
 from lineage.queries import GraphNode, Lineage, lineage_of
 from pages.find import pipeline_or_404, table_or_404
-from pages.picture import draw, lineage_url
+from pages.picture import draw, lineage_url, with_pipelines_folded
 
 DEEPEST = 10
 
@@ -30,6 +30,8 @@ class LineageForm(forms.Form):
     depth = forms.IntegerField(min_value=1, max_value=DEEPEST, required=False)
     grain = forms.ChoiceField(choices=[("table", "Tables"), ("column", "Columns")], required=False)
     column = forms.CharField(required=False)
+    edges = forms.ChoiceField(choices=[("data", "Data"), ("all", "Data and conditions")], required=False)
+    pipelines = forms.ChoiceField(choices=[("shown", "Shown"), ("folded", "Folded")], required=False)
     at = forms.DateField(required=False, label="As of", widget=forms.DateInput({"type": "date"}))
 
 
@@ -41,6 +43,8 @@ class Asked:
     depth: int
     grain: str
     column: str
+    with_conditions: bool
+    folds_pipelines: bool
     at: dt.datetime | None
 
     @classmethod
@@ -54,6 +58,8 @@ class Asked:
             depth=clean.get("depth") or (3 if column else 1),
             grain="column" if column else clean.get("grain") or "table",
             column=column,
+            with_conditions=clean.get("edges") == "all",
+            folds_pipelines=clean.get("pipelines") == "folded",
             at=dt.datetime.combine(day, dt.time.max, timezone.get_current_timezone()) if day else None,
         )
 
@@ -80,13 +86,20 @@ def of_pipeline(request: HttpRequest, name: str) -> HttpResponse:
 def _page(
     request: HttpRequest, thing: Table | Pipeline | Column, form: LineageForm, asked: Asked, context: dict
 ) -> HttpResponse:
-    lineage = lineage_of(thing, asked.direction, asked.depth, grain=asked.grain, at=asked.at)
+    lineage = lineage_of(
+        thing,
+        asked.direction,
+        asked.depth,
+        grain=asked.grain,
+        at=asked.at,
+        direct_only=not asked.with_conditions,
+    )
     context |= {
         "title": f"Lineage of {thing}",
         "form": form,
         "asked": asked,
         "lineage": lineage,
-        "picture": draw(lineage),
+        "picture": draw(with_pipelines_folded(lineage) if asked.folds_pipelines else lineage),
         "hops": _by_hop(lineage),
         "shallower": asked.depth - 1 if asked.depth > 1 else None,
         "deeper": asked.depth + 1 if asked.depth < DEEPEST else None,

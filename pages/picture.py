@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.http import urlencode
 
 from lineage import layout
-from lineage.queries import GraphNode, Lineage
+from lineage.queries import GraphEdge, GraphNode, Lineage
 
 _MARGIN = 36  # pixels
 
@@ -98,6 +98,37 @@ def draw(lineage: Lineage) -> Picture:
     boxes = [_drawn(box, nodes, keys, lineage.start) for box in placed.boxes]
     lines = [Line(arrow, keys[arrow.source], keys[arrow.target]) for arrow in placed.arrows]
     return Picture(_frame(placed.width, placed.height), boxes, lines, placed.left_out, placed.edges_left_out)
+
+
+def with_pipelines_folded(lineage: Lineage) -> Lineage:
+    """The same with pipelines on the lines instead of between them, where that invents nothing.
+
+    A pipeline with one output (or one input) folds: `a -> p -> t, b -> p -> t` becomes `a -> t, b -> t`. One with
+    several of both stays, since its box does not say which input reaches which output.
+    """
+    sources: dict[str, list[str]] = {}
+    targets: dict[str, list[str]] = {}
+    for edge in lineage.edges:
+        ends, end = (sources, edge.source) if edge.kind == "reads" else (targets, edge.target)
+        ends.setdefault(edge.target if edge.kind == "reads" else edge.source, []).append(end)
+    folding = {
+        node.id: node.label
+        for node in lineage.nodes
+        if node.kind == "pipeline" and node.id != lineage.start and _folds(sources.get(node.id), targets.get(node.id))
+    }
+    edges = {edge for edge in lineage.edges if edge.source not in folding and edge.target not in folding}
+    edges |= {
+        GraphEdge(source, target, via, "writes")
+        for pipeline, via in folding.items()
+        for source in sources[pipeline]
+        for target in targets[pipeline]
+    }
+    nodes = [node for node in lineage.nodes if node.id not in folding]
+    return replace(lineage, nodes=nodes, edges=sorted(edges))
+
+
+def _folds(sources: list[str] | None, targets: list[str] | None) -> bool:
+    return bool(sources and targets) and 1 in (len(sources), len(targets))
 
 
 def lineage_url(node: GraphNode) -> str:

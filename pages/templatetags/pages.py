@@ -9,7 +9,7 @@ from typing import Any
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.templatetags.static import static
-from django.utils.html import escape, format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
@@ -43,6 +43,15 @@ def marked(text: Any, query: str) -> SafeString:
     return mark_safe(  # noqa: S308 every piece is escaped by `breakable`
         "".join(f"<mark>{breakable(piece)}</mark>" if odd % 2 else breakable(piece) for odd, piece in enumerate(pieces))
     )
+
+
+@register.filter
+def named(name: str, query: str = "") -> SafeString:
+    """A dotted name with its last part standing out, since the first parts are alike; matches of `query` marked."""
+    place, dot, last = name.rpartition(".")
+    if not dot or "/" in name:
+        return marked(name, query)
+    return format_html('<span class="prefix">{}</span>{}', marked(place + dot, query), marked(last, query))
 
 
 @register.filter
@@ -81,6 +90,13 @@ def lasting(span: dt.timedelta | None) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+@register.filter
+def paragraphs(text: str) -> SafeString:
+    """Text as paragraphs: a blank line parts them, a single line break is where somebody's editor wrapped."""
+    pieces = [piece.strip() for piece in re.split(r"\n\s*\n", text) if piece.strip()]
+    return format_html_join("", "<p>{}</p>", ((piece,) for piece in pieces))
 
 
 @register.filter

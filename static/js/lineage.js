@@ -89,7 +89,8 @@
     canvas.addEventListener("focusin", (event) => trace(event.target.closest("[data-key]")));
     canvas.addEventListener("focusout", () => trace(null));
 
-    if (width > canvas.clientWidth) zoom(Math.max(0.75, (canvas.clientWidth - 2) / width));
+    const fitting = (canvas.clientWidth - 2) / width;
+    if (fitting < 1 && fitting > 0.8) zoom(fitting);
     showStart();
   }
 
