@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from catalog.bulk import chunks, insert_rows
 from catalog.facts import ColumnFact, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
@@ -256,8 +257,9 @@ def _tables_by_key(keys: Collection[TableKey], sources: Mapping[str, int]) -> di
 def _owners_by_slug(facts: Sequence[OwnerFact]) -> dict[str, Owner]:
     known: dict[str, Owner] = {}
     for part in chunks(facts, 400):
-        slugs, emails = [fact.slug for fact in part], [fact.email for fact in part if fact.email]
-        for owner in Owner.objects.filter(Q(slug__in=slugs) | Q(email__in=emails)):
+        slugs, emails = [fact.slug for fact in part], [fact.email.casefold() for fact in part if fact.email]
+        named = Owner.objects.annotate(lower_email=Lower("email"))
+        for owner in named.filter(Q(slug__in=slugs) | Q(lower_email__in=emails)):
             known.setdefault(owner.slug, owner)
             known.setdefault(owner.email.casefold(), owner)
     return {fact.slug: owner for fact in facts if (owner := _same_owner(fact, known))}
@@ -300,7 +302,8 @@ def _store_things(
     model.objects.bulk_create(new)
     model.objects.bulk_update(old, [*fields, "ingested", "stated_in"], 100)
     _store_ownerships(model._meta.model_name, things, facts, owners, keep_missing)
-    _store_tags(model, [(thing, tags_before[id(thing)], fact.tags) for thing, fact in zip(things, facts, strict=True)])
+    tags = [(thing, tags_before[id(thing)], fact.tags) for thing, fact in zip(things, facts, strict=True)]
+    _store_tags(model, [(thing, () if keep_missing else before, after) for thing, before, after in tags])
 
 
 def _read_facts(fact: PipelineFact | TableFact) -> dict[str, Any]:

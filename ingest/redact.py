@@ -16,9 +16,10 @@ _WORDS = (
     r"master_?symmetric_?key|master_?key|master_symmetric_key|credentials?|authorization|connection_?string|token"
 )
 _STRING = r"(?:'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
-# After a word that means a secret: an optional = := => or :, then a quoted string.
+# A word that means a secret, perhaps quoted and then with = or :, before a quoted string.
 _ASSIGNED = re.compile(
-    rf"(?P<word>\b(?:\w+_)?(?:{_WORDS})['\"`]?\s*(?:=>|:=|[=:])?\s*N?)(?P<value>{_STRING})", re.IGNORECASE
+    rf"(?P<word>\b(?:\w+_)?(?:{_WORDS})(?:['\"`]\s*(?:=>|[=:])\s*|\s*(?:=>|:=|[=:])\s*|\s+)N?)(?P<value>{_STRING})",
+    re.IGNORECASE,
 )
 _IN_URL = re.compile(r"(?P<word>\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)(?P<value>[^\s/@'\"]+)(?=@)", re.IGNORECASE)
 _IN_QUERY = re.compile(
