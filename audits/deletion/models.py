@@ -114,6 +114,9 @@ class Verdict(models.Model):
         help_text="The table built from this one that the verdict comes from; empty where it is the table's own",
     )
     is_proposed = models.BooleanField(default=False, help_text="Nobody needs it, and it could be built again")
+    weight = models.BigIntegerField(
+        default=0, help_text="Of what is proposed: bytes, or 100 a row, to list large ones first"
+    )
     evidence = models.JSONField(help_text="Codes and values; `evidence.words` says them")
     digest = models.BigIntegerField(help_text="Of all the above, to see what changed")
     since = models.DateTimeField(help_text="When the verdict became this one")
@@ -122,7 +125,7 @@ class Verdict(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["verdict", "table"], name="verdict_by_word"),
-            models.Index(fields=["table"], condition=Q(is_proposed=True), name="verdict_proposed"),
+            models.Index(fields=["-weight", "-table"], condition=Q(is_proposed=True), name="verdict_proposed"),
         ]
 
     def __str__(self) -> str:
