@@ -1,0 +1,520 @@
+"""What the rows say of every table, as arrays: protections, reads by outsiders, holes in the evidence, the graph.
+
+One pass over the catalog in about twenty queries, however many tables there are. Each array has one place per table,
+in the order of `ids`; days are ordinals (`datetime.date.toordinal`), 0 where there is none.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from audits.deletion import judgement
+from audits.deletion.logs import MOST_UNMATCHED, MOST_UNPARSED, SourceLog, source_logs
+from audits.deletion.models import Protection, UnreadWindow
+from audits.usage.models import LoggedEdge, Read, SeenRead, UnparsedQuery
+from catalog.bulk import chunks
+from catalog.models import Pipeline, Run, Source, Table
+from lineage.models import Problem, SqlVersion, TableEdge
+
+DEFAULT_WINDOW = 90  # days
+SEASON_DAYS = 365
+BYTES_A_ROW = 100  # a guess, to put tables of unknown size in order
+INSIDE = {Source.Storage.WAREHOUSE, Source.Storage.LAKE}  # elsewhere reads are seen only where a log is ingested
+_MOST_NAMED = 5  # reasons kept per table, and pipelines named in one
+
+Ints = NDArray[np.int64]
+Reason = dict[str, Any]
+
+
+class Keep(enum.IntFlag):
+    """Why a table is protected."""
+
+    PINNED = 1
+    LEGAL_HOLD = 2
+    RETENTION = 4
+    EXPORTED = 8
+    YOUNG = 16
+    SEASONAL = 32
+
+
+class Hole(enum.IntFlag):
+    """What is missing in the evidence on a table."""
+
+    NO_LOG = 1
+    LOG_ENDS_EARLY = 2
+    LOG_TOO_SHORT = 4
+    LOG_UNPARSED = 8
+    LOG_UNMATCHED = 16
+    NAMED_IN_PIPELINE = 32
+    NAMED_IN_LOG = 64
+    FEEDS_UNKNOWN_NAME = 128
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Everything that a verdict rests on. `reasons` holds values behind `keep` and `hole` by the table's place."""
+
+    as_of: dt.date
+    default_window: int
+    ids: Ints
+    sources: Ints
+    is_retired: NDArray[np.bool_]
+    is_original: NDArray[np.bool_]
+    is_rebuildable: NDArray[np.bool_]
+    weight: Ints
+    window: Ints
+    window_end: Ints
+    keep: Ints
+    hole: Ints
+    last_read: Ints
+    readers_ever: Ints
+    dependants: Ints
+    reading_pipelines: Ints
+    builds: Ints  # pairs (place of a table, pipeline id), as rows
+    half_exports: frozenset[int]
+    unread_sql: frozenset[int]
+    upstream: csr_matrix
+    logs: dict[int, SourceLog]
+    reasons: dict[int, list[Reason]] = field(default_factory=dict)
+
+    @property
+    def window_start(self) -> Ints:
+        """The first day of each table's window."""
+        return self.window_end - self.window
+
+    @property
+    def is_read(self) -> NDArray[np.bool_]:
+        """Read by an outsider within the window."""
+        return self.last_read >= self.window_start
+
+    @property
+    def has_builder(self) -> NDArray[np.bool_]:
+        built = np.zeros(len(self.ids), dtype=bool)
+        built[self.builds[:, 0]] = True
+        return built
+
+    def to_judge(self) -> judgement.Facts:
+        """The same as `judgement.judge` takes it."""
+        return judgement.Facts(
+            protected=self.keep > 0,
+            read=self.is_read,
+            hole=self.hole > 0,
+            other_readers=self.reading_pipelines > 0,
+            upstream=self.upstream,
+        )
+
+
+def gather(as_of: dt.date, window: int | None = None) -> Gathered:
+    """The facts as of a day: reads up to it, graph and tables of now. `window` overrides every stated window."""
+    draft = _Draft(as_of, window or DEFAULT_WINDOW)
+    draft.read_graph()
+    draft.set_windows(fixed=window is not None)
+    draft.read_reads()
+    draft.find_protections()
+    draft.find_holes()
+    return draft.finished()
+
+
+def outside_reads() -> QuerySet[Read]:
+    """Reads that are a use: not by what builds the table, nor by a pipeline whose edge from the table is known.
+
+    Such a pipeline's reading counts through what it builds: it is use only if that is used.
+    """
+    edges = TableEdge.objects.filter(valid_to__isnull=True, pipeline=OuterRef("reader__pipeline"))
+    of_table = Q(source_table=OuterRef("table")) | Q(target_table=OuterRef("table"))
+    by_builder = Q(reader__builds__isnull=False, reader__builds=F("table"))
+    return Read.objects.exclude(by_builder).exclude(Exists(edges.filter(of_table)))
+
+
+class _Draft:
+    """The facts while they are put together, one kind after the other."""
+
+    def __init__(self, as_of: dt.date, default_window: int) -> None:
+        self.as_of, self.default_window = as_of, default_window
+        self.today = min(as_of, dt.date.today())
+        rows = _rows(_table_rows(), 5)
+        self.ids, self.sources, status, provenance, self.weight = np.ascontiguousarray(rows.T)
+        self.is_retired, self.is_original, self.is_rebuildable = status == 1, provenance == 1, provenance == 2
+        n = len(self.ids)
+        self.keep, self.hole = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        self.reasons: dict[int, list[Reason]] = defaultdict(list)
+
+    def places(self, ids: Iterable[int] | Ints) -> Ints:
+        """Where these tables stand in the arrays."""
+        return np.searchsorted(self.ids, np.asarray(ids, dtype=np.int64))
+
+    def protect(self, table: int, why: Keep, **values: Any) -> None:
+        place = int(self.places([table])[0])
+        self.keep[place] |= why
+        if len(self.reasons[place]) < _MOST_NAMED:
+            self.reasons[place].append({"code": str(why.name).lower(), **values})
+
+    def doubt(self, place: int, why: Hole, **values: Any) -> None:
+        self.hole[place] |= why
+        if len(self.reasons[place]) < _MOST_NAMED:
+            self.reasons[place].append({"code": str(why.name).lower(), **values})
+
+    # The graph
+
+    def read_graph(self) -> None:
+        retired = np.fromiter(
+            Pipeline.objects.filter(status=Pipeline.Status.RETIRED).values_list("pk", flat=True), dtype=np.int64
+        )
+        edges = _rows(_edge_rows(), 3)
+        if retired.size:
+            edges = edges[~np.isin(edges[:, 2], retired)]
+        sources, targets, pipelines = edges.T
+        self.builds = _unique_pairs(self.places(targets[targets > 0]), pipelines[targets > 0])
+        whole = (sources > 0) & (targets > 0)
+        reads = [np.column_stack([self.places(sources[whole]), pipelines[whole]])]
+        ends = [np.column_stack([self.places(sources[whole]), self.places(targets[whole])])]
+        self.half = edges[targets == 0]
+        self.half_exports = frozenset(self.half[:, 2].tolist())
+        self.logged = list(_logged_edges())
+        reads.append(self._reads_in_log())
+        ends.append(self._edges_in_log())
+        n = len(self.ids)
+        source, target = np.concatenate(ends).T
+        self.upstream = csr_matrix((np.ones(len(source), dtype=bool), (target, source)), shape=(n, n))
+        self.dependants = np.bincount(self.upstream.indices, minlength=n) - self.upstream.diagonal()
+        others = _without(_unique_pairs(*np.concatenate(reads).T), self.builds)
+        self.reading_pipelines = np.bincount(others[:, 0], minlength=n)
+
+    def _edges_in_log(self) -> Ints:
+        both = [(row["source_table_id"], row["target_table_id"]) for row in self.logged if row["target_table_id"]]
+        if not both:
+            return np.empty((0, 2), dtype=np.int64)
+        return self.places(np.array(both, dtype=np.int64).ravel()).reshape(-1, 2)
+
+    def _reads_in_log(self) -> Ints:
+        """Who reads by the log to write elsewhere; an account that is no pipeline here goes by its negated number."""
+        pairs = [
+            (row["source_table_id"], row["reader__pipeline_id"] or -row["reader_id"])
+            for row in self.logged
+            if row["source_table_id"] not in (row["target_table_id"], row["reader__builds_id"])
+        ]
+        if not pairs:
+            return np.empty((0, 2), dtype=np.int64)
+        tables, readers = np.array(pairs, dtype=np.int64).T
+        return np.column_stack([self.places(tables), readers])
+
+    # How long is unread
+
+    def set_windows(self, *, fixed: bool) -> None:
+        self.window = np.zeros(len(self.ids), dtype=np.int64)
+        if not fixed:
+            for rule in UnreadWindow.objects.select_related("source", "tag"):
+                places = self._places_of(rule)
+                self.window[places] = np.maximum(self.window[places], rule.days)
+        self.window[self.window == 0] = self.default_window
+        self.logs = source_logs(self.as_of, self.default_window)
+        ends = {pk: log.window_end(self.as_of).toordinal() for pk, log in self.logs.items()}
+        self.window_end = _by_source(self.sources, ends)
+        self.window_start = self.window_end - self.window
+
+    def _places_of(self, rule: UnreadWindow) -> Ints:
+        if rule.source_id:
+            return np.flatnonzero(self.sources == rule.source_id)
+        if rule.tag_id:
+            tables = Table.tags.through.objects.filter(tag_id=rule.tag_id).values_list("table_id", flat=True)
+            return self.places(list(tables))
+        tier = list(Pipeline.objects.filter(tier=rule.tier).values_list("pk", flat=True))
+        return self.builds[np.isin(self.builds[:, 1], tier), 0]
+
+    # Reads
+
+    def read_reads(self) -> None:
+        n = len(self.ids)
+        self.last_read, self.readers_ever = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        rows = outside_reads().filter(day__lte=self.as_of).order_by().values_list("table_id")
+        found = list(rows.annotate(last=Max("day"), readers=Count("reader", distinct=True)))
+        if found:
+            tables, days, readers = zip(*found, strict=True)
+            places = self.places(tables)
+            self.last_read[places] = [day.toordinal() for day in days]
+            self.readers_ever[places] = readers
+        for row in self.logged:  # what is written to a name that the catalog does not know is use, as far as it goes
+            if not row["target_table_id"] and row["reader__builds_id"] != row["source_table_id"]:
+                day, place = row["last_at"].date(), self.places([row["source_table_id"]])[0]
+                if day <= self.as_of:
+                    self.last_read[place] = max(self.last_read[place], day.toordinal())
+
+    # Protections
+
+    def find_protections(self) -> None:
+        self._protect_by_word()
+        self._protect_originals()
+        self._protect_exports()
+        self._protect_young()
+        self._protect_seasonal()
+
+    def _protect_by_word(self) -> None:
+        in_force = Protection.objects.filter(lifted_at__isnull=True).exclude(until__lt=self.today)
+        for each in in_force:
+            why = Keep.PINNED if each.kind == Protection.Kind.PINNED else Keep.LEGAL_HOLD
+            until = each.until.isoformat() if each.until else None
+            self.protect(each.table_id, why, reason=each.reason, until=until, by=each.stated_by_name)
+
+    def _protect_originals(self) -> None:
+        """An original is kept for its retention period after the last time that anything was written to it."""
+        stated = Q(keep_forever=True) | Q(retention_days__isnull=False)
+        originals = Table.objects.filter(stated, provenance=Table.Provenance.ORIGINAL).order_by()
+        written = self._last_written(originals)
+        for pk, days in originals.values_list("pk", "retention_days"):
+            last = written.get(pk)
+            if days is None:
+                self.protect(pk, Keep.RETENTION, days=None)
+            elif last is None or last + dt.timedelta(days=days) >= self.as_of:
+                self.protect(pk, Keep.RETENTION, days=days, written=last and last.isoformat())
+
+    def _last_written(self, tables: QuerySet[Table]) -> dict[int, dt.date]:
+        """When a builder last succeeded or the log last saw a write; nothing is known of tables left out."""
+        runs = Run.objects.filter(state=Run.State.SUCCEEDED, pipeline__table_edges__target_table__in=tables)
+        runs = runs.filter(pipeline__table_edges__valid_to__isnull=True).order_by()
+        logged = LoggedEdge.objects.filter(target_table__in=tables).order_by()
+        found = chain(
+            runs.values_list("pipeline__table_edges__target_table").annotate(at=Max("started_at")),
+            logged.values_list("target_table").annotate(at=Max("last_at")),
+        )
+        last: dict[int, dt.date] = {}
+        for table, at in found:
+            last[table] = max(last.get(table, at.date()), at.date())
+        return last
+
+    def _protect_exports(self) -> None:
+        names = dict(Pipeline.objects.filter(pk__in=list(self.half_exports)).values_list("pk", "name"))
+        for table, _, pipeline in self.half.tolist():
+            self.protect(table, Keep.EXPORTED, pipeline=names[pipeline])
+        unseen = {pk for pk, log in self.logs.items() if not log.ever and log.storage not in INSIDE}
+        built = np.unique(self.builds[:, 0])
+        for place in built[np.isin(self.sources[built], list(unseen))].tolist():
+            self.keep[place] |= Keep.EXPORTED
+            self.reasons[place].append({"code": "exported", "storage": self.logs[int(self.sources[place])].storage})
+
+    def _protect_young(self) -> None:
+        longest = int(self.window.max(initial=0))
+        since = self.as_of - dt.timedelta(days=longest)
+        young = Table.objects.filter(source_created_at__date__gte=since).order_by()
+        for pk, made in young.values_list("pk", "source_created_at"):
+            if made.date().toordinal() >= self.window_start[self.places([pk])[0]]:
+                self.protect(pk, Keep.YOUNG, created=made.date().isoformat())
+
+    def _protect_seasonal(self) -> None:
+        """Of tables unread in the window: those whose reads ever lay far apart, or that were read in this season."""
+        lapsed = self.ids[(self.last_read > 0) & (self.last_read < self.window_start)]
+        days: dict[int, list[int]] = defaultdict(list)
+        reads = outside_reads().filter(day__lte=self.as_of).order_by("table_id", "day")
+        for part in chunks(lapsed.tolist()):
+            for table, day in reads.filter(table__in=part).values_list("table_id", "day").distinct():
+                days[table].append(day.toordinal())
+        for table, read_on in days.items():
+            window = int(self.window[self.places([table])[0]])
+            if season := _season(np.array(read_on), self.as_of.toordinal(), window):
+                self.protect(table, Keep.SEASONAL, **season)
+
+    # Holes
+
+    def find_holes(self) -> None:
+        for pk, log in self.logs.items():
+            self._doubt_source(pk, log)
+        self._doubt_named(_unread_sql_texts(), Hole.NAMED_IN_PIPELINE, "pipelines")
+        since = self.as_of - dt.timedelta(days=int(self.window.max(initial=0)) + 1)
+        self._doubt_named(_unread_log_texts(since, self.as_of), Hole.NAMED_IN_LOG, "sources")
+        self._doubt_feeding_names(since)
+
+    def _doubt_source(self, pk: int, log: SourceLog) -> None:
+        tables = self.sources == pk
+        if log.covered_from is None or not log.entries:
+            self.hole[tables] |= Hole.NO_LOG
+            return
+        if not log.ends_in_time(self.as_of):
+            self.hole[tables] |= Hole.LOG_ENDS_EARLY
+        too_short = tables & (self.window_start + 1 < log.covered_from.toordinal())
+        self.hole[too_short] |= Hole.LOG_TOO_SHORT
+        if log.unparsed_share > MOST_UNPARSED:
+            self.hole[tables] |= Hole.LOG_UNPARSED
+        if log.unmatched_share > MOST_UNMATCHED:
+            self.hole[tables] |= Hole.LOG_UNMATCHED
+
+    def _doubt_named(self, texts: Iterable[tuple[str, str]], why: Hole, noun: str) -> None:
+        """Doubt every table whose name stands in one of the texts, each given with what it belongs to."""
+        said_in: dict[str, list[str]] = defaultdict(list)
+        for owner, text in texts:
+            for word in words_of(text):
+                if len(said_in[word]) < _MOST_NAMED:
+                    said_in[word].append(owner)
+        if not said_in:
+            return
+        names = Table.objects.order_by("pk").values_list("name", flat=True).iterator(chunk_size=20_000)
+        for place, name in enumerate(names):
+            words = list(words_of(last_part(name))) or [name.casefold()]
+            if all(word in said_in for word in words):
+                self.doubt(place, why, **{noun: sorted(set(said_in[words[0]]))})
+
+    def _doubt_feeding_names(self, since: dt.date) -> None:
+        """A query wrote from a table to a name that the catalog does not know, and that name is read."""
+        unknown = [row for row in self.logged if not row["target_table_id"]]
+        if not unknown:
+            return
+        reads = SeenRead.objects.filter(day__range=(since, self.as_of))
+        read = set(reads.values_list("name__source_id", "name__name").distinct())
+        for row in unknown:
+            if (row["source_id"], row["target_name"]) in read:
+                place = int(self.places([row["source_table_id"]])[0])
+                self.doubt(place, Hole.FEEDS_UNKNOWN_NAME, name=row["target_name"])
+
+    def finished(self) -> Gathered:
+        return Gathered(
+            as_of=self.as_of,
+            default_window=self.default_window,
+            ids=self.ids,
+            sources=self.sources,
+            is_retired=self.is_retired,
+            is_original=self.is_original,
+            is_rebuildable=self.is_rebuildable,
+            weight=self.weight,
+            window=self.window,
+            window_end=self.window_end,
+            keep=self.keep,
+            hole=self.hole,
+            last_read=self.last_read,
+            readers_ever=self.readers_ever,
+            dependants=self.dependants,
+            reading_pipelines=self.reading_pipelines,
+            builds=self.builds,
+            half_exports=self.half_exports,
+            unread_sql=frozenset(_unread_sql().values_list("pipeline_id", flat=True)),
+            upstream=self.upstream,
+            logs=self.logs,
+            reasons=dict(self.reasons),
+        )
+
+
+_WORD = re.compile(r"\w+")
+_SHARD = re.compile(r"_?\d+$")
+
+
+def words_of(text: str) -> set[str]:
+    """Words of a text in small letters, and those with a date at their end also without it: events_20260102, events."""
+    words = {word.casefold() for word in _WORD.findall(text)}
+    return words | {short for word in words if word[-1].isdigit() and (short := _SHARD.sub("", word))}
+
+
+def last_part(name: str) -> str:
+    """The table's own name in a dotted one; a part in double quotes may hold dots."""
+    if name.endswith('"'):
+        return name[:-1].rpartition('"')[2]
+    return name.rpartition(".")[2]
+
+
+def _season(days: Ints, as_of: int, window: int) -> Reason | None:
+    """Whether reads on these days, in order, show a season: long breaks, or one near this day last year."""
+    gaps = np.diff(days)
+    if gaps.size and gaps.max() > window / 2:
+        return {"gap": int(gaps.max())}
+    near = days[np.abs(days - (as_of - SEASON_DAYS)) <= window]
+    return {"last_year": dt.date.fromordinal(int(near[-1])).isoformat()} if near.size else None
+
+
+def _table_rows() -> QuerySet:
+    """Id, source id, 1 for retired, 1 for an original and 2 for a rebuildable, and the weight, by id."""
+    retired = Case(When(status=Table.Status.RETIRED, then=Value(1)), default=Value(0), output_field=IntegerField())
+    provenance = Case(
+        When(provenance=Table.Provenance.ORIGINAL, then=Value(1)),
+        When(provenance=Table.Provenance.REBUILDABLE, then=Value(2)),
+        default=Value(0),
+        output_field=IntegerField(),
+    )
+    weight = Coalesce(F("size_bytes"), F("row_count") * BYTES_A_ROW, Value(0), output_field=BigIntegerField())
+    return Table.objects.order_by("pk").values_list("pk", "source_id", retired, provenance, weight)
+
+
+def _edge_rows() -> QuerySet:
+    """Source table, target table (0 where there is none) and pipeline of every current edge."""
+    ends = [
+        Case(When(**{f"{end}__isnull": True}, then=Value(0)), default=F(end), output_field=IntegerField())
+        for end in ("source_table_id", "target_table_id")
+    ]
+    return TableEdge.objects.filter(valid_to__isnull=True).order_by().values_list(*ends, "pipeline_id")
+
+
+def _logged_edges() -> Iterable[dict[str, Any]]:
+    fields = ("source_id", "source_table_id", "target_table_id", "target_name", "reader_id")
+    rows = LoggedEdge.objects.filter(source_table__isnull=False).order_by()
+    return rows.values(*fields, "reader__pipeline_id", "reader__builds_id", "last_at").iterator(chunk_size=20_000)
+
+
+def _unread_sql() -> QuerySet[SqlVersion]:
+    """Current SQL of which a statement could not be read."""
+    errors = Problem.objects.filter(pipeline=OuterRef("pipeline"), severity=Problem.Severity.ERROR)
+    current = SqlVersion.objects.filter(valid_to__isnull=True).exclude(pipeline__status=Pipeline.Status.RETIRED)
+    return current.filter(Q(statements_read__lt=F("statements")) | Exists(errors)).order_by()
+
+
+def _unread_sql_texts() -> Iterable[tuple[str, str]]:
+    return _unread_sql().values_list("pipeline__name", "sql").iterator(chunk_size=200)
+
+
+def _unread_log_texts(first: dt.date, last: dt.date) -> Iterable[tuple[str, str]]:
+    unread = UnparsedQuery.objects.filter(day__range=(first, last)).order_by()
+    return unread.values_list("source__slug", "fingerprint__text").distinct().iterator(chunk_size=200)
+
+
+def _rows(values: QuerySet, width: int) -> Ints:
+    """Rows of whole numbers as an array."""
+    flat = np.fromiter(chain.from_iterable(values.iterator(chunk_size=20_000)), dtype=np.int64)
+    return flat.reshape(-1, width)
+
+
+def _unique_pairs(first: Ints, second: Ints) -> Ints:
+    """Pairs without repeats, sorted; the second may be negative."""
+    if not len(first):
+        return np.empty((0, 2), dtype=np.int64)
+    low = second.min()
+    width = second.max() - low + 1
+    keys = np.unique(first * width + (second - low))
+    return np.column_stack([keys // width, keys % width + low])
+
+
+def _without(pairs: Ints, others: Ints) -> Ints:
+    """The pairs that are not among the others."""
+    if not len(pairs) or not len(others):
+        return pairs
+    low = min(pairs[:, 1].min(), others[:, 1].min())
+    width = max(pairs[:, 1].max(), others[:, 1].max()) - low + 1
+    keys, known = (rows[:, 0] * width + rows[:, 1] - low for rows in (pairs, others))
+    return pairs[~np.isin(keys, known)]
+
+
+def _by_source(sources: Ints, values: dict[int, int]) -> Ints:
+    """A value per table from one per source."""
+    known = np.array(sorted(values), dtype=np.int64)
+    if not known.size:
+        return np.zeros(len(sources), dtype=np.int64)
+    return np.array([values[pk] for pk in known.tolist()], dtype=np.int64)[np.searchsorted(known, sources)]

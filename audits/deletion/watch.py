@@ -1,0 +1,2 @@
+def stop_reviews_that_must():
+    return []
