@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Work = Callable[[Any], Any]
-_START_SECONDS = 120  # for a new process to answer its first job, imports included, on a busy machine
+_START_SECONDS = 120  # for a new process to say that it is there, on a busy machine
 
 
 @dataclass(frozen=True)
@@ -161,18 +161,21 @@ class _Worker:
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()
-        self._seconds_to_start = _START_SECONDS
+        self._has_started = False
 
     def ask(self, work: Work, payload: Any, seconds: float) -> Any:
         try:
+            if not self._has_started and not self._pipe.poll(_START_SECONDS):
+                return Died(f"waited {_START_SECONDS} seconds for a process to start")
+            if not self._has_started:
+                self._has_started = self._pipe.recv()
             self._pipe.send((work, payload))
-            if not self._pipe.poll(seconds + self._seconds_to_start):
+            if not self._pipe.poll(seconds):
                 return Died(f"took longer than {seconds:g} seconds and was ended")
             answer = self._pipe.recv()
         except (EOFError, OSError):
             self._process.join(5)
             return Died(_how_it_ended(self._process.exitcode))
-        self._seconds_to_start = 0
         if isinstance(answer, _Raised):
             raise RuntimeError(f"A worker failed:\n{answer.trace}")
         return answer
@@ -195,8 +198,9 @@ def _how_it_ended(code: int | None) -> str:
 
 
 def _serve(pipe: Connection) -> None:
-    """The life of a worker process: a job, an answer, until the parent is gone."""
+    """The life of a worker process: it says that it is there, then a job, an answer, until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    pipe.send(True)
     while True:
         try:
             work, payload = pipe.recv()
