@@ -1,8 +1,8 @@
 """One lineage engine over many statements, inside that engine's own environment; the other benchmarks start it.
 
 Reads {"engine", "seconds", "statements": [{"sql", "dialect", "schema", "default_schema"}]} from the file named first,
-writes {"results": [{"seconds", "error", "inputs", "outputs", "edges"}], "peak_mb"} to the file named second. Stops
-after `seconds` of processor time, so there may be fewer results than statements. Imports nothing of the product
+writes {"results": [{"seconds", "error", "inputs", "outputs", "edges", "shaping"}], "peak_mb"} to the file named second.
+Stops after `seconds` of processor time, so there may be fewer results than statements. Imports nothing of the product
 unless the engine is the product's.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 LONGEST = 60  # seconds one statement may take before it counts as a failure
 
-Answer = dict[str, Any]  # inputs, outputs: table names; edges: [source table, column, target table, column]
+Answer = dict[str, Any]  # inputs, outputs: table names; edges, shaping: [source table, column, target table, column]
 Statement = dict[str, Any]
 
 
@@ -26,11 +26,14 @@ class TooSlow(BaseException):
     """The statement took longer than LONGEST; no engine's own `except Exception` may swallow it."""
 
 
-def answer(inputs: Any = (), outputs: Any = (), edges: Any = ()) -> Answer:
+def answer(inputs: Any = (), outputs: Any = (), edges: Any = (), shaping: Any = (), error: Any = None) -> Answer:
+    """One shape for all: `shaping` edges tell conditions and window keys, where an engine tells them apart."""
     return {
         "inputs": sorted({str(name) for name in inputs}),
         "outputs": sorted({str(name) for name in outputs}),
         "edges": sorted({tuple(str(part) for part in edge) for edge in edges}),
+        "shaping": sorted({tuple(str(part) for part in edge) for edge in shaping}),
+        "error": str(error)[:200] if error else None,
     }
 
 
@@ -89,11 +92,10 @@ class Pipekeeper:
 
     def read(self, raw: Any) -> Answer:
         errors = [problem["message"] for problem in raw["problems"] if problem["severity"] == "error"]
-        if errors:
-            raise ValueError(errors[0])
-        direct = ("IDENTITY", "TRANSFORMATION", "AGGREGATION")
-        edges = [[*edge["source"], *edge["target"]] for edge in raw["column_edges"] if edge["kind"] in direct]
-        return answer(raw["inputs"], [name for name in raw["outputs"] if name], edges)
+        direct = [edge for edge in raw["column_edges"] if edge["kind"] in ("IDENTITY", "TRANSFORMATION", "AGGREGATION")]
+        shaping = [edge for edge in raw["column_edges"] if edge["kind"] in ("CONDITIONAL", "WINDOW")]
+        ends = [[[*edge["source"], *edge["target"]] for edge in edges] for edges in (direct, shaping)]
+        return answer(raw["inputs"], filter(None, raw["outputs"]), *ends, error=errors[0] if errors else None)
 
 
 class SqlglotLineage:
@@ -172,14 +174,13 @@ class DataHub:
         )
 
     def read(self, raw: Any) -> Answer:
-        if raw.debug_info.table_error:
-            raise ValueError(str(raw.debug_info.table_error))
         edges = [
             (self.name(upstream.table), upstream.column, self.name(info.downstream.table), info.downstream.column)
             for info in raw.column_lineage or ()
             for upstream in info.upstreams
         ]
-        return answer(map(self.name, raw.in_tables), map(self.name, raw.out_tables), edges)
+        tables = map(self.name, raw.in_tables), map(self.name, raw.out_tables)
+        return answer(*tables, edges, error=raw.debug_info.table_error)
 
     def name(self, urn: str | None) -> str:
         return urn.split(",")[1] if urn else ""
@@ -257,10 +258,10 @@ def one(engine: Any, statement: Statement, known: Any) -> Answer:
         seconds = time.process_time() - started
         found = engine.read(raw)
     except (Exception, TooSlow) as error:
-        return answer() | {"seconds": time.process_time() - started, "error": f"{type(error).__name__}: {error}"[:200]}
+        return answer(error=f"{type(error).__name__}: {error}") | {"seconds": time.process_time() - started}
     finally:
         signal.alarm(0)
-    return found | {"seconds": seconds, "error": None}
+    return found | {"seconds": seconds}
 
 
 def measure(order: dict[str, Any]) -> dict[str, Any]:
