@@ -30,6 +30,7 @@ Where SQL leaves room, these rules hold:
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ DIALECTS = {"bigquery", "snowflake", "redshift", "postgres", "spark", "databrick
 def load_cases() -> Iterator[tuple[str, dict[str, Any]]]:
     """(file stem, case) of every case, files in name order."""
     for path in sorted(CASES.glob("*.yaml")):
-        for case in yaml.safe_load(path.read_text(encoding="utf-8")):
+        for case in yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader):  # ten times the pure loader
             yield path.stem, case
 
 
@@ -204,8 +205,8 @@ def test_case(case: dict[str, Any]) -> None:
 def test_a_case_has_only_known_keys_and_a_name_of_its_own() -> None:
     known = {"name", "dialect", "sql", *SETTINGS, *EXPECTATIONS}
     wrong = [f"{stem}::{case.get('name')}" for stem, case in ALL if set(case) - known or "inputs" not in case]
-    names = [f"{stem}::{case['name']}" for stem, case in ALL]
-    assert (wrong, sorted({name for name in names if names.count(name) > 1})) == ([], [])
+    counts = Counter(f"{stem}::{case['name']}" for stem, case in ALL)
+    assert (wrong, [name for name, count in counts.items() if count > 1]) == ([], [])
 
 
 def test_every_feature_and_every_dialect_has_cases() -> None:
