@@ -18,6 +18,7 @@ from catalog import ingested
 from catalog.bulk import chunks, insert_rows
 from catalog.facts import ColumnFact, PipelineFact
 from catalog.models import Column, Ownership, Pipeline, Table
+from ingest import reading
 from ingest.digests import digest
 from ingest.kinds import inferred_kind
 from ingest.layout import Layout
@@ -152,7 +153,7 @@ class _Ingest:
 
     def run(self) -> Outcome:
         """Read everything, store what changed."""
-        with Workers(self.jobs) as workers:
+        with Workers(self.jobs, [reading.__name__]) as workers:
             self.progress("Reading files", 0, len(self.reading.files))
             self.repository = self.reading.read(
                 workers, lambda done: self.progress("Reading files", done, len(self.reading.files))

@@ -9,13 +9,14 @@ import pytest
 from ingest import services as ingest_services
 from ingest.workers import Died, Schedule, Workers
 from lineage.models import SqlVersion
+from tests.ingest import killers
 from tests.ingest.folders import edges, ingest, problems, write
 from tests.ingest.killers import FATAL, FragileWorkers, work
 
 
 def test_a_worker_that_dies_or_hangs_costs_only_its_job() -> None:
     jobs = ["a", "die", "b", "hang", "c", "die", "d"]
-    with Workers(2) as workers:
+    with Workers(2, [killers.__name__]) as workers:
         answers = dict(workers.run(work, {n: set() for n in range(len(jobs))}, jobs.__getitem__, 1.5))
     assert {n: answer for n, answer in answers.items() if not isinstance(answer, Died)} == {
         0: "a",
