@@ -56,8 +56,8 @@ def named(name: str, query: str = "") -> SafeString:
 
 @register.filter
 def initials(name: str) -> str:
-    """Two letters for an avatar: "Ada Lovelace" -> "AL", "finance-team" -> "FT"."""
-    words = re.findall(r"\w+", name.replace("_", " "))
+    """Two letters for an avatar: "Ada Lovelace" -> "AL", "finance-team" -> "FT", an e-mail address by its first part."""
+    words = re.findall(r"\w+", name.partition("@")[0].replace("_", " "))
     return "".join(word[0] for word in words[:2]).upper() or "?"
 
 
