@@ -11,7 +11,7 @@ from pathlib import Path
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env import env_bool, env_list
+from config.env import env_bool, env_list, env_number
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -134,6 +134,23 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+
+# Mail to owners about deletions. Without a server the demo writes its mails as files, and nothing else sends any.
+SITE_URL = os.environ.get("SITE_URL", "http://127.0.0.1:8000").rstrip("/")  # in links of mails
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
+EMAIL_PORT = int(env_number("EMAIL_PORT", 25))
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", False)
+EMAIL_TIMEOUT = 20  # seconds
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'filebased'}.EmailBackend"
+EMAIL_FILE_PATH = VAR_DIR / "mails"
+DEFAULT_FROM_EMAIL = os.environ.get("MAIL_FROM", "pipekeeper@localhost")
+
+# What deletions save, in money; 0 says nothing of money
+PRICE_GB_MONTH = env_number("PRICE_GB_MONTH", 0)
+PRICE_COMPUTE_HOUR = env_number("PRICE_COMPUTE_HOUR", 0)
+PRICE_CURRENCY = os.environ.get("PRICE_CURRENCY", "EUR")
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -409,7 +409,7 @@ class _Draft:
             reading_pipelines=self.reading_pipelines,
             builds=self.builds,
             half_exports=self.half_exports,
-            unread_sql=frozenset(_unread_sql().values_list("pipeline_id", flat=True)),
+            unread_sql=frozenset(unread_sql().values_list("pipeline_id", flat=True)),
             upstream=self.upstream,
             logs=self.logs,
             reasons=dict(self.reasons),
@@ -470,7 +470,7 @@ def _logged_edges() -> Iterable[dict[str, Any]]:
     return rows.values(*fields, "reader__pipeline_id", "reader__builds_id", "last_at").iterator(chunk_size=20_000)
 
 
-def _unread_sql() -> QuerySet[SqlVersion]:
+def unread_sql() -> QuerySet[SqlVersion]:
     """Current SQL of which a statement could not be read."""
     errors = Problem.objects.filter(pipeline=OuterRef("pipeline"), severity=Problem.Severity.ERROR)
     current = SqlVersion.objects.filter(valid_to__isnull=True).exclude(pipeline__status=Pipeline.Status.RETIRED)
@@ -478,7 +478,7 @@ def _unread_sql() -> QuerySet[SqlVersion]:
 
 
 def _unread_sql_texts() -> Iterable[tuple[str, str]]:
-    return _unread_sql().values_list("pipeline__name", "sql").iterator(chunk_size=200)
+    return unread_sql().values_list("pipeline__name", "sql").iterator(chunk_size=200)
 
 
 def _unread_log_texts(first: dt.date, last: dt.date) -> Iterable[tuple[str, str]]:
