@@ -1,6 +1,7 @@
 """What differs between dialects, in one table; the rest of the engine asks these rules and never a dialect's name."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -36,6 +37,7 @@ class Rules:
     row_values: bool = False  # a table's alias may stand for its whole row
     unnamed: str = ""  # the name of a select item without one
     optional_semicolons: bool = False  # a statement may begin without a semicolon before it
+    declares_by_statement: bool = True  # DECLARE x … is a statement that sqlglot reads
     declare_sections: bool = False  # DECLARE opens a section that BEGIN ends
     retokenize: bool = False  # the tokens depend on the kind of statement
 
@@ -88,7 +90,7 @@ RULES = {
     "trino": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None),
     "presto": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None),
     "athena": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None, retokenize=True),
-    "mysql": Rules(truncate_commits=True, ddl_commits=True, parts=2),
+    "mysql": Rules(declares_by_statement=False, truncate_commits=True, ddl_commits=True, parts=2),
     "duckdb": Rules(
         lateral_alias=True,
         struct_dot=True,
@@ -118,13 +120,15 @@ class Language:
         strategy = self.dialect.normalization_strategy
         upper = strategy in (NormalizationStrategy.UPPERCASE, NormalizationStrategy.CASE_INSENSITIVE_UPPERCASE)
         keeps = strategy is NormalizationStrategy.CASE_SENSITIVE
-        self._fold = str if keeps else str.upper if upper else str.lower
+        # A name written without quotes, in normal form.
+        self.fold: Callable[[str], str] = str if keeps else str.upper if upper else str.lower
         self._fold_quoted = (
-            self._fold
+            self.fold
             if strategy in (NormalizationStrategy.CASE_INSENSITIVE, NormalizationStrategy.CASE_INSENSITIVE_UPPERCASE)
             else str
         )
         self._types: dict[Any, str] = {}
+        self.column = self._column_folder()
 
     def tokenize(self, text: str) -> list[Token]:
         """Every token of a script. Raises TokenError."""
@@ -134,16 +138,17 @@ class Language:
         """The tree of one statement's tokens; None when they hold none. Raises ParseError."""
         return self._parser.parse(tokens, text)[0]
 
-    def fold(self, text: str) -> str:
-        """A name written without quotes, in normal form."""
-        return self._fold(text)
+    def _column_folder(self) -> Callable[[Any], str]:
+        """A function for the normal form of a column's, alias's or CTE's identifier: the busiest one of the engine."""
+        fold, fold_quoted, identifier = self.fold, self._fold_quoted, exp.Identifier
 
-    def column(self, node: Any) -> str:
-        """The normal form of a column's, alias's or CTE's identifier; "" when the node holds no name."""
-        if node.__class__ is exp.Identifier:
-            args = node.args
-            return (self._fold_quoted if args.get("quoted") else self._fold)(args["this"])
-        return node if isinstance(node, str) else self._fold(node.name)
+        def column(node: Any) -> str:
+            if node.__class__ is identifier:
+                args = node.args
+                return fold_quoted(args["this"]) if args.get("quoted") else fold(args["this"])
+            return node if isinstance(node, str) else fold(node.name)
+
+        return column
 
     def part(self, node: Any) -> str:
         """The normal form of one part of a table's name, without the quotes a dot would need."""
@@ -166,6 +171,11 @@ class Language:
 def language(name: str | None) -> Language:
     """The dialect of that name; None or "" is sqlglot's own. Raises ValueError for an unknown one."""
     return Language((name or "").strip().lower())
+
+
+def words(text: str) -> frozenset[str]:
+    """A set of words, written as one text."""
+    return frozenset(text.split())
 
 
 def dotted(parts: list[str]) -> str:

@@ -235,7 +235,7 @@ def scope_rows(scope: Scope) -> Flow:
 
 
 def update_targets(reader: Reader, target: Any, from_: Any, scope: Scope) -> dict[str, Write]:
-    """Targets by alias, the main one under "" too. The main target may be an alias of FROM (T-SQL), a CTE, or joined."""
+    """Targets by alias, the main one under "" too. The main one may be an alias of FROM (T-SQL), a CTE, or joined."""
     name_in_from = None
     if isinstance(target, exp.Table):
         alias = sources.alias_of(reader, target)[0] or reader.language.column(target.this)

@@ -1,9 +1,11 @@
 """`analyze`: the one door of the engine, and the assembly of its answer."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .dialects import Language, language
+from .effects import Effects, Write, write_of
 from .model import (
     BASES,
     ERROR,
@@ -22,7 +24,6 @@ from .relations import AGGREGATION, Flow, QueryRelation, Relation, Star
 from .render import Rendered, render
 from .script import Script
 from .statements import read_statement
-from .effects import Effects, Write, write_of
 from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
 
 ENGINE_VERSION = 2  # raised whenever the same text may give another answer, so that stored answers are read again
@@ -76,6 +77,9 @@ class Run:
         self.script.look_ahead([tree for _, tree in parsed])
         for number, (piece, tree) in enumerate(parsed):
             self.read(number, piece, tree)
+        for number, names in self.script.finish().items():
+            statement = self.statements[number]
+            self.statements[number] = replace(statement, inputs=tuple(sorted({*statement.inputs, *names})))
 
     def note_template(self) -> None:
         if self.rendered.error:
@@ -92,10 +96,10 @@ class Run:
         try:
             return parse_piece(piece, self.language)
         except Unread as unread:
-            code, message, line = unread.args
+            code, message, line, tree = unread.args
             first = self.script.line_at(piece.offset)
             self.fail(number, code, message, first + line - 1 if line else self.script.line_at(piece.start))
-        return None
+            return tree
 
     def fail(self, number: int, code: str, message: str, line: int | None) -> None:
         self.problems.append(Problem(code, ERROR, message, number, line))
@@ -104,7 +108,7 @@ class Run:
     def read(self, number: int, piece: Piece, tree: Any) -> None:
         """Read one parsed piece and keep what it did."""
         self.script.base = piece.offset
-        reader = Reader(self.language, self.script, number)
+        reader = Reader(self.language, self.script, number, in_body=piece.body is not None)
         effects = Effects(piece.kind.upper() if piece.kind == OPAQUE else piece.words(1)[0] if piece.tokens else "")
         if tree is not None:
             try:

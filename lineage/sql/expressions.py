@@ -10,6 +10,7 @@ from typing import Any
 from sqlglot import exp
 
 from . import query
+from .dialects import words
 from .reader import Reader
 from .relations import (
     AGGREGATION,
@@ -27,6 +28,7 @@ from .relations import (
     Flow,
     Scope,
     Source,
+    StructFlow,
     ValueRelation,
     add_flow,
     below,
@@ -37,8 +39,9 @@ from .render import PLACEHOLDER
 Stack = list[tuple[Any, Any, int]]  # (what to do, node, mode)
 Handler = Callable[[Reader, Any, int, Flow, Scope, Stack], None]
 
-# What to do with a node: nothing, go on to its children with the same or a stronger mode, or a handler below.
-SKIP, SAME, PLAIN, AGGREGATE = 0, 1, 2, 3
+# What to do with a node: nothing (SKIP), go on to its children with the same or a stronger mode, or a handler below.
+SKIP = None
+SAME, PLAIN, AGGREGATE = 1, 2, 3
 
 LEAVES = (
     exp.Literal,
@@ -68,49 +71,48 @@ PICKING = (exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue, exp.I
 
 def collect(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope) -> None:
     """Add to `sink` what `node` reads, used as `mode`; what sub-queries do to rows goes to the scope."""
-    stack: Stack = [(action_of(node), node, mode)]
-    actions = ACTIONS
+    stack: Stack = []
+    push(stack, node, mode)
+    actions, identifier = ACTIONS, exp.Identifier
     while stack:
         action, node, mode = stack.pop()
-        if action.__class__ is int:
-            if action == SKIP:
-                continue
-            if action != SAME and mode < action - 1:
-                mode = action - 1  # PLAIN makes TRANSFORMATION, AGGREGATE makes AGGREGATION
-            for value in node.args.values():
-                if value.__class__ is list:
-                    for child in value:
-                        action = actions.get(child.__class__)
-                        if action is None:
-                            action = classify(child.__class__)
-                        if action != SKIP:
-                            stack.append((action, child, mode))
-                else:
-                    action = actions.get(value.__class__)
-                    if action is None:
-                        action = classify(value.__class__)
-                    if action != SKIP:
-                        stack.append((action, value, mode))
-        else:
+        if action.__class__ is not int:
             action(reader, node, mode, sink, scope, stack)
+            continue
+        if action > SAME and mode < action - 1:
+            mode = action - 1  # PLAIN makes TRANSFORMATION, AGGREGATE makes AGGREGATION
+        for value in node.args.values():
+            for child in value if value.__class__ is list else (value,):
+                action = actions[child.__class__]
+                if action is read_column:  # by far the most frequent: no detour over the stack
+                    if child.args["this"].__class__ is identifier:
+                        flow = column_flow(reader, child, scope)
+                        if flow:
+                            add_flow(sink, flow, mode)
+                elif action is not None:
+                    stack.append((action, child, mode))
 
 
 def flow_of(reader: Reader, node: Any, scope: Scope) -> Flow:
     """The flow of an expression's value; shared with the column when it is nothing but a column."""
     if node.__class__ is exp.Column and node.args["this"].__class__ is exp.Identifier:
         return column_flow(reader, node, scope)
+    if node.__class__ is exp.Struct and node.expressions:
+        return struct_flow(reader, node, scope)
     sink: Flow = {}
     collect(reader, node, 0, sink, scope)
     return sink
 
 
-def action_of(node: Any) -> Any:
-    action = ACTIONS.get(node.__class__)
-    return classify(node.__class__) if action is None else action
+class Actions(dict[type, Any]):
+    """What to do with nodes of each class; a class met for the first time is classified once."""
+
+    def __missing__(self, kind: type) -> Any:
+        self[kind] = action = classify(kind)
+        return action
 
 
 def classify(kind: type) -> Any:
-    """What to do with nodes of a class met for the first time."""
     action: Any = PLAIN
     if not issubclass(kind, exp.Expression) or issubclass(kind, LEAVES):
         action = SKIP
@@ -126,8 +128,20 @@ def classify(kind: type) -> Any:
         action = read_chance
     elif issubclass(kind, exp.AggFunc):
         action = AGGREGATE
-    ACTIONS[kind] = action
     return action
+
+
+def struct_flow(reader: Reader, node: exp.Struct, scope: Scope) -> Flow:
+    """STRUCT(a AS x, b): the fields x and b, each with its own flow; a field without a name has its place for one."""
+    fields: dict[str, Flow] = {}
+    for place, part in enumerate(node.expressions):
+        if isinstance(part, exp.PropertyEQ | exp.Alias):
+            name = part.this if isinstance(part, exp.PropertyEQ) else part.args["alias"]
+            value = part.expression if isinstance(part, exp.PropertyEQ) else part.this
+        else:
+            name, value = part.this if isinstance(part, exp.Column) else str(place), part
+        fields[reader.column(name)] = flow_of(reader, value, scope)
+    return StructFlow(fields)
 
 
 # --- columns
@@ -136,7 +150,7 @@ def classify(kind: type) -> Any:
 def column_flow(reader: Reader, node: Any, scope: Scope) -> Flow:
     """The flow of a column by its name and qualifiers: t.c, db.t.c, c, or c.field where the dialect has structs."""
     args = node.args
-    column = reader.language.column
+    column = reader.column
     name = column(args["this"])
     qualifier = args.get("table")
     if qualifier is None:
@@ -144,23 +158,26 @@ def column_flow(reader: Reader, node: Any, scope: Scope) -> Flow:
         return found or unqualified(reader, name, node, scope)
     if args.get("db") is None:
         alias = column(qualifier)
-        for level in scope.upward():
+        level: Scope | None = scope
+        while level is not None:
             for source in level.sources:
                 if source.alias == alias:
-                    return qualified(reader, source, name, node)
+                    return source.relation.find(name, PARSED) or unfound(reader, source, name, node)
+            level = level.parent
     return path_flow(
         reader, [column(args[key]) for key in ("catalog", "db", "table", "this") if args.get(key)], node, scope
     )
 
 
 def qualified(reader: Reader, source: Source, name: str, node: Any) -> Flow:
-    """The column of that source. A table's is taken at the SQL's word even where the known columns lack it."""
-    found = source.relation.find(name, PARSED)
-    if found:
-        return found
-    if name.startswith(PLACEHOLDER):
-        return NOTHING
-    if found is AMBIGUOUS:
+    """The column of that source, as the SQL names it."""
+    return source.relation.find(name, PARSED) or unfound(reader, source, name, node)
+
+
+def unfound(reader: Reader, source: Source, name: str, node: Any) -> Flow:
+    if name in source.relation.names or name.startswith(PLACEHOLDER) or source.relation.is_unknown:
+        return NOTHING  # a column that is known and made of nothing, like count(*), is found all the same
+    if source.relation.find(name, PARSED) is AMBIGUOUS:
         reader.warn("ambiguous_column", f"{source.alias}.{name} may come from several tables", node)
     else:
         reader.warn("unresolved_column", f"{source.alias} has no column {name}", node)
@@ -243,7 +260,7 @@ def find_in(reader: Reader, scope: Scope, name: str) -> Flow | None:
 
 def known_in(scope: Scope, name: str) -> Flow | None:
     """The column of the one source known to have it."""
-    having = [source for source in scope.sources if source.in_star and source.relation.knows(name)]
+    having = [source for source in scope.sources if name in source.relation.names and source.in_star]
     if len(having) == 1:
         return having[0].relation.find(name, SCHEMA)
     return AMBIGUOUS if having else None
@@ -274,21 +291,25 @@ def guessed_in(scope: Scope, name: str) -> Flow | None:
 
 # --- what a second run cannot repeat
 
-CLOCKS = tuple(
-    kind
-    for name in "CurrentDate CurrentTime CurrentTimestamp CurrentDatetime CurrentTimestampLTZ Localtime Localtimestamp "
-    "UtcDate UtcTime UtcTimestamp Systimestamp Sysdate UnixSeconds".split()
-    if (kind := getattr(exp, name, None)) is not None and name != "UnixSeconds"
+
+def classes(names: str) -> tuple[type, ...]:
+    """sqlglot's classes of these names, as far as its version has them."""
+    return tuple(kind for name in names.split() if (kind := getattr(exp, name, None)) is not None)
+
+
+CLOCKS = classes(
+    "CurrentDate CurrentTime CurrentTimestamp CurrentDatetime CurrentTimestampLTZ Localtime Localtimestamp UtcDate "
+    "UtcTime UtcTimestamp Systimestamp Sysdate"
 )
-CHANCE = tuple(kind for name in "Rand Randn Uuid Randstr RandomBytes".split() if (kind := getattr(exp, name, None)))
-CLOCK_NAMES = frozenset(
+CHANCE = classes("Rand Randn Uuid Randstr RandomBytes")
+CLOCK_NAMES = words(
     "NOW GETDATE GETUTCDATE SYSDATE SYSDATETIME SYSUTCDATETIME SYSDATETIMEOFFSET SYSTIMESTAMP CLOCK_TIMESTAMP "
     "STATEMENT_TIMESTAMP TRANSACTION_TIMESTAMP TODAY YESTERDAY CURDATE CURTIME CURRENT_DATETIME CURRENT_TIMESTAMP "
-    "UTC_TIMESTAMP UNIX_TIMESTAMP TIMEOFDAY LOCALTIMESTAMP CURRENT_DATE".split()
+    "UTC_TIMESTAMP UNIX_TIMESTAMP TIMEOFDAY LOCALTIMESTAMP CURRENT_DATE"
 )
-CHANCE_NAMES = frozenset(
-    "UUID UUID4 NEWID NEWSEQUENTIALID GENERATE_UUID GEN_RANDOM_UUID UUID_GENERATE_V4 UUID_STRING RAND RANDOM RANDN UNIFORM "
-    "RANDOM_UUID GENERATEUUIDV4 UUID_GENERATE_V1 RANDSTR CHECKSUM_NEWID".split()
+CHANCE_NAMES = words(
+    "UUID UUID4 NEWID NEWSEQUENTIALID GENERATE_UUID GEN_RANDOM_UUID UUID_GENERATE_V4 UUID_STRING RAND RANDOM "
+    "RANDN UNIFORM RANDOM_UUID GENERATEUUIDV4 UUID_GENERATE_V1 RANDSTR CHECKSUM_NEWID"
 )
 
 
@@ -308,10 +329,9 @@ def read_chance(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, 
 
 
 def push(stack: Stack, node: Any, mode: int) -> None:
-    if node is not None:
-        action = action_of(node)
-        if action.__class__ is not int or action != SKIP:
-            stack.append((action, node, mode))
+    action = ACTIONS[node.__class__]
+    if action is not None:
+        stack.append((action, node, mode))
 
 
 def read_column(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
@@ -506,7 +526,7 @@ def read_call(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, st
     stack.append((PLAIN, node, mode))
 
 
-ACTIONS: dict[type, Any] = {
+HANDLERS: dict[type, Any] = {
     exp.Column: read_column,
     exp.Exists: read_exists,
     exp.Case: read_case,
@@ -527,8 +547,8 @@ ACTIONS: dict[type, Any] = {
     exp.In: read_in,
     exp.Anonymous: read_call,
     exp.StructExtract: read_json,
-    **dict.fromkeys((str, bool, int, float, type(None)), SKIP),
 }
+ACTIONS = Actions(HANDLERS)
 
 
 def collect_rows(reader: Reader, node: Any, mode: int, scope: Scope) -> None:

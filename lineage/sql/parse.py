@@ -6,21 +6,22 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokens import Token, TokenType
 
-from .dialects import Language
-from .rewrites import REWRITES, word
+from .dialects import Language, words
+from .rewrites import REWRITES, open_rowset, word
 from .tokens import CONDITION, DECLARATION, LOOP, Piece
 
 # Statements that move no data. Anything else that sqlglot keeps as a Command is opaque, and so an error.
-HARMLESS = frozenset(
-    "GRANT REVOKE ANALYZE VACUUM COMMENT SHOW EXPLAIN SET UNSET RESET USE DESCRIBE DESC HELP LOCK UNLOCK SAVEPOINT RELEASE "
-    "START BEGIN COMMIT ROLLBACK END ABORT ADD LIST LS REMOVE RM PUT INSTALL LOAD PRAGMA ATTACH DETACH CACHE UNCACHE MSCK "
-    "DEALLOCATE PREPARE DISCARD CHECKPOINT CLUSTER REINDEX OPTIMIZE ASSERT CHECK DBCC KILL PRINT WAITFOR REVERT DENY "
-    "RESUME SUSPEND DELIMITER SOURCE SIGNAL RAISE XACT LISTEN NOTIFY FLUSH PURGE INVALIDATE REFRESH".split()
+HARMLESS = words(
+    "GRANT REVOKE ANALYZE VACUUM COMMENT SHOW EXPLAIN SET UNSET RESET USE DESCRIBE DESC HELP LOCK UNLOCK "
+    "SAVEPOINT RELEASE START BEGIN COMMIT ROLLBACK END ABORT ADD LIST LS REMOVE RM PUT INSTALL LOAD PRAGMA ATTACH "
+    "DETACH CACHE UNCACHE MSCK DEALLOCATE PREPARE DISCARD CHECKPOINT CLUSTER REINDEX OPTIMIZE ASSERT CHECK DBCC "
+    "KILL PRINT WAITFOR REVERT DENY RESUME SUSPEND DELIMITER SOURCE SIGNAL RAISE XACT LISTEN NOTIFY FLUSH PURGE "
+    "INVALIDATE REFRESH"
 )
 
 
 class Unread(Exception):
-    """A statement that could not be read: (code, message, line in the piece's text or None)."""
+    """A statement that could not be read: (code, message, line in the piece's text or None, tree of what could be)."""
 
 
 def parse_piece(piece: Piece, language: Language) -> Any:
@@ -32,12 +33,12 @@ def parse_piece(piece: Piece, language: Language) -> Any:
     except ParseError as error:
         details = error.errors[0] if error.errors else {}
         message = details.get("description") or str(error)
-        raise Unread("parse_error", message, details.get("line")) from None
+        raise Unread("parse_error", message, details.get("line"), None) from None
     except RecursionError:
-        raise Unread("too_deep", "nested too deep to be parsed", None) from None
+        raise Unread("too_deep", "nested too deep to be parsed", None, None) from None
     except (SqlglotError, ValueError, TypeError, AttributeError, LookupError) as error:
         # sqlglot's parsers stumble over some broken texts; that costs this statement alone.
-        raise Unread("parse_error", f"{type(error).__name__}: {error}", None) from None
+        raise Unread("parse_error", f"{type(error).__name__}: {error}", None, None) from None
 
 
 def parse_condition(piece: Piece, language: Language) -> Any:
@@ -57,9 +58,13 @@ def parse_statement(piece: Piece, language: Language) -> Any:
     head = word(tokens[0])
     if head in HARMLESS and not is_needed(head, piece):
         return None
+    if language.rules.optional_semicolons and "OPENROWSET" in piece.text.upper():
+        tokens = open_rowset(tokens)
     rewrite = REWRITES.get(head)
     found = rewrite(tokens, language) if rewrite else tokens
     if not isinstance(found, list):
+        if found is not None and found.meta.get("unread"):
+            raise Unread("unsupported_statement", found.meta["unread"], tokens[0].line, found)
         return found
     if language.rules.retokenize and found is tokens:
         found = tokens_anew(piece, language)
@@ -67,13 +72,13 @@ def parse_statement(piece: Piece, language: Language) -> Any:
     if tree.__class__ is exp.Command:
         if head in HARMLESS:
             return None
-        raise Unread("unsupported_statement", f"{head} statement is not understood", tokens[0].line)
+        raise Unread("unsupported_statement", f"{head} statement is not understood", tokens[0].line, None)
     if isinstance(tree, exp.Execute) and tree.this.name.lower() != "sp_rename":
         raise Unread(
-            "unsupported_statement", f"what {tree.this.name} reads and writes is not in the text", tokens[0].line
+            "unsupported_statement", f"what {tree.this.name} reads and writes is not in the text", tokens[0].line, None
         )
     if isinstance(tree, NOT_STATEMENTS) and not isinstance(tree, exp.Query) and head != "ASSERT":
-        raise Unread("parse_error", "not a statement", tokens[0].line)
+        raise Unread("parse_error", "not a statement", tokens[0].line, None)
     return tree
 
 

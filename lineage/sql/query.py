@@ -182,7 +182,7 @@ def combine_by_position(parts: list[QueryRelation]) -> list[Item | Star]:
         if any(item.__class__ is Star for item in column):
             break
         name, _, kind = column[0]
-        items.append((name, merged(item[1] for item in column), kind if all(i[2] == kind for i in column) else None))
+        items.append((name, merged(item[1] for item in column), kind if all(i[2] is kind for i in column) else None))
     place = len(items)
     rest = [part.items[place:] for part in parts]
     if not any(item.__class__ is Star for items in rest for item in items):
@@ -194,7 +194,8 @@ def combine_rest(rest: list[list[Item | Star]]) -> list[Item | Star]:
     """What follows where positions are lost: each named column with its namesakes, and one star of all branches."""
     tails = [QueryRelation(items) for items in rest]
     names = dict.fromkeys(name for tail in tails for name in tail.index)
-    items: list[Item | Star] = [(name, merged(tail.find(name, 0) for tail in tails), None) for name in names]
+    found = {name: [tail.index[name][1] for tail in tails if name in tail.index] for name in names}
+    items: list[Item | Star] = [(name, merged(flows), None) for name, flows in found.items()]
     stars = [star for tail in tails for star in tail.stars]
     hidden = frozenset(names)
     first, *others = [star.without(hidden) for star in stars]
@@ -281,21 +282,10 @@ def read_item(reader: Reader, name: str, node: Any, scope: Scope) -> Item:
     if kind in (exp.Cast, exp.TryCast):
         return name, flow_of(reader, node, scope), node.args["to"]
     if kind is exp.Column:
-        return name, flow_of(reader, node, scope), type_of_column(reader, node, scope)
+        return name, flow_of(reader, node, scope), (scope, node)  # its type, should anybody ask
     if kind is exp.Literal or kind is exp.Null:
         return name, NOTHING, None
     return name, flow_of(reader, node, scope), None
-
-
-def type_of_column(reader: Reader, node: exp.Column, scope: Scope) -> Any:
-    """A column keeps its type; only looked up where a source is sure to have it."""
-    name = reader.language.column(node.args["this"])
-    qualifier = node.args.get("table")
-    if qualifier is not None:
-        source = scope.by_alias(reader.language.column(qualifier))
-        return source.relation.type_of(name) if source else None
-    kinds = [kind for kind in (source.relation.type_of(name) for source in scope.sources) if kind is not None]
-    return kinds[0] if len(kinds) == 1 else None
 
 
 def read_clauses(reader: Reader, args: dict[str, Any], scope: Scope, items: list[Item | Star]) -> None:

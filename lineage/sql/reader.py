@@ -17,14 +17,11 @@ class Schemas:
         self._language = language
         self._found: dict[str, dict[str, Any] | None] = {}
         self._ask: Callable[[str], Mapping[str, Any] | None] | None = getattr(schema, "columns", None)
-        self._tables: dict[str, Any] = {}
+        self._given: Mapping[str, Any] = {}
+        self._tables: dict[str, Any] | None = None  # all of them in normal form, once a name is not found as it is
         if isinstance(schema, Mapping):
             self._ask = None
-            self._tables = {self._normal(name): columns for name, columns in flat(schema)}
-
-    def _normal(self, name: str) -> str:
-        rules = self._language.rules
-        return name if rules.tables_keep_case else self._language.fold(name)
+            self._given = schema
 
     def columns(self, table: str) -> dict[str, Any] | None:
         """{column: type or None} in order, or None when the table's columns are unknown."""
@@ -35,13 +32,24 @@ class Schemas:
 
     def _look_up(self, table: str) -> Any:
         """By the full name, else by the one known name of which either is the other's end: 't' is 'db.t'."""
-        if not self._tables:
+        if not self._given:
             return None
+        found = self._given.get(table)
+        if found and not is_level(found):
+            return found
+        if self._tables is None:
+            normal = str if self._language.rules.tables_keep_case else self._language.fold
+            self._tables = {normal(name): columns for name, columns in flat(self._given)}
         found = self._tables.get(table)
         if found is not None:
             return found
         ends = [columns for name, columns in self._tables.items() if is_end(name, table) or is_end(table, name)]
         return ends[0] if len(ends) == 1 else None
+
+
+def is_level(inner: Any) -> bool:
+    """Tables by name, not columns by name."""
+    return isinstance(inner, dict) and isinstance(next(iter(inner.values()), None), dict)
 
 
 def is_end(name: str, of: str) -> bool:
@@ -52,7 +60,7 @@ def flat(schema: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """{"db": {"t": {"c": "INT"}}} and {"db.t": {"c": "INT"}} -> [("db.t", {"c": "INT"})]"""
     tables: list[tuple[str, Any]] = []
     for name, inner in schema.items():
-        if isinstance(inner, Mapping) and any(isinstance(value, Mapping) for value in inner.values()):
+        if is_level(inner):
             tables += [(f"{name}.{rest}", columns) for rest, columns in flat(inner)]
         else:
             tables.append((str(name), inner))
@@ -63,18 +71,24 @@ def read_columns(raw: Any, language: Language) -> dict[str, Any] | None:
     """Columns in normal form from {name: type}, [(name, type)] or [name]."""
     if not raw:
         return None
+    fold = language.fold
+    if isinstance(raw, dict):
+        names = "\n".join(raw)
+        return raw if fold(names) == names else {fold(name): kind for name, kind in raw.items()}
     if isinstance(raw, Mapping):
-        return {language.fold(str(name)): kind for name, kind in raw.items()}
+        return {fold(str(name)): kind for name, kind in raw.items()}
     pairs = [(column, None) if isinstance(column, str) else tuple(column)[:2] for column in raw]
-    return {language.fold(str(name)): kind for name, kind in pairs}
+    return {fold(str(name)): kind for name, kind in pairs}
 
 
 class Reader:
     """Reads one statement: resolves its names and keeps what it finds on the way."""
 
-    def __init__(self, language: Language, script: Any, number: int) -> None:
+    def __init__(self, language: Language, script: Any, number: int, in_body: bool = False) -> None:
+        self.in_body = in_body  # of a routine, quoted
         self.language = language
         self.rules = language.rules
+        self.column = language.column
         self.script = script  # the statements before this one: temp tables, variables, defaults, schemas
         self.number = number
         self.inputs: set[str] = set()

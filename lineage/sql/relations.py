@@ -4,7 +4,7 @@ A *flow* says where a value comes from: {(table, column, path, mode): basis}. A 
 number that grows with strength, and a *basis* is how sure its table is, as a number that grows with doubt.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from .model import BASES, KINDS
@@ -43,8 +43,24 @@ def used_as(flow: Flow, mode: int) -> Flow:
     return sink
 
 
+class StructFlow(Flow):
+    """The flow of a struct that the query builds, with those of its fields."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: dict[str, Flow]) -> None:
+        super().__init__()
+        for flow in fields.values():
+            add_flow(self, flow, TRANSFORMATION)
+        self.fields = fields
+
+
 def below(flow: Flow, path: str) -> Flow:
-    """The flow of a field of a struct: a.b -> the same source, one step deeper."""
+    """The flow of a field of a struct: a.b -> the same source, one step deeper, or what the field was built from."""
+    if flow.__class__ is StructFlow:
+        name, _, rest = path.partition(".")
+        found = flow.fields.get(name, NOTHING)  # type: ignore[attr-defined]
+        return below(found, rest) if rest and found else found
     return {
         (table, column, f"{before}.{path}" if before else path, mode): basis
         for (table, column, before, mode), basis in flow.items()
@@ -92,16 +108,15 @@ class Star:
 class Relation:
     """Something with columns. `rows` are the row-wide flows of reading it, beside those of the relations in `reads`."""
 
-    __slots__ = ("reads", "rows")
+    __slots__ = ("names", "reads", "rows")
 
     is_open = False  # there may be columns that are not known by name
+    is_unknown = False  # nothing can be said of any column
 
-    def __init__(self) -> None:
+    def __init__(self, names: Container[str]) -> None:
+        self.names = names  # the columns known by name
         self.rows: Flow = {}
         self.reads: list[Relation] = []
-
-    def knows(self, name: str) -> bool:
-        raise NotImplementedError
 
     def find(self, name: str, basis: int) -> Flow:
         """The flow of that column, NOTHING or AMBIGUOUS; `basis` counts where a table's own column is meant."""
@@ -128,14 +143,11 @@ class TableRelation(Relation):
     __slots__ = ("is_open", "known", "pseudo", "table")
 
     def __init__(self, table: str, known: dict[str, Any] | None, pseudo: frozenset[str]) -> None:
-        super().__init__()
+        super().__init__(known or ())
         self.table = table
         self.known = known
         self.is_open = known is None
         self.pseudo = pseudo
-
-    def knows(self, name: str) -> bool:
-        return self.known is not None and name in self.known
 
     def find(self, name: str, basis: int) -> Flow:
         if self.known is None or name in self.known or name in self.pseudo:
@@ -162,7 +174,7 @@ class QueryRelation(Relation):
     __slots__ = ("index", "inputs", "is_open", "items", "notes", "stars", "trees")
 
     def __init__(self, items: list[Item | Star]) -> None:
-        super().__init__()
+        super().__init__(())
         self.items = items
         self.inputs: set[str] = set()  # of a temp table: what the script read to fill it
         self.notes: dict[str, None] = {}
@@ -178,10 +190,8 @@ class QueryRelation(Relation):
                 self.stars.append(item)  # type: ignore[arg-type]
             else:
                 self.index.setdefault(item[0], item)  # type: ignore[index,arg-type]
+        self.names = self.index
         self.is_open = bool(self.stars)
-
-    def knows(self, name: str) -> bool:
-        return name in self.index
 
     def find(self, name: str, basis: int) -> Flow:
         item = self.index.get(name)
@@ -203,31 +213,32 @@ class QueryRelation(Relation):
 class ValueRelation(Relation):
     """Elements of an array, rows of a function: any column asked of it is a part of the one value it is made from."""
 
-    __slots__ = ("flow", "is_open", "names", "with_path")
+    __slots__ = ("flow", "is_open", "known", "with_path")
 
-    def __init__(self, flow: Flow, names: dict[str, Flow], is_open: bool, with_path: bool) -> None:
-        super().__init__()
+    def __init__(self, flow: Flow, known: dict[str, Flow], is_open: bool, with_path: bool) -> None:
+        super().__init__(known)
         self.flow = flow
-        self.names = names  # columns known by name, in order
+        self.known = known  # in order
         self.is_open = is_open
         self.with_path = with_path  # a column is a field of the value, not an unknown function of it
 
-    def knows(self, name: str) -> bool:
-        return name in self.names
+    @property
+    def is_unknown(self) -> bool:  # type: ignore[override]
+        return not self.flow and self.is_open
 
     def find(self, name: str, basis: int) -> Flow:
-        if name in self.names:
-            return self.names[name]
+        if name in self.known:
+            return self.known[name]
         if not self.is_open:
             return NOTHING
         return below(self.flow, name) if self.with_path else self.flow
 
     def columns(self) -> list[Item | Star]:
-        named: list[Item | Star] = [(name, flow, None) for name, flow in self.names.items()]
+        named: list[Item | Star] = [(name, flow, None) for name, flow in self.known.items()]
         return [*named, Star(self)] if self.is_open and not named else named
 
     def whole(self) -> Flow:
-        return merged([self.flow, *self.names.values()])
+        return merged([self.flow, *self.known.values()])
 
 
 class Source:

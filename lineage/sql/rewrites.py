@@ -30,7 +30,11 @@ def word(token: Token) -> str:
 
 def made(text: str, near: Token) -> Tokens:
     """Tokens of plain words, placed where `near` stands."""
-    return [Token(DIALECT_WORDS[part], part, near.line, near.col, near.start, near.end) for part in text.split()]
+    return [like(near, DIALECT_WORDS[part], part) for part in text.split()]
+
+
+def like(near: Token, kind: TokenType, text: str) -> Token:
+    return Token(kind, text, near.line, near.col, near.start, near.end)
 
 
 def find_word(tokens: Tokens, *words: str, start: int = 0) -> int:
@@ -75,19 +79,47 @@ def bracket_end(tokens: Tokens, start: int) -> int:
 def rewrite_create(tokens: Tokens, language: Language) -> Any:
     """Drop what sqlglot does not know and lineage does not need."""
     heads = [token.text.upper() for token in tokens[:6]]
+    if "LIVE" in heads[1:5] and heads[heads.index("LIVE") + 1] in ("TABLE", "VIEW"):  # Delta Live Tables
+        place = heads.index("LIVE")
+        tokens = tokens[:place] + tokens[place + 1 :]
+    if "VIEW" in heads:
+        tokens = without_view_options(tokens)
     if "STREAM" in heads[1:5] and find_word(tokens, "ON") < len(tokens):
         return stream(tokens)
-    if "EXTERNAL" in heads[1:5] and find_word(tokens, "AS", "LIKE") == len(tokens):
+    if "EXTERNAL" in heads[1:5]:
         return external_stage(tokens) or tokens
     if "SNAPSHOT" in heads[1:4]:
         place = heads.index("SNAPSHOT")
         tokens = tokens[:place] + tokens[place + 1 :]
-    copied = find_word(tokens, "CLONE", "COPY") if "TABLE" in heads or "VIEW" in heads else len(tokens)
-    if copied < min(len(tokens), find_word(tokens, "AS", "(")):
+    copied = find_word(tokens, "CLONE", "COPY", "AS")
+    if copied < len(tokens) and tokens[copied].text.upper() != "AS":
         return clone(tokens, copied)
+    if copied < len(tokens) - 1 and tokens[copied + 1].text.upper() in ("PIVOT", "UNPIVOT"):  # AS PIVOT t ON …
+        near = tokens[copied]
+        opening, closing = ((TokenType.L_PAREN, "("), (TokenType.R_PAREN, ")"))
+        front = [*tokens[: copied + 1], *made("SELECT * FROM", near), like(near, *opening)]
+        return [*front, *tokens[copied + 1 :], like(near, *closing)]
     if tokens[-1].text.upper() == "DATA" and tokens[-2].text.upper() in ("WITH", "NO"):
         tokens = tokens[: -3 if tokens[-2].text.upper() == "NO" else -2]
     return tokens
+
+
+def without_view_options(tokens: Tokens) -> Tokens:
+    """CREATE VIEW v WITH (option) AS … WITH CHECK OPTION"""
+    if [token.text.upper() for token in tokens[-2:]] == ["CHECK", "OPTION"]:
+        tokens = tokens[: find_last(tokens, "WITH")]
+    place = find_word(tokens, "WITH", "AS")
+    if (
+        place < len(tokens) - 1
+        and tokens[place].text.upper() == "WITH"
+        and tokens[place + 1].token_type is TokenType.L_PAREN
+    ):
+        tokens = tokens[:place] + tokens[bracket_end(tokens, place + 1) :]
+    return tokens
+
+
+def find_last(tokens: Tokens, text: str) -> int:
+    return next(place for place in range(len(tokens) - 1, -1, -1) if tokens[place].text.upper() == text)
 
 
 def stream(tokens: Tokens) -> Tokens:
@@ -129,6 +161,8 @@ def external_stage(tokens: Tokens) -> Tokens | None:
 
 # --- INSERT and other changes
 
+QUERY_WORDS = ("SELECT", "WITH", "VALUES", "FROM")
+
 
 def rewrite_replace(tokens: Tokens, language: Language) -> Any:
     into = 2 if len(tokens) > 1 and tokens[1].text.upper() == "INTO" else 1
@@ -139,18 +173,54 @@ def rewrite_replace(tokens: Tokens, language: Language) -> Any:
 
 
 def rewrite_insert(tokens: Tokens, language: Language) -> Any:
-    query = find_word(tokens, "SELECT", "WITH", "VALUES", "FROM")
-    partition = find_word(tokens, "PARTITION")
-    if partition < query:  # PARTITION (…) IF NOT EXISTS
+    partition = find_word(tokens, "PARTITION", "DIRECTORY", *QUERY_WORDS)
+    head = tokens[partition].text.upper() if partition < len(tokens) else ""
+    if head == "PARTITION":  # PARTITION (…) IF NOT EXISTS
         after = bracket_end(tokens, partition + 1)
         if [token.text.upper() for token in tokens[after : after + 3]] == ["IF", "NOT", "EXISTS"]:
             tokens = tokens[:after] + tokens[after + 3 :]
-    if find_word(tokens, "DIRECTORY") < query:  # DIRECTORY 'x' USING parquet OPTIONS (…)
+    elif language.rules.optional_semicolons and find_word(tokens, "EXEC", "EXECUTE") < len(tokens):
+        return insert_of_procedure(tokens, language)
+    elif head == "DIRECTORY":  # DIRECTORY 'x' USING parquet OPTIONS (…)
         using = find_word(tokens, "USING")
         if using < len(tokens):
             start = find_word(tokens, "SELECT", "WITH", "FROM", start=using + 1)
             tokens = tokens[:using] + tokens[start:]
     return split_output(tokens, language)
+
+
+def insert_of_procedure(tokens: Tokens, language: Language) -> Any:
+    """INSERT INTO u EXEC p: the target is known, what is put in is not."""
+    place = find_word(tokens, "EXEC", "EXECUTE")
+    tree = language.parse(tokens[:place] + values_of(tokens[place]), "")
+    if tree is not None:
+        tree.set("expression", None)
+        tree.meta["unread"] = "what the procedure returns is not in the text"
+    return tree
+
+
+def rewrite_update(tokens: Tokens, language: Language) -> Any:
+    """T-SQL: SET t.n += s.v is SET t.n = t.n + s.v."""
+    if not language.rules.optional_semicolons:
+        return tokens
+    place = 1
+    while place < len(tokens):
+        sign = tokens[place - 1]
+        if (
+            tokens[place].token_type is TokenType.EQ
+            and sign.token_type in COMPOUND
+            and sign.end + 1 == tokens[place].start
+        ):
+            start = place - 2
+            while start > 1 and tokens[start - 1].token_type is TokenType.DOT:
+                start -= 2
+            name = tokens[start : place - 1]
+            tokens = [*tokens[: place - 1], tokens[place], *name, sign, *tokens[place + 1 :]]
+        place += 1
+    return split_output(tokens, language)
+
+
+COMPOUND = frozenset({TokenType.PLUS, TokenType.DASH, TokenType.STAR, TokenType.SLASH})
 
 
 def split_output(tokens: Tokens, language: Language) -> Any:
@@ -201,16 +271,70 @@ def rewritten_tree(tokens: Tokens, language: Language) -> Any:
     return language.parse(found, "") if isinstance(found, list) else found
 
 
+def open_rowset(tokens: Tokens) -> Tokens:
+    """OPENROWSET(BULK 'uri', FORMAT = 'CSV') of T-SQL is OPENROWSET('uri')."""
+    kept: Tokens = []
+    place = 0
+    while place < len(tokens):
+        kept.append(tokens[place])
+        if (
+            tokens[place].text.upper() == "OPENROWSET"
+            and place + 3 < len(tokens)
+            and tokens[place + 2].text.upper() == "BULK"
+        ):
+            kept += [tokens[place + 1], tokens[place + 3]]
+            place = bracket_end(tokens, place + 1) - 2
+        place += 1
+    return kept
+
+
 # --- tables as a whole
 
 
 def rewrite_alter(tokens: Tokens, language: Language) -> Any:
     """ALTER TABLE u APPEND FROM t of Redshift moves rows; most other ALTERs move none."""
-    append = find_word(tokens, "APPEND")
-    if append < len(tokens) - 2 and tokens[append + 1].text.upper() == "FROM":
-        source = tokens[append + 2 : name_at(tokens, append + 2)]
-        return made("INSERT INTO", tokens[0]) + tokens[2:append] + made("SELECT * FROM", tokens[append]) + source
+    texts = [token.text.upper() for token in tokens]
+    end = name_at(tokens, 2)
+    table, after = tokens[2:end], texts[end : end + 2]
+    if after == ["APPEND", "FROM"]:
+        return moved_rows(table, tokens[end + 2 : name_at(tokens, end + 2)], tokens[0])
+    if "SWITCH" in texts and "TO" in texts:  # T-SQL: the rows of one table become another's partition
+        place = texts.index("TO") + 1
+        return moved_rows(tokens[place : name_at(tokens, place)], table, tokens[0])
+    if after[:1] == ["EXCHANGE"] and "TABLE" in texts[end:]:
+        place = texts.index("TABLE", end) + 1
+        return moved_rows(table, tokens[place : name_at(tokens, place)], tokens[0])
+    if after == ["SET", "SCHEMA"] and end + 2 < len(tokens):
+        near = tokens[end]
+        rename = [like(near, TokenType.VAR, "RENAME"), like(near, TokenType.VAR, "TO"), tokens[end + 2]]
+        return [*tokens[:end], *rename, like(near, TokenType.DOT, "."), table[-1]]
     return tokens
+
+
+def moved_rows(target: Tokens, source: Tokens, near: Token) -> Tokens:
+    return made("INSERT INTO", near) + target + made("SELECT * FROM", near) + source
+
+
+def rewrite_apply(tokens: Tokens, language: Language) -> Any:
+    """APPLY CHANGES INTO u FROM stream(t) KEYS … of Delta Live Tables."""
+    into, source = find_word(tokens, "INTO"), find_word(tokens, "FROM")
+    if into >= source:
+        return tokens
+    start = source + 1
+    if tokens[start].text.upper() == "STREAM":
+        start += 2
+    target = tokens[into + 1 : source]
+    return moved_rows(target, tokens[start : name_at(tokens, start)], tokens[0])
+
+
+def rewrite_bulk(tokens: Tokens, language: Language) -> Any:
+    """BULK INSERT u FROM 'uri' WITH (…) of T-SQL."""
+    source = find_word(tokens, "FROM")
+    uri = next((token.text for token in tokens[source:] if token.token_type is TokenType.STRING), "")
+    query = language.parse(made("SELECT * FROM", tokens[0]) + tokens[2:source], "") if uri else None
+    if query is None:
+        return tokens
+    return exp.Copy(this=query.args["from_"].this, kind=True, files=[exp.Literal.string(uri)])
 
 
 def rewrite_unload(tokens: Tokens, language: Language) -> Any:
@@ -252,7 +376,9 @@ REWRITES: dict[str, Rewrite] = {
     "CREATE": rewrite_create,
     "REPLACE": rewrite_replace,
     "INSERT": rewrite_insert,
-    "UPDATE": split_output,
+    "UPDATE": rewrite_update,
+    "APPLY": rewrite_apply,
+    "BULK": rewrite_bulk,
     "DELETE": split_output,
     "MERGE": split_output,
     "WITH": rewrite_with,

@@ -1,4 +1,4 @@
-"""A script's memory from statement to statement: temp tables, columns of what was made, variables, names, and writes."""
+"""A script's memory from statement to statement: temp tables, columns of what was made, variables, names, writes."""
 
 import re
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from sqlglot import exp
 
 from .dialects import Language, dotted
 from .dml import merge_columns
-from .effects import Effects, Write
+from .effects import Effects, Write, write_of
 from .model import OutputColumns
 from .reader import Reader, Schemas, table_parts
-from .relations import NOTHING, Flow, QueryRelation, Relation, Star, TableRelation, ValueRelation
+from .relations import NOTHING, Flow, QueryRelation, Relation, Scope, Star, TableRelation, ValueRelation
 from .render import PLACEHOLDER
 
 # A date at the end of a table's name is a shard's, and so is a star: events_20240101, events_*, events_2024*.
@@ -20,6 +20,8 @@ PARTITION = re.compile(r"\$\w+$")
 FILE_NAME = re.compile(
     r"://|^[/~.]|\.(?:csv|tsv|parquet|json|jsonl|ndjson|avro|orc|xlsx|txt|db)(?:\.\w+)?$", re.IGNORECASE
 )
+NAME_KEYS = ("catalog", "db", "this")
+IDENTIFIER = exp.Identifier
 FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "delta", "text", "binaryfile", "iceberg", "xml"})
 
 
@@ -53,6 +55,9 @@ class Script:
         self.outputs: dict[str, OutputColumns] = {}
         self.records: list[Record] = []
         self.renamed: list[tuple[int, str, str]] = []  # before that statement, the old name meant the new one
+        # Tables that outlive the script by the parts of their names as written, as they are read now.
+        self._seen: dict[tuple[Any, ...], tuple[TableRelation, tuple[str, ...]]] = {}
+        self.moved: dict[str, tuple[str, int]] = {}  # new name: old name of a table that the script did not make
         self.transient: set[int] = set()  # statements that make a table which the script drops again
 
     def _given(self, name: str | None) -> str:
@@ -133,6 +138,7 @@ class Script:
 
     def use(self, tree: exp.Use) -> None:
         """USE x, USE SCHEMA a.b, USE DATABASE x, USE CATALOG x."""
+        self._seen.clear()
         kind = (tree.args["kind"].name if tree.args.get("kind") else "").upper()
         table = tree.this
         if kind in ("ROLE", "WAREHOUSE", "SECONDARY") or not isinstance(table, exp.Table):
@@ -181,6 +187,20 @@ class Script:
 
     def relation_of(self, reader: Reader, table: exp.Table) -> tuple[Relation, tuple[str, ...]]:
         """What a table's name means at this point: a temp table, a file, or a table that outlives the script."""
+        args = table.args
+        key = tuple(
+            (p.args["this"], p.args.get("quoted")) for p in map(args.get, NAME_KEYS) if p.__class__ is IDENTIFIER
+        )
+        seen = self._seen.get(key)
+        if seen is None:
+            return self.named_relation(reader, table, key)
+        reader.inputs.add(seen[0].table)
+        return seen
+
+    def named_relation(
+        self, reader: Reader, table: exp.Table, key: tuple[Any, ...]
+    ) -> tuple[Relation, tuple[str, ...]]:
+        """The same for a name that is met for the first time."""
         this = table.args.get("this")
         if not isinstance(this, exp.Identifier | exp.Dot):
             return self.special_relation(reader, this)
@@ -200,7 +220,10 @@ class Script:
             reader.warn("template_placeholder", f"the table {raw} is named by the template", table)
             return ValueRelation(NOTHING, {}, is_open=True, with_path=False), path
         reader.inputs.add(name)
-        return TableRelation(name, self.known_columns(name), self.rules.pseudo_columns), path
+        found = TableRelation(name, self.known_columns(name), self.rules.pseudo_columns), path
+        if isinstance(this, exp.Identifier):
+            self._seen[key] = found
+        return found
 
     def special_relation(self, reader: Reader, this: Any) -> tuple[Relation, tuple[str, ...]]:
         """@t of T-SQL, @stage of Snowflake, 'file' of DuckDB; a parameter that stands for a table is unknown."""
@@ -233,9 +256,9 @@ class Script:
     def files_of(self, function: Any) -> list[str]:
         """The files that read_csv('…'), read_parquet(['…', '…']) and the like read."""
         name = (function.name if isinstance(function, exp.Anonymous) else function.key).lower()
-        if not name.startswith(("read", "scan", "parquet_scan", "delta_scan", "iceberg_scan")) and not name.endswith(
-            "_scan"
-        ):
+        if not name.startswith(
+            ("read", "scan", "parquet_scan", "delta_scan", "iceberg_scan", "openrowset")
+        ) and not name.endswith("_scan"):
             return []
         first = function.this if isinstance(function.this, exp.Expression) else next(iter(function.expressions), None)
         values = first.expressions if isinstance(first, exp.Array) else [first]
@@ -254,6 +277,7 @@ class Script:
     def apply(self, number: int, effects: Effects, writes: list[Write], reader: Reader) -> list[str]:
         """Keep what a statement did; returns the outputs that outlive it."""
         outputs = []
+        self._seen.clear()  # names may mean something else from here on
         for write in writes:
             if not write.target:
                 continue
@@ -315,6 +339,9 @@ class Script:
         return OutputColumns(is_complete, tuple(pairs))
 
     def type_name(self, kind: Any) -> str | None:
+        """A type in the dialect's words; of (scope, column), the type of the source's column."""
+        while kind.__class__ is tuple:
+            kind = column_type(self.language, *kind)
         return self.language.type_name(kind) if isinstance(kind, exp.Expression) else kind
 
     # --- renames and drops
@@ -322,12 +349,32 @@ class Script:
     def rename(self, number: int, names: dict[str, str]) -> None:
         """Lineage belongs to the final name; a swap renames both ways at once."""
         written = {record.write.target for record in self.records}
+        self.move_others(number, names, written)
         self.renamed += [(number, old, new) for old, new in names.items() if old in written]
         for record in self.records:
             record.write.target = names.get(record.write.target, record.write.target)
         for kept in (self.temps, self.made, self.outputs):
             moved = {new: kept.pop(old) for old, new in names.items() if old in kept}
             kept.update(moved)
+
+    def move_others(self, number: int, names: dict[str, str], written: set[str]) -> None:
+        """A table that was there before moves to its new name, with all that is stored in it."""
+        before = {old: self.moved.pop(old, (old, number)) for old in names}
+        for old, new in names.items():
+            if old not in written and old not in self.temps:
+                self.moved[new] = before[old]
+
+    def finish(self) -> dict[int, set[str]]:
+        """After the last statement: content that was moved aside comes from the name it had, where that name is in use
+        again; otherwise the table just has another name. Returns what those moves read, by statement."""
+        read: dict[int, set[str]] = {}
+        in_use = {record.write.target for record in self.records} | set(self.moved)
+        for new, (old, number) in self.moved.items():
+            if old in in_use and old != new:
+                relation = TableRelation(old, self.schemas.columns(old), frozenset())
+                self.keep(number, write_of(new, relation, is_definition=True))
+                read.setdefault(number, set()).add(old)
+        return read
 
     def rename_column(self, table: str, old: str, new: str) -> None:
         for record in self.records:
@@ -351,6 +398,7 @@ class Script:
         self.temps.pop(name, None)
         self.made.pop(name, None)
         self.outputs.pop(name, None)
+        self.moved.pop(name, None)
         self.records = [record for record in self.records if record.write.target != name]
 
     # --- looking ahead
@@ -390,6 +438,17 @@ class Script:
                 other = self.target_name(action.this)
                 pair = makers.pop(name, None), makers.pop(other, None)
                 makers |= {key: value for key, value in ((other, pair[0]), (name, pair[1])) if value is not None}
+
+
+def column_type(language: Language, scope: Scope, node: exp.Column) -> Any:
+    """A column keeps its type where one source is sure to have it."""
+    name = language.column(node.args["this"])
+    qualifier = node.args.get("table")
+    if qualifier is not None:
+        source = scope.by_alias(language.column(qualifier))
+        return source.relation.type_of(name) if source else None
+    kinds = [kind for kind in (source.relation.type_of(name) for source in scope.sources) if kind is not None]
+    return kinds[0] if len(kinds) == 1 else None
 
 
 def path_nodes(table: exp.Table) -> list[Any]:

@@ -155,6 +155,12 @@ def add_query(reader: Reader, node: Any, scope: Scope, parent: Scope | None = No
     """(SELECT …) AS q; brackets around a join show the joined tables themselves."""
     alias, names = alias_of(reader, node)
     inner = node.this if node.__class__ is exp.Subquery else node
+    while (
+        inner.__class__ is exp.Subquery
+        and isinstance(inner.this, exp.Subquery | exp.Table)
+        and not inner.args.get("alias")
+    ):
+        inner = inner.this
     if node.__class__ is exp.Subquery and not alias and isinstance(inner, exp.Table):
         add_source(reader, inner, scope)
         return
@@ -189,7 +195,7 @@ def add_values(reader: Reader, node: exp.Values, scope: Scope) -> None:
 
 
 def add_unnest(reader: Reader, node: exp.Unnest, scope: Scope) -> None:
-    """UNNEST(a, b) AS u (x, y): a column for each array; where the dialect says so, UNNEST(a) AS e names the element."""
+    """UNNEST(a, b) AS u (x, y): a column for each array; by dialect, UNNEST(a) AS e names the element."""
     alias, names = alias_of(reader, node)
     flows = [used_as(flow_of(reader, array, scope), TRANSFORMATION) for array in node.expressions]
     offset = node.args.get("offset")
@@ -371,7 +377,7 @@ def join_using(
 
 def side_flow(reader: Reader, sources: list[Source], name: str, node: Any) -> Flow:
     """The column of one side of USING: of the sources known to have it, else of the only one that may."""
-    known = [source for source in sources if source.relation.knows(name)]
+    known = [source for source in sources if name in source.relation.names]
     found = [flow for flow in (s.relation.find(name, ONLY_CANDIDATE) for s in known or sources) if flow]
     if len(found) > 1:
         reader.warn("ambiguous_column", f"{name} of USING may come from several tables", node)
@@ -466,26 +472,33 @@ def without(items: list[Item | Star], names: frozenset[str]) -> list[Item | Star
 
 
 def add_pivot(reader: Reader, node: exp.Pivot, scope: Scope) -> None:
-    """DuckDB's PIVOT t ON x USING sum(y) as a source of its own."""
+    """DuckDB's PIVOT t ON x IN ('a', 'b') USING sum(y) GROUP BY k as a source of its own."""
     add_source(reader, node.this, scope)
-    source = scope.sources[-1]
-    inner = Scope(scope.parent, scope.ctes)
-    inner.sources = [source]
-    inner.rows = scope.rows
-    for group in node.args["group"].expressions if node.args.get("group") else ():
-        collect(reader, group, GROUP_BY, inner.rows, inner)
     if node.args.get("unpivot"):
         pivot_last(reader, node, scope)
         return
-    used = frozenset(
-        reader.language.column(c.this)
-        for part in (node.expressions, node.args.get("using") or [])
-        for n in part
-        for c in n.find_all(exp.Column)
-    )
-    value = merged(used_as(flow_of(reader, part, inner), AGGREGATION) for part in node.args.get("using") or ())
-    made = Star(ValueRelation(value, {}, is_open=True, with_path=False))
-    relation = QueryRelation([*without(source.relation.columns(), used), made])
+    source = scope.sources[-1]
+    inner = Scope(scope.parent, scope.ctes)
+    inner.sources, inner.rows = [source], scope.rows
+    using = node.args.get("using") or []
+    value = merged(used_as(flow_of(reader, part, inner), AGGREGATION) for part in using)
+    keys: Flow = {}
+    for part in node.expressions:
+        collect(reader, part.this if isinstance(part, exp.In) else part, CONDITIONAL, keys, inner)
+    value = merged([value, keys])
+    labels = [item for part in node.expressions if isinstance(part, exp.In) for item in part.expressions]
+    names = [reader.language.fold(item.alias_or_name or item.name) for item in labels]
+    made: list[Item | Star] = [(name, value, None) for name in names]
+    if not made:
+        made = [Star(ValueRelation(value, {}, is_open=True, with_path=False))]
+    group = node.args.get("group")
+    if group is not None:
+        rest = query.read_items(reader, group.expressions, inner)
+        query.collect_clause(reader, group.expressions, GROUP_BY, inner, rest)
+    else:
+        used = {reader.column(c.this) for part in [*node.expressions, *using] for c in part.find_all(exp.Column)}
+        rest = without(source.relation.columns(), frozenset(used))
+    relation = QueryRelation([*rest, *made])
     relation.reads = [source.relation]
     scope.sources[-1] = Source(source.alias, relation, source.path)
 

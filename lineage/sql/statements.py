@@ -46,7 +46,8 @@ def read_into(reader: Reader, into: exp.Into, relation: QueryRelation) -> Effect
     table = into.args.get("this")
     if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
         return Effects("SELECT")  # into variables
-    if reader.script.is_variable(table.name):
+    in_routine = reader.in_body and reader.rules.declare_sections
+    if in_routine or reader.script.is_variable(table.name):
         reader.script.variables[reader.language.column(table.this)] = relation.whole()
         return Effects("SELECT")
     temporary = bool(into.args.get("temporary")) or table.name.startswith("#")
@@ -72,6 +73,8 @@ def assign_variables(reader: Reader, tree: exp.Select, relation: QueryRelation) 
 
 def read_create(reader: Reader, tree: exp.Create) -> Effects:
     kind = (tree.args.get("kind") or "").upper()
+    if kind == "FUNCTION":
+        return read_function(reader, tree)
     if kind not in STORED and not kind.endswith(("TABLE", "VIEW")):
         return Effects(f"CREATE_{kind}".replace(" ", "_"))
     this = tree.this
@@ -117,6 +120,17 @@ def create_write(reader: Reader, tree: exp.Create, target: str, this: Any, prope
     return write
 
 
+def read_function(reader: Reader, tree: exp.Create) -> Effects:
+    """A function in SQL reads the tables that its queries name; its parameters are no columns."""
+    parameters = tree.this.expressions if isinstance(tree.this, exp.UserDefinedFunction) else []
+    for parameter in parameters:
+        if isinstance(parameter, exp.ColumnDef):
+            reader.script.set_variable(parameter.this, NOTHING, None, {})
+    if isinstance(tree.expression, exp.Expression):
+        flow_of(reader, tree.expression, Scope(None, {}))
+    return Effects("CREATE_FUNCTION")
+
+
 def read_body(reader: Reader, tree: exp.Create, expression: Any) -> QueryRelation:
     ctes: dict[str, Relation] = {}
     if tree.args.get("with_"):
@@ -145,10 +159,12 @@ def like_of(this: Any, properties: list[Any]) -> Any:
 
 def read_files(reader: Reader, properties: list[Any], write: Write) -> None:
     """An external table's location or files are its input; a managed table's location is its own."""
-    if not any(isinstance(p, exp.ExternalProperty) for p in properties):
-        return
-    for uri in file_names(properties):
-        reader.inputs.add(reader.script.uri(uri))
+    options = [part for p in properties if isinstance(p, exp.OptionsProperty) for part in p.expressions]
+    is_external = any(isinstance(p, exp.ExternalProperty) for p in properties)
+    for uri in file_names([*properties, *options]) if is_external or options else ():
+        relation = reader.script.file_relation(reader, reader.script.uri(uri))
+        if not write.columns and not is_external:
+            write.stars.append(Star(relation))
 
 
 def file_names(properties: list[Any]) -> list[str]:
@@ -338,7 +354,7 @@ def read_multi_insert(reader: Reader, tree: exp.MultitableInserts) -> Effects:
     """Snowflake's INSERT ALL … SELECT, Hive's FROM t INSERT … INSERT …"""
     source = tree.args["source"]
     effects = Effects("INSERT")
-    if isinstance(source, exp.Query):
+    if isinstance(source, exp.Query) and tree.args.get("kind"):
         relation: Relation = query.read_query(reader, source, None, {})
         for part in tree.expressions:
             effects.writes += conditional_insert(reader, part, relation)

@@ -8,18 +8,18 @@ Blocks, loops, handlers, procedure headers and bodies quoted by $$ are opened, s
 
 import re
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlglot.errors import TokenError
 from sqlglot.tokens import Token, TokenType
 
-from .dialects import Language
+from .dialects import Language, words
 
 MAX_CHARACTERS = 10_000_000
 MAX_TOKENS = 400_000  # of one statement, after long literal lists are cut
-MAX_DEPTH = 120  # brackets and CASEs inside each other, and operators in front of an operand
+MAX_DEPTH = 120  # brackets and CASEs inside each other
+MAX_RUN = 1_000  # operators in front of one operand
 MAX_BODIES = 3  # quoted bodies inside each other
 LONG_LIST = 20_000  # a statement with more tokens than this has its literal lists cut
 
@@ -28,16 +28,16 @@ STATEMENT, CONDITION, LOOP, DECLARATION, OPAQUE = "statement", "condition", "loo
 OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE})
 CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END})
 TEXTS = frozenset({TokenType.STRING, TokenType.RAW_STRING, TokenType.HEREDOC_STRING, TokenType.NATIONAL_STRING})
-STARTERS = frozenset(
-    "SELECT INSERT UPDATE DELETE MERGE DROP CREATE ALTER TRUNCATE EXEC EXECUTE DECLARE SET IF WHILE PRINT RETURN BEGIN "
-    "END COMMIT ROLLBACK WITH USE GO ELSE THROW RAISERROR BREAK CONTINUE".split()
+STARTERS = words(
+    "SELECT INSERT UPDATE DELETE MERGE DROP CREATE ALTER TRUNCATE EXEC EXECUTE DECLARE SET IF WHILE PRINT RETURN "
+    "BEGIN END COMMIT ROLLBACK WITH USE GO ELSE THROW RAISERROR BREAK CONTINUE"
 )
-SILENT = frozenset(
+SILENT = words(
     "LEAVE BREAK CONTINUE ITERATE RAISE NULL EXIT PRINT GO THROW RAISERROR SIGNAL RESIGNAL GOTO OPEN CLOSE FETCH "
-    "DELIMITER GET PERFORM NOTIFY LISTEN".split()
+    "DELIMITER GET PERFORM NOTIFY LISTEN"
 )
-AFTER_END = frozenset("IF LOOP WHILE FOR REPEAT CASE TRY CATCH".split())
-TRANSACTION_WORDS = frozenset("TRANSACTION TRAN WORK ISOLATION DEFERRED IMMEDIATE EXCLUSIVE READ".split())
+AFTER_END = words("IF LOOP WHILE FOR REPEAT CASE TRY CATCH")
+TRANSACTION_WORDS = words("TRANSACTION TRAN WORK ISOLATION DEFERRED IMMEDIATE EXCLUSIVE READ")
 
 
 class TooLarge(Exception):
@@ -101,13 +101,8 @@ def split_broken(text: str, offset: int, language: Language, level: int, message
     return pieces
 
 
-def check_depth(tokens: list[Token], kinds: list[TokenType]) -> None:
-    """Raise TooLarge before a parser that recurses would; `kinds` are the tokens' types."""
-    if len(kinds) <= MAX_DEPTH:
-        return
-    counted = Counter(kinds)
-    if sum(counted[kind] for kind in PREFIXES) <= MAX_DEPTH:
-        return
+def check_depth(tokens: list[Token]) -> None:
+    """Raise TooLarge before a parser that recurses would."""
     depth = run = 0
     for token in tokens:
         kind = token.token_type
@@ -117,22 +112,27 @@ def check_depth(tokens: list[Token], kinds: list[TokenType]) -> None:
                 raise TooLarge("too_deep", f"brackets nested deeper than {MAX_DEPTH}")
         elif kind in CLOSING:
             depth -= depth > 0
-        if kind in PREFIXES:
-            run += 1
-            if run > MAX_DEPTH:
-                raise TooLarge("too_deep", f"more than {MAX_DEPTH} operators in a row")
-        else:
-            run = 0
+        run = run + 1 if kind in PREFIXES else 0
+        if run > MAX_RUN:
+            raise TooLarge("too_deep", f"more than {MAX_RUN} operators in a row")
 
 
-PREFIXES = frozenset(
-    kind
-    for kind in TokenType
-    if kind.name
-    in "NOT DASH PLUS TILDE TILDE_ BANG PRIOR CONNECT_BY_ROOT SELECT DESCRIBE EXISTS INTERVAL CASE EXPLAIN PIPE_SLASH "
-    "DPIPE_SLASH ANY SOME ALL DISTINCT".split()
-    or kind in OPENING
+PREFIX_NAMES = (
+    "NOT",
+    "DASH",
+    "PLUS",
+    "TILDE",
+    "BANG",
+    "SELECT",
+    "DESCRIBE",
+    "EXISTS",
+    "INTERVAL",
+    "CASE",
+    "ANY",
+    "ALL",
+    "DISTINCT",
 )
+PREFIXES = frozenset(kind for kind in TokenType if kind.name in PREFIX_NAMES) | OPENING
 
 
 def cut_lists(tokens: list[Token]) -> list[Token]:
@@ -208,10 +208,10 @@ class Splitter:
         self.language, self.level = language, level
         self.at = 0
         self.size = len(tokens)
-        self.kinds = [token.token_type for token in tokens]
-        self.semicolons = [place for place, kind in enumerate(self.kinds) if kind is TokenType.SEMICOLON]
+        self.semicolons = self.find_semicolons()
         self.blocks = 0
         self.pieces: list[Piece] = []
+        self.has_many_brackets = sum(map(text.count, "([{")) > MAX_DEPTH
         self.declares = False  # inside a DECLARE section
 
     def run(self) -> list[Piece]:
@@ -221,6 +221,15 @@ class Splitter:
             if self.at == before:
                 self.at += 1
         return self.pieces
+
+    def find_semicolons(self) -> list[int]:
+        """Their places; most texts hold none or end with the only one, which needs no search."""
+        count = self.text.count(";")
+        if count == 0 or not self.tokens:
+            return []
+        if count == 1 and self.tokens[-1].token_type is TokenType.SEMICOLON:
+            return [self.size - 1]
+        return [place for place, token in enumerate(self.tokens) if token.token_type is TokenType.SEMICOLON]
 
     # --- looking
 
@@ -237,8 +246,9 @@ class Splitter:
         depth = 0
         end = self.end_of_statement(start)
         for place in range(start, end):
-            kind = self.kinds[place]
-            if depth == 0 and self.tokens[place].text.upper() in stops:
+            token = self.tokens[place]
+            kind = token.token_type
+            if depth == 0 and token.text.upper() in stops:
                 return place
             if kind in OPENING:
                 depth += 1
@@ -264,7 +274,8 @@ class Splitter:
                 piece.tokens = cut_lists(tokens)
             if len(piece.tokens) > MAX_TOKENS:
                 raise TooLarge("too_large", f"{len(piece.tokens):,} tokens; at most {MAX_TOKENS:,} are read")
-            check_depth(piece.tokens, self.kinds[start:end])
+            if self.has_many_brackets or len(tokens) > MAX_RUN:
+                check_depth(piece.tokens)
         except TooLarge as bound:
             piece = Piece(OPAQUE, tokens[:1], self.text, self.offset, name, bound.args[1], bound.args[0])
         self.pieces.append(piece)
@@ -310,6 +321,9 @@ class Splitter:
         if self.is_label():
             self.at += 2
             return
+        if self.is_kind(TokenType.COLON_EQ, 1):  # x := expression
+            self.take_declaration()
+            return
         end = self.find_end(self.at)
         self.add(STATEMENT, self.at, end)
         self.at = end
@@ -318,11 +332,11 @@ class Splitter:
         return self.is_kind(TokenType.COLON, 1) and self.word(2) in ("BEGIN", "LOOP", "WHILE", "FOR", "REPEAT")
 
     def find_end(self, start: int) -> int:
-        """Where the statement that starts here ends: at its semicolon, or in T-SQL at the next statement's first word."""
+        """Where the statement that starts here ends: at its semicolon; in T-SQL at the next one's first word."""
         if not self.language.rules.optional_semicolons:
             return self.end_of_statement(start)
         place = start
-        seen_select = self.tokens[start].text.upper() == "SELECT"
+        seen_select = self.tokens[start].text.upper() not in ("INSERT", "WITH", "CREATE", "ALTER", "EXPLAIN")
         while True:
             place = self.find(STARTERS, place + 1)
             if place >= self.size or self.tokens[place].token_type is TokenType.SEMICOLON:
@@ -336,7 +350,7 @@ class Splitter:
     def starts_statement(self, start: int, place: int, word: str) -> bool:
         """A starter that does not go on with the statement before it."""
         before, head = self.tokens[place - 1].text.upper(), self.tokens[start].text.upper()
-        if before in ("UNION", "ALL", "EXCEPT", "INTERSECT", "THEN", "AS", "FOR", "AFTER", "OF", ",", "(", "."):
+        if before in ("UNION", "ALL", "EXCEPT", "INTERSECT", "THEN", "AS", "FOR", "AFTER", "OF", "BULK", ",", "(", "."):
             return False
         if word in ("SET", "UPDATE", "DELETE", "INSERT", "MERGE") and head in (
             "UPDATE",
@@ -398,12 +412,8 @@ class Splitter:
         self.at = end + (self.tokens[end].text.upper() != "END")
 
     def take_handler(self) -> None:
-        """EXCEPTION WHEN … THEN, and a further WHEN … THEN."""
-        self.at = self.find(frozenset({"THEN"}), self.at) + 1
-
-    def take_when(self) -> None:
-        end = self.find(frozenset({"THEN"}), self.at)
-        self.at = end + 1
+        """EXCEPTION WHEN … THEN, CASE x WHEN … THEN, and a further WHEN … THEN."""
+        self.at = self.find(frozenset({"THEN"}), self.at + 1) + 1
 
     def take_word(self) -> None:
         self.at += 1
@@ -418,12 +428,17 @@ class Splitter:
         self.at = end + 1
 
     def take_declare(self) -> None:
-        """A DECLARE section runs to BEGIN (Snowflake, PL/pgSQL); elsewhere DECLARE is a statement."""
-        if self.language.rules.declare_sections and not self.is_kind(TokenType.SEMICOLON, 1):
+        """A DECLARE section runs to BEGIN (Snowflake, PL/pgSQL); elsewhere each DECLARE is a statement."""
+        if self.word(1) in ("CONTINUE", "EXIT", "UNDO"):  # DECLARE EXIT HANDLER FOR … statement
+            self.at = self.find(frozenset({"BEGIN"}), self.at)
+        elif self.language.rules.declare_sections:
             self.declares = True
             self.at += 1
-        else:
+        elif self.language.rules.declares_by_statement:
             self.take_statement()
+        else:
+            self.at += 1
+            self.take_declaration()
 
     def take_declaration(self) -> None:
         """c1 CURSOR FOR SELECT …; res RESULTSET DEFAULT (SELECT …); n INT := 0"""
@@ -432,6 +447,11 @@ class Splitter:
         if place < end:
             self.add(DECLARATION, place + 1, end, self.tokens[self.at].text)
         self.at = end
+
+    def take_let(self) -> None:
+        """LET x := expression; of Snowflake."""
+        self.at += 1
+        self.take_declaration()
 
     def take_return(self) -> None:
         """RETURN QUERY SELECT …, RETURN (SELECT …), RETURN TABLE(SELECT …)."""
@@ -445,13 +465,13 @@ class Splitter:
 
     def take_execute(self) -> None:
         """EXECUTE IMMEDIATE 'text' [INTO …] [USING …]: a literal is opened, anything else is opaque."""
-        place = self.at + 1 + (self.word(1) == "IMMEDIATE")
+        place = self.at + 1 + (self.word(1) in ("IMMEDIATE", "SP_EXECUTESQL"))
         end = self.find_end(self.at)
         while place < end and self.tokens[place].token_type is TokenType.L_PAREN:
             place += 1
         texts, place = self.literals(place, end)
         after = self.tokens[place].text.upper() if place < end else ""
-        if texts and after in ("", ")", "INTO", "USING"):
+        if texts and after in ("", ")", "INTO", "USING", ","):
             self.add_body(texts)
         elif self.word(1) == "IMMEDIATE" or not self.language.rules.optional_semicolons:
             self.pieces.append(self.opaque(end, "the SQL that it runs is not in the text"))
@@ -462,10 +482,10 @@ class Splitter:
     def literals(self, place: int, end: int) -> tuple[list[Token], int]:
         """'a' || 'b': the literals joined, and the place after them."""
         texts: list[Token] = []
-        while place < end and self.kinds[place] in TEXTS:
+        while place < end and self.tokens[place].token_type in TEXTS:
             texts.append(self.tokens[place])
             place += 1
-            if place + 1 < end and self.kinds[place] in (TokenType.DPIPE, TokenType.PLUS):
+            if place + 1 < end and self.tokens[place].token_type in (TokenType.DPIPE, TokenType.PLUS):
                 place += 1
         return texts, place
 
@@ -559,19 +579,28 @@ class Splitter:
         """A function is no table and moves no data by itself, but a PL/pgSQL one may write."""
         end = self.find_end(self.at)
         tokens = self.tokens[self.at : end]
-        if self.language_of(tokens) == "PLPGSQL":
+        spoken = self.language_of(tokens)
+        before = len(self.pieces)
+        if spoken == "PLPGSQL":
             self.take_statement_or_body(end)
-        else:
-            self.add_function(end)
+            return
+        if spoken in ("SQL", ""):
+            self.take_query_function(end)
+        for piece in self.pieces[before:]:
+            if piece.kind == STATEMENT and piece.words(1) != ["CREATE"]:
+                piece.kind = CONDITION  # what the function reads goes to its caller
         self.at = max(self.at, end)
 
-    def add_function(self, end: int) -> None:
+    def take_query_function(self, end: int) -> None:
+        """A function in SQL reads the tables of its query."""
         place = self.find(frozenset({"BEGIN"}), self.at)
         if place < end and self.language.rules.optional_semicolons:
             self.at = place
-            return
-        if self.created_kind() == "FUNCTION" and "TABLE" in (self.word(1), self.word(3), self.word(2)):
+        elif any(token.token_type is TokenType.SELECT for token in self.tokens[self.at : end]):
             self.add(STATEMENT, self.at, end)
+            self.at = end
+        else:
+            self.take_statement_or_body(end)
 
     def take_rename(self) -> None:
         """RENAME TABLE a TO b, c TO d: one ALTER TABLE … RENAME TO for each pair."""
@@ -615,4 +644,5 @@ CONTROL: dict[str, Callable[[Splitter], None]] = {
     "CALL": Splitter.take_call,
     "CREATE": Splitter.take_create,
     "RENAME": Splitter.take_rename,
+    "LET": Splitter.take_let,
 }
