@@ -1,6 +1,8 @@
 """`analyze`: the one door of the engine, and the assembly of its answer."""
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -52,10 +54,24 @@ def analyze(
         early = [Problem("unknown_dialect", ERROR, f"unknown dialect {dialect!r}, read as standard SQL", None, None)]
     rendered = render(sql.removeprefix("\ufeff"), relations or {})
     script = Script(rendered.sql, spoken, Schemas(schema, spoken), default_database, default_schema)
+    script.has_template = bool(rendered.unknown or rendered.error)
     run = Run(script, rendered)
     run.problems += early
-    run.read_all(split(rendered.sql, spoken))
-    return run.answer()
+    with rested_collector():
+        run.read_all(split(rendered.sql, spoken))
+        return run.answer()
+
+
+@contextmanager
+def rested_collector() -> Iterator[None]:
+    """Trees are full of cycles and live as long as their analysis: to look for garbage meanwhile costs a tenth more."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Run:

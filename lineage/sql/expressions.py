@@ -215,9 +215,10 @@ def source_named(scope: Scope, names: list[str]) -> Source | None:
 
 def unqualified(reader: Reader, name: str, node: Any, scope: Scope) -> Flow:
     """The flow of a bare name: the innermost scope that has it, then script variables."""
-    if name.startswith(PLACEHOLDER):
+    if reader.has_template and name.startswith(PLACEHOLDER):
         return NOTHING
-    for level in scope.upward():
+    level: Scope | None = scope
+    while level is not None:
         found = find_in(reader, level, name)
         if found is AMBIGUOUS:
             names = ", ".join(source.alias or "a sub-query" for source in level.sources if source.relation.is_open)
@@ -225,6 +226,7 @@ def unqualified(reader: Reader, name: str, node: Any, scope: Scope) -> Flow:
             return NOTHING
         if found is not None:
             return found
+        level = level.parent
     variable = reader.variable(name)
     if variable is not None:
         return variable
@@ -260,10 +262,13 @@ def find_in(reader: Reader, scope: Scope, name: str) -> Flow | None:
 
 def known_in(scope: Scope, name: str) -> Flow | None:
     """The column of the one source known to have it."""
-    having = [source for source in scope.sources if name in source.relation.names and source.in_star]
-    if len(having) == 1:
-        return having[0].relation.find(name, SCHEMA)
-    return AMBIGUOUS if having else None
+    having = None
+    for source in scope.sources:
+        if name in source.relation.names and source.in_star:
+            if having is not None:
+                return AMBIGUOUS
+            having = source.relation
+    return having.find(name, SCHEMA) if having is not None else None
 
 
 def row_of(reader: Reader, scope: Scope, name: str) -> Flow | None:

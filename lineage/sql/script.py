@@ -45,6 +45,7 @@ class Script:
         self.schemas = schemas
         self.database = self._given(database)
         self.schema = self._given(schema)
+        self.has_template = False  # placeholders stand for names that the template leaves unknown
         self.base = 0  # where the current piece's text stands
         self.temps: dict[str, QueryRelation] = {}
         self.variables: dict[str, Flow] = {}
@@ -188,9 +189,11 @@ class Script:
     def relation_of(self, reader: Reader, table: exp.Table) -> tuple[Relation, tuple[str, ...]]:
         """What a table's name means at this point: a temp table, a file, or a table that outlives the script."""
         args = table.args
-        key = tuple(
-            (p.args["this"], p.args.get("quoted")) for p in map(args.get, NAME_KEYS) if p.__class__ is IDENTIFIER
-        )
+        key: tuple[Any, ...] = ()
+        for name in NAME_KEYS:
+            part = args.get(name)
+            if part.__class__ is IDENTIFIER:
+                key = (*key, part.args["this"], part.args.get("quoted"))
         seen = self._seen.get(key)
         if seen is None:
             return self.named_relation(reader, table, key)

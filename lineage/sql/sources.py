@@ -60,12 +60,15 @@ def add_source(reader: Reader, node: Any, scope: Scope, in_star: bool = True) ->
         return
     if not in_star:
         scope.sources[-1].in_star = False
+    if node.__class__ is exp.Select:
+        return
     args = node.args
-    for key in ("laterals", "joins"):
-        for part in (args.get(key) or ()) if node.__class__ is not exp.Select else ():
-            add_join(reader, part, scope) if key == "joins" else add_source(reader, part, scope)
-    if node.__class__ in (exp.Table, exp.Subquery, exp.Values):
-        for pivot in args.get("pivots") or ():
+    for part in args.get("laterals") or ():
+        add_source(reader, part, scope)
+    for part in args.get("joins") or ():
+        add_join(reader, part, scope)
+    if args.get("pivots") and node.__class__ in (exp.Table, exp.Subquery, exp.Values):
+        for pivot in args["pivots"]:
             pivot_last(reader, pivot, scope)
 
 
@@ -327,23 +330,32 @@ def arguments_of(function: Any) -> list[Any]:
 
 def add_join(reader: Reader, join: exp.Join, scope: Scope) -> None:
     args = join.args
-    kind = (args.get("kind") or "").upper()
-    before = list(scope.sources)
-    add_source(reader, args["this"], scope, in_star=kind not in ("SEMI", "ANTI"))
-    right = scope.sources[len(before) :]
-    using = [
-        reader.language.column(name.this if name.__class__ is exp.Column else name) for name in args.get("using") or ()
-    ]
-    if (args.get("method") or "").upper() == "NATURAL":
-        using = common_columns(before, right)
-    if using:
-        join_using(reader, using, before, right, scope, join)
-    conditions = [args.get("on"), args.get("match_condition")]
-    for condition in conditions:
-        if kind in ("SEMI", "ANTI"):
-            with_hidden(reader, condition, right, scope)
+    kind = args.get("kind")
+    is_half = bool(kind) and kind.upper() in ("SEMI", "ANTI")
+    before = len(scope.sources)
+    add_source(reader, args["this"], scope, in_star=not is_half)
+    using = args.get("using")
+    if using or args.get("method"):
+        join_on_names(reader, join, scope.sources[:before], scope.sources[before:], scope)
+    for key in ("on", "match_condition"):
+        condition = args.get(key)
+        if condition is None:
+            continue
+        if is_half:
+            with_hidden(reader, condition, scope.sources[before:], scope)
         else:
             collect_rows(reader, condition, JOIN, scope)
+
+
+def join_on_names(reader: Reader, join: exp.Join, left: list[Source], right: list[Source], scope: Scope) -> None:
+    """USING (a, b), and NATURAL with the columns that both sides are known to have."""
+    if (join.args.get("method") or "").upper() == "NATURAL":
+        names = common_columns(left, right)
+    else:
+        nodes = join.args.get("using") or ()
+        names = [reader.column(node.this if node.__class__ is exp.Column else node) for node in nodes]
+    if names:
+        join_using(reader, names, left, right, scope, join)
 
 
 def with_hidden(reader: Reader, condition: Any, right: list[Source], scope: Scope) -> None:
