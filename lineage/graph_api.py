@@ -72,7 +72,8 @@ class GraphSerializer(serializers.Serializer):
     version = serializers.IntegerField(help_text="Rises whenever edges change")
     capped = serializers.BooleanField(help_text="Nodes within the depth are left out")
     drawn = serializers.IntegerField(help_text="Tables, or columns, that are in this answer")
-    reached = serializers.IntegerField(help_text="Tables, or columns, that lie within the depth, at least")
+    reached = serializers.IntegerField(help_text="Tables, or columns, that lie within the depth")
+    reached_exactly = serializers.BooleanField(help_text="If false, `reached` is the least number that there can be")
     nodes = GraphNodeSerializer(many=True)
     edges = GraphEdgeSerializer(many=True)
 
@@ -107,7 +108,7 @@ def as_json(lineage: Lineage, request: Request) -> dict[str, Any]:
     return facts | {"nodes": nodes, "edges": [asdict(edge) for edge in lineage.edges]}
 
 
-_FACTS = ("direction", "depth", "grain", "at", "version", "capped", "drawn", "reached")
+_FACTS = ("direction", "depth", "grain", "at", "version", "capped", "drawn", "reached", "reached_exactly")
 
 
 def _node_as_json(node: GraphNode, request: Request) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lineage.graph import Direction, Node, Walk
 from lineage.models import ColumnEdge, EdgeOrigin, Problem, SqlVersion, TableEdge
 from lineage.neighbours import ColumnRows, TableRows
 from lineage.nodes import NodeId
-from lineage.snapshot import graph_version
+from lineage.snapshot import current_snapshot, graph_version
 
 Grain = Literal["table", "column"]
 CAP = 150  # tables, or columns, of one picture: more cannot be read
@@ -62,8 +62,11 @@ class GraphEdge:
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where one thing comes from and where it goes. `capped` says that some within `depth` are left out; then
-    `reached` is the number of tables or columns (or ends of exports) that are there, of which `drawn` are here."""
+    """Where one thing comes from and where it goes.
+
+    `capped` says that some within `depth` are left out. `reached` counts the tables or columns (and pipelines where an
+    edge has no other end) that are there, of which `drawn` are here; unless `reached_exactly`, there may be more.
+    """
 
     start: str
     nodes: list[GraphNode]
@@ -76,6 +79,20 @@ class Lineage:
     capped: bool = False
     drawn: int = 0
     reached: int = 0
+    reached_exactly: bool = True
+
+
+@dataclass(frozen=True)
+class Impact:
+    """How much lies downstream of a table, all hops together: tables, and exports, whose end nobody states.
+
+    `is_current` is False where a large graph has changed since its snapshot, of `version`, was built.
+    """
+
+    tables: int
+    exports: int
+    version: int
+    is_current: bool
 
 
 @dataclass(frozen=True)
@@ -128,6 +145,8 @@ def lineage_of(
         start = _column_start(thing, at)
     walked = graph.walk(rows, start, direction, depth, cap)
     nodes, edges = _table_grain(walked) if grain == "table" else _column_grain(walked)
+    version = graph_version()
+    reached = _reached(thing, direction, depth, version) if walked.capped and grain == "table" and at is None else None
     return Lineage(
         start=thing.node,
         nodes=sorted(nodes, key=lambda node: (node.distance, node.label, node.id)),
@@ -136,11 +155,25 @@ def lineage_of(
         depth=depth,
         grain=grain,
         at=at,
-        version=graph_version(),
+        version=version,
         capped=walked.capped,
         drawn=len(walked.distance),
-        reached=walked.reached,
+        reached=reached or walked.reached,
+        reached_exactly=reached is not None or not walked.capped,
     )
+
+
+def impact_of(table: Table) -> Impact | None:
+    """How much depends on a table, to the end; None if the graph is large and has no snapshot yet.
+
+    Two queries, and a walk over the snapshot in memory.
+    """
+    snapshot = current_snapshot()
+    if snapshot is None:
+        return Impact(0, 0, 0, True) if not graph_version() else None
+    reach = snapshot.reach([table.pk], "downstream")
+    tables = len(reach.tables) - int(table.pk in reach.tables)
+    return Impact(tables, len(reach.ends), snapshot.version, snapshot.version == graph_version())
 
 
 def builders_of(table_ids: Iterable[int]) -> dict[int, list[Pipeline]]:
@@ -283,6 +316,29 @@ def _pipelines_of(end: str, table_ids: Iterable[int]) -> dict[int, list[Pipeline
     for table, pipeline in pairs:
         found[table].append(pipelines[pipeline])
     return {table: sorted(group, key=lambda pipeline: pipeline.name) for table, group in found.items()}
+
+
+def _reached(thing: Table | Pipeline | Column, direction: Direction, depth: int | None, version: int) -> int | None:
+    """How many nodes a walk would reach without a cap; None where no snapshot is of this version."""
+    snapshot = current_snapshot()
+    if snapshot is None or snapshot.version != version:
+        return None
+    keys: set[int] = set()
+    for side in _SIDES[direction]:
+        start, left = [thing.pk], depth
+        if isinstance(thing, Pipeline):
+            inputs, outputs = inputs_and_outputs(thing)
+            start = [table.pk for table in (outputs if side == "downstream" else inputs)]
+            left = None if depth is None else depth - 1
+        keys.update(snapshot.reach(start, side, left).keys.tolist())
+    return len(keys | {thing.pk * 2 + isinstance(thing, Pipeline)})
+
+
+_SIDES: dict[str, tuple[Literal["upstream", "downstream"], ...]] = {
+    "upstream": ("upstream",),
+    "downstream": ("downstream",),
+    "both": ("upstream", "downstream"),
+}
 
 
 def _column_pairs(near: str, far: str, keys: list[int]) -> dict[int, list[tuple[int, str]]]:

@@ -1,11 +1,35 @@
-"""The version of the graph, and the whole graph in memory for questions that no neighbourhood answers."""
+"""The whole current graph at table grain, for questions that no neighbourhood answers: what does all this reach?
+
+Two-way compressed sparse rows. A small graph is loaded from its rows. A large one is built into `.npy` files after an
+ingest or by `build_snapshot`, never in a request, and mapped into the memory of every process of the host. It speaks of
+one version of the graph, by the counter that every transaction writing edges raises.
+"""
 
 from __future__ import annotations
 
-from django.db import transaction
-from django.db.models import F
+import fcntl
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
 
-from lineage.models import GraphVersion
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
+
+from lineage.models import GraphVersion, TableEdge
+
+SMALL = 200_000  # edges: loaded from rows in half a second
+_CHUNK = 100_000
+_KEPT = 2  # versions on disk: a process may be opening the one before
 
 
 @transaction.atomic
@@ -21,3 +45,216 @@ def bump_graph_version() -> None:
 def graph_version() -> int:
     """The version of the graph now; 0 where no edge was ever written. One query."""
     return GraphVersion.objects.filter(pk=1).values_list("number", flat=True).first() or 0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The neighbours of each node on one side: of node n, `nodes[start[n]:start[n + 1]]`, ascending and each once."""
+
+    start: np.ndarray
+    nodes: np.ndarray
+
+    @classmethod
+    def of(cls, count: int, near: np.ndarray, far: np.ndarray) -> Rows:
+        """From edges given by both ends, in any order and with repeats; there are `count` nodes."""
+        near, far = np.divmod(np.unique(near * count + far), count)
+        start = np.zeros(count + 1, np.int64)
+        np.cumsum(np.bincount(near, minlength=count), out=start[1:])
+        return cls(start, far.astype(np.int32))
+
+    def beyond(self, frontier: np.ndarray) -> np.ndarray:
+        """The neighbours of all nodes of the frontier, with repeats."""
+        first, last = self.start[frontier], self.start[frontier + 1]
+        lengths = last - first
+        ends = np.cumsum(lengths)
+        return self.nodes[np.arange(ends[-1]) + np.repeat(first - ends + lengths, lengths)]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """All that a walk reaches, its start included: `keys` of nodes, ascending, and their distance in `hops`."""
+
+    version: int
+    keys: np.ndarray
+    hops: np.ndarray
+
+    @property
+    def tables(self) -> np.ndarray:
+        """Ids of tables."""
+        return self.keys[self.keys % 2 == 0] // 2
+
+    @property
+    def ends(self) -> np.ndarray:
+        """Ids of pipelines that take data out, or bring it in, without a table stated there."""
+        return self.keys[self.keys % 2 == 1] // 2
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of the graph. A node is a place in `keys`: twice the id of a table, or twice that of a pipeline
+    plus one, where an edge without a target or a source ends."""
+
+    version: int
+    keys: np.ndarray
+    downstream: Rows
+    upstream: Rows
+
+    @classmethod
+    def of(cls, version: int, edges: np.ndarray) -> Snapshot:
+        """From edges in rows of three: the tables at both ends, 0 for none, and the pipeline, all as ids."""
+        sources, targets, pipelines = edges.T
+        ends = pipelines * 2 + 1
+        keys, places = np.unique(
+            np.stack([np.where(sources, sources * 2, ends), np.where(targets, targets * 2, ends)]), return_inverse=True
+        )
+        near, far = places.reshape(2, -1)
+        return cls(version, keys, Rows.of(len(keys), near, far), Rows.of(len(keys), far, near))
+
+    def reach(
+        self, tables: Iterable[int], direction: Literal["upstream", "downstream"], depth: int | None = None
+    ) -> Reach:
+        """Everything up to `depth` hops from tables (ids) in one direction; None: to the end.
+
+        The same as a walk without a cap, and about as fast as the arrays can be read. Tables without any edge, which
+        the snapshot does not know, are left out.
+        """
+        rows = self.downstream if direction == "downstream" else self.upstream
+        hops = np.full(len(self.keys), -1, np.int32)
+        frontier = self._places(np.fromiter(tables, np.int64) * 2)
+        hops[frontier] = hop = 0
+        while len(frontier) and hop != depth:
+            hop += 1
+            met = rows.beyond(frontier)
+            met = np.unique(met[hops[met] < 0])
+            hops[met] = hop
+            frontier = met[self.keys[met] % 2 == 0]  # nothing leads on from where an edge just ends
+        reached = np.flatnonzero(hops >= 0)
+        return Reach(self.version, self.keys[reached], hops[reached])
+
+    def _places(self, keys: np.ndarray) -> np.ndarray:
+        if not len(self.keys):
+            return np.zeros(0, np.int64)
+        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return places[self.keys[places] == keys]
+
+
+def current_snapshot() -> Snapshot | None:
+    """The graph as it is now, or, if it is large, as it was when last built; None if a large one never was.
+
+    One query where this process holds the version already; a small graph that changed is read again.
+    """
+    state = GraphVersion.objects.filter(pk=1).first()
+    return None if state is None else _held(state)
+
+
+def build_snapshot() -> Path | None:
+    """Write the files of a large graph's current version, for all processes of this host; None for a small graph.
+
+    Ingests call it at their end. One build at a time; another one for the same version finds the work done.
+    """
+    state = GraphVersion.objects.filter(pk=1).first()
+    if state is None or _is_small():
+        return None
+    folder = _folder(state.graph)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / "lock"):
+        for left_behind in folder.glob("building-*"):
+            shutil.rmtree(left_behind)  # by a build that was killed: whoever holds the lock builds alone
+        built = folder / str(state.number)
+        if not built.exists():
+            building = Path(tempfile.mkdtemp(prefix="building-", dir=folder))
+            _write(_from_rows(state.number), building)
+            building.rename(built)
+        for old in _versions(folder)[:-_KEPT]:
+            shutil.rmtree(folder / str(old))
+    return built
+
+
+@dataclass
+class _Held:
+    """What this process has in memory of one graph; `seen` is the version at which it was last looked for."""
+
+    graph: UUID
+    seen: int
+    is_small: bool
+    snapshot: Snapshot | None
+
+
+_held_now: _Held | None = None
+_holding = threading.Lock()
+
+
+def _held(state: GraphVersion) -> Snapshot | None:
+    global _held_now
+    with _holding:
+        held = _held_now
+        if held is None or held.graph != state.graph:
+            held = _Held(state.graph, -1, False, None)
+        if held.seen != state.number:
+            held.seen, held.is_small = state.number, _is_small()
+        if held.snapshot is None or held.snapshot.version != state.number:
+            held.snapshot = _from_rows(state.number) if held.is_small else _newest(state.graph, held.snapshot)
+        _held_now = held
+        return held.snapshot
+
+
+def _newest(graph: UUID, held: Snapshot | None) -> Snapshot | None:
+    """The newest version on disk, or the one held if there is none newer."""
+    folder = _folder(graph)
+    versions = _versions(folder)
+    if not versions or (held is not None and held.version >= versions[-1]):
+        return held
+    return _read(folder / str(versions[-1]))
+
+
+def _folder(graph: UUID) -> Path:
+    return Path(settings.VAR_DIR) / "graph" / str(graph)
+
+
+def _versions(folder: Path) -> list[int]:
+    return sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
+
+
+def _is_small() -> bool:
+    return _edges()[SMALL : SMALL + 1].count() == 0
+
+
+def _edges() -> QuerySet:
+    ends = Coalesce("source_table_id", 0), Coalesce("target_table_id", 0)
+    return TableEdge.objects.filter(valid_to__isnull=True).order_by().values_list(*ends, "pipeline_id")
+
+
+def _from_rows(version: int) -> Snapshot:
+    """Read all current edges. `version` was read before: if edges change meanwhile, the next look sees a newer one."""
+    values = chain.from_iterable(_edges().iterator(chunk_size=_CHUNK))
+    return Snapshot.of(version, np.fromiter(values, np.int64).reshape(-1, 3))
+
+
+def _write(snapshot: Snapshot, folder: Path) -> None:
+    np.save(folder / "keys.npy", snapshot.keys)
+    for side in _SIDES:
+        rows: Rows = getattr(snapshot, side)
+        np.save(folder / f"{side}_start.npy", rows.start)
+        np.save(folder / f"{side}_nodes.npy", rows.nodes)
+
+
+def _read(folder: Path) -> Snapshot:
+    def mapped(name: str) -> np.ndarray:
+        return np.load(folder / f"{name}.npy", mmap_mode="r")
+
+    rows = {side: Rows(mapped(f"{side}_start"), mapped(f"{side}_nodes")) for side in _SIDES}
+    return Snapshot(int(folder.name), mapped("keys"), **rows)
+
+
+_SIDES = ("downstream", "upstream")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the file's lock, which the system takes back from a process that dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)  # closing alone would leave it to a process forked meanwhile
