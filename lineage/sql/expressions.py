@@ -18,6 +18,7 @@ from .relations import (
     AMBIGUOUS,
     CONDITIONAL,
     FILTER,
+    MISSING,
     NO_ALIASES,
     NOTHING,
     ONLY_CANDIDATE,
@@ -155,14 +156,15 @@ def column_flow(reader: Reader, node: Any, scope: Scope) -> Flow:
     qualifier = args.get("table")
     if qualifier is None:
         found = scope.cache.get(name) if scope.alias_use != ALIASES_FIRST else None
-        return found or unqualified(reader, name, node, scope)
+        return unqualified(reader, name, node, scope) if found is None else found
     if args.get("db") is None:
         alias = column(qualifier)
         level: Scope | None = scope
         while level is not None:
             for source in level.sources:
                 if source.alias == alias:
-                    return source.relation.find(name, PARSED) or unfound(reader, source, name, node)
+                    found = source.relation.find(name, PARSED)
+                    return found if found else qualified_empty(reader, source, name, node, found)
             level = level.parent
     return path_flow(
         reader, [column(args[key]) for key in ("catalog", "db", "table", "this") if args.get(key)], node, scope
@@ -171,13 +173,15 @@ def column_flow(reader: Reader, node: Any, scope: Scope) -> Flow:
 
 def qualified(reader: Reader, source: Source, name: str, node: Any) -> Flow:
     """The column of that source, as the SQL names it."""
-    return source.relation.find(name, PARSED) or unfound(reader, source, name, node)
+    found = source.relation.find(name, PARSED)
+    return found if found else qualified_empty(reader, source, name, node, found)
 
 
-def unfound(reader: Reader, source: Source, name: str, node: Any) -> Flow:
-    if name in source.relation.names or name.startswith(PLACEHOLDER) or source.relation.is_unknown:
-        return NOTHING  # a column that is known and made of nothing, like count(*), is found all the same
-    if source.relation.find(name, PARSED) is AMBIGUOUS:
+def qualified_empty(reader: Reader, source: Source, name: str, node: Any, found: Flow) -> Flow:
+    """A column without a source is nothing to warn of; a missing or ambiguous one is."""
+    if (found is not MISSING and found is not AMBIGUOUS) or name.startswith(PLACEHOLDER):
+        return NOTHING
+    if found is AMBIGUOUS:
         reader.warn("ambiguous_column", f"{source.alias}.{name} may come from several tables", node)
     else:
         reader.warn("unresolved_column", f"{source.alias} has no column {name}", node)
@@ -255,7 +259,7 @@ def find_in(reader: Reader, scope: Scope, name: str) -> Flow | None:
         if reader.variable(name) is not None:
             return None
         found = guessed_in(scope, name)
-    if found:
+    if found is not None and found is not AMBIGUOUS:
         scope.cache[name] = found
     return found
 
@@ -286,8 +290,9 @@ def guessed_in(scope: Scope, name: str) -> Flow | None:
     for source in scope.sources:
         if source.in_star:
             flow = source.relation.find(name, ONLY_CANDIDATE)
-            if flow or flow is AMBIGUOUS:
-                (weak if source.alias and source.relation.__class__ is ValueRelation else found).append(flow)
+            if flow is not MISSING:
+                is_value = source.relation.__class__ is ValueRelation and (source.alias or not flow)
+                (weak if is_value else found).append(flow)
     found = found or weak
     if len(found) > 1:
         return AMBIGUOUS

@@ -70,7 +70,7 @@ def parse_statement(piece: Piece, language: Language) -> Any:
         found = tokens_anew(piece, language)
     tree = language.parse(found, piece.text)
     if tree.__class__ is exp.Command:
-        if head in HARMLESS:
+        if head in HARMLESS or head in ("ALTER", "DROP"):
             return None
         raise Unread("unsupported_statement", f"{head} statement is not understood", tokens[0].line, None)
     if isinstance(tree, exp.Execute) and tree.this.name.lower() != "sp_rename":

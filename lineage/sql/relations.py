@@ -15,8 +15,10 @@ Item = tuple[str, Flow, Any]  # name, flow, type (a name, a sqlglot DataType, or
 IDENTITY, TRANSFORMATION, AGGREGATION, CONDITIONAL, WINDOW, FILTER, JOIN, GROUP_BY, SORT = range(len(KINDS))
 PARSED, SCHEMA, ONLY_CANDIDATE = range(len(BASES))
 
+# Three empty flows, told apart by identity: a value without a source, no such column, and one of several columns.
 NOTHING: Flow = {}
-AMBIGUOUS: Flow = {}  # told apart from NOTHING by identity
+MISSING: Flow = {}
+AMBIGUOUS: Flow = {}
 
 
 def add_flow(sink: Flow, flow: Flow, mode: int) -> None:
@@ -96,7 +98,7 @@ class Star:
 
     def find(self, name: str) -> Flow:
         if name in self.hidden:
-            return NOTHING
+            return MISSING
         found = self.relation.find(name, ONLY_CANDIDATE)
         return merged([found, *(other.find(name) for other in self.others)]) if self.others else found
 
@@ -111,7 +113,6 @@ class Relation:
     __slots__ = ("names", "reads", "rows")
 
     is_open = False  # there may be columns that are not known by name
-    is_unknown = False  # nothing can be said of any column
 
     def __init__(self, names: Container[str]) -> None:
         self.names = names  # the columns known by name
@@ -119,7 +120,7 @@ class Relation:
         self.reads: list[Relation] = []
 
     def find(self, name: str, basis: int) -> Flow:
-        """The flow of that column, NOTHING or AMBIGUOUS; `basis` counts where a table's own column is meant."""
+        """The flow of that column, MISSING or AMBIGUOUS; `basis` counts where a table's own column is meant."""
         raise NotImplementedError
 
     def type_of(self, name: str) -> Any:
@@ -152,7 +153,7 @@ class TableRelation(Relation):
     def find(self, name: str, basis: int) -> Flow:
         if self.known is None or name in self.known or name in self.pseudo:
             return {(self.table, name, None, IDENTITY): basis}
-        return NOTHING
+        return MISSING
 
     def type_of(self, name: str) -> Any:
         return self.known.get(name) if self.known else None
@@ -198,9 +199,9 @@ class QueryRelation(Relation):
         if item is not None:
             return item[1]
         if not self.stars:
-            return NOTHING
-        found = [flow for flow in (star.find(name) for star in self.stars) if flow]
-        return found[0] if len(found) == 1 else AMBIGUOUS if found else NOTHING
+            return MISSING
+        found = [flow for flow in (star.find(name) for star in self.stars) if flow is not MISSING]
+        return found[0] if len(found) == 1 else AMBIGUOUS if found else MISSING
 
     def type_of(self, name: str) -> Any:
         item = self.index.get(name)
@@ -222,15 +223,11 @@ class ValueRelation(Relation):
         self.is_open = is_open
         self.with_path = with_path  # a column is a field of the value, not an unknown function of it
 
-    @property
-    def is_unknown(self) -> bool:  # type: ignore[override]
-        return not self.flow and self.is_open
-
     def find(self, name: str, basis: int) -> Flow:
         if name in self.known:
             return self.known[name]
         if not self.is_open:
-            return NOTHING
+            return MISSING
         return below(self.flow, name) if self.with_path else self.flow
 
     def columns(self) -> list[Item | Star]:

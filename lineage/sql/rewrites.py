@@ -337,6 +337,12 @@ def rewrite_bulk(tokens: Tokens, language: Language) -> Any:
     return exp.Copy(this=query.args["from_"].this, kind=True, files=[exp.Literal.string(uri)])
 
 
+def rewrite_drop(tokens: Tokens, language: Language) -> Any:
+    """DROP SNAPSHOT TABLE, DROP EXTERNAL TABLE, DROP DYNAMIC TABLE: tables like others."""
+    kind = tokens[1].text.upper() if len(tokens) > 2 else ""
+    return [tokens[0], *tokens[2:]] if kind in ("SNAPSHOT", "EXTERNAL", "DYNAMIC", "TEMPORARY", "TEMP") else tokens
+
+
 def rewrite_unload(tokens: Tokens, language: Language) -> Any:
     """UNLOAD ('query') TO 'uri' and UNLOAD (query) TO 'uri'."""
     end = bracket_end(tokens, 1)
@@ -383,6 +389,7 @@ REWRITES: dict[str, Rewrite] = {
     "MERGE": split_output,
     "WITH": rewrite_with,
     "ALTER": rewrite_alter,
+    "DROP": rewrite_drop,
     "UNLOAD": rewrite_unload,
     "REFRESH": rewrite_refresh,
     "SET": rewrite_set,

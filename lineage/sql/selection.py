@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from .expressions import column_flow, flow_of, path_flow
 from .reader import Reader
-from .relations import NOTHING, Flow, Item, Scope, Star, ValueRelation, below
+from .relations import MISSING, NOTHING, Flow, Item, Scope, Star, ValueRelation, below
 
 STRUCT = re.compile(r"^\s*STRUCT\s*<(.*)>\s*$", re.IGNORECASE | re.DOTALL)
 
@@ -115,7 +115,7 @@ def unplaced(
     added: list[Item | Star] = [(name, flow, None) for name, flow in flows.items() if name not in known]
     for old, new in renames.items():
         if new not in known:
-            found = [flow for flow in (star.find(old) for star in stars) if flow]  # type: ignore[union-attr]
+            found = [flow for flow in (star.find(old) for star in stars) if flow is not MISSING]  # type: ignore[union-attr]
             added.append((new, found[0] if len(found) == 1 else NOTHING, None))
     return added
 

@@ -12,6 +12,7 @@ from .relations import (
     CONDITIONAL,
     GROUP_BY,
     JOIN,
+    MISSING,
     NOTHING,
     ONLY_CANDIDATE,
     TRANSFORMATION,
@@ -390,7 +391,7 @@ def join_using(
 def side_flow(reader: Reader, sources: list[Source], name: str, node: Any) -> Flow:
     """The column of one side of USING: of the sources known to have it, else of the only one that may."""
     known = [source for source in sources if name in source.relation.names]
-    found = [flow for flow in (s.relation.find(name, ONLY_CANDIDATE) for s in known or sources) if flow]
+    found = [flow for flow in (s.relation.find(name, ONLY_CANDIDATE) for s in known or sources) if flow is not MISSING]
     if len(found) > 1:
         reader.warn("ambiguous_column", f"{name} of USING may come from several tables", node)
         return NOTHING
