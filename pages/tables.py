@@ -15,6 +15,7 @@ from catalog.models import Column, Ownership, Source, Table, User
 from catalog.policy import Action
 from lineage import queries as lineage_queries
 from lineage.filters import TableFilter
+from pages.deletion import table_part
 from pages.find import table_or_404
 from pages.forms import ColumnForm, FactsForm, TableForm, saved
 from pages.lists import listing, options_of
@@ -58,6 +59,7 @@ def detail(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "history": queries.history_of(table),
         "disagreements": queries.disagreements(table),
         "may_edit": policy.may(request.user, Action.EDIT, table),
+        **table_part(table),
     }
     return render(request, "tables/detail.html", context)
 

@@ -3,7 +3,21 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from pages import account, home, ingest_runs, lineage, owners, pipelines, problems, runs, search, sources, tables, tags
+from pages import (
+    account,
+    deletion,
+    home,
+    ingest_runs,
+    lineage,
+    owners,
+    pipelines,
+    problems,
+    runs,
+    search,
+    sources,
+    tables,
+    tags,
+)
 from pages.middleware import for_everyone
 
 urlpatterns = [
@@ -29,6 +43,7 @@ urlpatterns = [
     path("tables/<slug:source>/<path:name>/columns/new/", tables.create_column, name="column-create"),
     path("tables/<slug:source>/<path:name>/columns/<int:pk>/edit/", tables.edit_column, name="column-edit"),
     path("tables/<slug:source>/<path:name>/edit/", tables.edit, name="table-edit"),
+    path("tables/<slug:source>/<path:name>/protect/", deletion.protect, name="table-protect"),
     path("tables/<slug:source>/<path:name>/", tables.detail, name="table-detail"),
     # /owners/
     path("owners/", owners.owner_list, name="owner-list"),
@@ -43,6 +58,15 @@ urlpatterns = [
     # /tags/
     path("tags/", tags.tag_list, name="tag-list"),
     path("tags/<slug:name>/", tags.detail, name="tag-detail"),
+    # /deletion/
+    path("deletion/", deletion.board, name="deletion-board"),
+    path("deletion/preview/", deletion.preview, name="deletion-preview"),
+    path("deletion/reviews/", deletion.review_list, name="deletion-review-list"),
+    path("deletion/reviews/<int:pk>/", deletion.review_detail, name="deletion-review-detail"),
+    path("deletion/reviews/<int:pk>/<slug:verb>/", deletion.act, name="deletion-review-act"),
+    path("deletion/notices/<int:pk>/unreached/", deletion.unreached, name="deletion-notice-unreached"),
+    path("deletion/notices/<str:token>/", deletion.notice, name="deletion-notice"),
+    path("deletion/protections/<int:pk>/lift/", deletion.lift, name="protection-lift"),
     # what happened
     path("problems/", problems.problem_list, name="problem-list"),
     path("runs/", runs.run_list, name="run-list"),

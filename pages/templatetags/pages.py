@@ -56,7 +56,7 @@ def named(name: str, query: str = "") -> SafeString:
 
 @register.filter
 def initials(name: str) -> str:
-    """Two letters for an avatar: "Ada Lovelace" -> "AL", "finance-team" -> "FT", an e-mail address by its first part."""
+    """Two letters for an avatar: "Ada Lovelace" -> "AL", "finance-team" -> "FT"; of an e-mail address its name."""
     words = re.findall(r"\w+", name.partition("@")[0].replace("_", " "))
     return "".join(word[0] for word in words[:2]).upper() or "?"
 

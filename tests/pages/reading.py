@@ -9,7 +9,8 @@ from typing import Any
 
 def text_of(response: Any) -> str:
     """The words of a page in one line, without tags."""
-    page = re.sub(r"<wbr>", "", response.content.decode())
+    page = re.sub(r"<wbr>|</?mark>", "", response.content.decode())
+    page = re.sub(r'<span class="prefix">(.*?)</span>', r"\1", page)
     body = page.split("<main", 1)[-1]
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 

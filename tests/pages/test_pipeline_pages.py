@@ -41,8 +41,10 @@ def test_problems_stand_under_their_line(viewer, signed_in) -> None:
     make_problem(pipeline, line=2, message="Expected a column.")
     make_problem(pipeline, line=None, message="No such template.")
     response = signed_in(viewer).get("/pipelines/shop.daily/")
-    lines = response.context["code"].lines
-    assert [line.problems[0].message if line.problems else None for line in lines] == [None, "Expected a column.", None]
+    before, after = response.context["code"].blocks
+    assert [problem.message for problem in before.problems] == ["Expected a column."]
+    assert 'has-error" id="L2"' in before.html
+    assert 'id="L3"' in after.html
     assert [problem.message for problem in response.context["code"].elsewhere] == ["No such template."]
     assert b"<script>\n" not in response.content
     assert "Problems error parse error No such template." in text_of(response)
