@@ -49,8 +49,7 @@ def _reasons(verdict: str, evidence: Values, around: Around) -> Iterable[str]:
     if verdict == Verdict.Word.UNREAD:
         yield f"Nobody has read it for {evidence['window']} days but what builds it."
     if verdict == Verdict.Word.FEEDS_UNREAD:
-        number = evidence.get("pipelines", 0)
-        yield f"Only {counted(number, 'pipeline')} read it, and nothing that comes of it is used."
+        yield f"Read only by {counted(evidence.get('pipelines', 0), 'pipeline')}, and nothing that comes of it is used."
     if evidence.get("original"):
         yield "It is an original: no pipeline can build it again, so dropping it is not proposed."
     elif evidence.get("unbuilt"):
@@ -171,9 +170,11 @@ def _last_read(verdict: str, evidence: Values, around: Around) -> str:
 
 
 def _readers(evidence: Values) -> str:
-    readers = counted(evidence.get("readers", 0), "reader") + " ever"
-    pipelines = f"{counted(evidence.get('pipelines', 0), 'other pipeline')} reading it now"
-    return f"{readers}; {pipelines}; {counted(evidence.get('dependants', 0), 'table')} built from it directly."
+    readers, pipelines, tables = (evidence.get(name, 0) for name in ("readers", "pipelines", "dependants"))
+    return (
+        f"Readers on record: {readers:,}; other pipelines reading it now: {pipelines:,}; "
+        f"tables built from it directly: {tables:,}."
+    )
 
 
 def counted(number: int, noun: str) -> str:

@@ -59,9 +59,8 @@ def _body(notice: OwnerNotice) -> str:
     review = notice.review
     names = [f"  - {each.table.name}" for each in review.tables.select_related("table")[:_MOST_NAMED]]
     pipelines = [f"  - {each.pipeline.name} ({each.action})" for each in review.pipelines.select_related("pipeline")]
-    stands_in = (
-        f"\nThis comes to you for {notice.instead_of.owner.name}, who does not answer.\n" if notice.instead_of else ""
-    )
+    absent = notice.instead_of.owner.name if notice.instead_of else ""
+    stands_in = f"\nThis comes to you for {absent}, who cannot answer.\n" if absent else ""
     return f"""Hello {notice.owner.name},
 
 nobody has been found to use these tables, and you answer for some of them or for what builds them:

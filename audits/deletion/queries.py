@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Max, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Sum
+from django.utils import timezone
 
 from audits.deletion.evidence import Around, words
 from audits.deletion.facts import outside_reads
-from audits.deletion.models import DeletionReview, Protection, Verdict, VerdictRun
-from audits.deletion.plan import Plan, plan_for
-from catalog.models import Pipeline, Table
+from audits.deletion.models import DeletionReview, Protection, ReviewedTable, Verdict, VerdictRun
+from audits.deletion.plan import Plan, current_edges, plan_for
+from audits.deletion.savings import MONTH
+from catalog.models import Pipeline, Run, Table
 
 _MOST_HOPS = 12  # of the chain from a table to the use that keeps it
 
@@ -101,3 +103,48 @@ def proposal_for(pipeline: Pipeline) -> tuple[list[Verdict], int]:
     outputs = Table.objects.filter(edges_in__pipeline=pipeline, edges_in__valid_to__isnull=True).distinct()
     flagged = verdicts().filter(is_proposed=True, table__in=outputs)
     return list(flagged.order_by("table__name")), outputs.count()
+
+
+@dataclass(frozen=True)
+class BoardTotals:
+    """What all proposed tables weigh together, and what was saved by reviews that are confirmed."""
+
+    tables: int
+    rows: int
+    bytes: int
+    runs_per_month: int
+    saved_tables: int
+    saved_rows: int
+    saved_runs_per_month: int
+
+
+def board_totals() -> BoardTotals:
+    """Four queries."""
+    proposed = Verdict.objects.filter(is_proposed=True).order_by()
+    sums = proposed.aggregate(n=Count("pk"), rows=Sum("table__row_count"), size=Sum("table__size_bytes"))
+    recent = Run.objects.filter(started_at__gte=timezone.now() - MONTH, pipeline__in=_going_pipelines())
+    saved = list(DeletionReview.objects.filter(state=DeletionReview.State.CONFIRMED).values_list("savings", flat=True))
+    return BoardTotals(
+        tables=sums["n"],
+        rows=sums["rows"] or 0,
+        bytes=sums["size"] or 0,
+        runs_per_month=recent.count(),
+        saved_tables=sum(each.get("tables", 0) for each in saved),
+        saved_rows=sum(each.get("rows", 0) for each in saved),
+        saved_runs_per_month=sum(each.get("runs_per_month", 0) for each in saved),
+    )
+
+
+def _going_pipelines() -> QuerySet[Pipeline]:
+    """Pipelines that build proposed tables and nothing else."""
+    edges = current_edges().filter(pipeline=OuterRef("pk"))
+    proposed = Verdict.objects.filter(table=OuterRef("target_table"), is_proposed=True)
+    return Pipeline.objects.filter(Exists(edges.filter(Exists(proposed)))).exclude(
+        Exists(edges.exclude(Exists(proposed)))
+    )
+
+
+def open_reviews_by_table(table_ids: Iterable[int]) -> dict[int, DeletionReview]:
+    """The open review of each table that is in one. One query."""
+    held = ReviewedTable.objects.filter(table__in=list(table_ids)).exclude(review__state__in=DeletionReview.ENDED)
+    return {each.table_id: each.review for each in held.select_related("review")}

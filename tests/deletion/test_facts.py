@@ -17,47 +17,16 @@ from audits.usage.models import (
     LoggedDay,
     LoggedEdge,
     QueryFingerprint,
-    Read,
     Reader,
     SeenName,
     SeenRead,
     UnparsedQuery,
 )
 from catalog.models import Source, Table, Tag
+from tests.deletion.helpers import TODAY, build, cover, day, moment, read
 from tests.factories import make_edge, make_pipeline, make_problem, make_run, make_source, make_sql_version, make_table
 
 pytestmark = pytest.mark.django_db
-
-TODAY = dt.date(2026, 6, 30)
-
-
-def day(ago: int) -> dt.date:
-    return TODAY - dt.timedelta(days=ago)
-
-
-def moment(ago: int) -> dt.datetime:
-    return dt.datetime.combine(day(ago), dt.time(9), dt.UTC)
-
-
-def cover(source: Source, first: int = 400, last: int = 0, entries: int = 1000, unparsed: int = 0, **facts) -> None:
-    """The source's log is there from `first` to `last` days ago."""
-    LogCoverage.objects.create(
-        source=source, covers_from=moment(first), covers_to=moment(last), format="generic", entries=entries, **facts
-    )
-    LoggedDay.objects.update_or_create(source=source, day=day(20), defaults={"entries": entries, "unparsed": unparsed})
-
-
-def read(table: Table, ago: int, by: str = "ann", **reader) -> Read:
-    reader, _ = Reader.objects.get_or_create(source=table.source, name=by, defaults={"kind": "human", **reader})
-    return Read.objects.create(table=table, day=day(ago), reader=reader, count=1, last_at=moment(ago))
-
-
-def build(target: Table, *sources: Table, name: str = "", **facts):
-    """A pipeline that makes `target` of `sources`."""
-    pipeline = make_pipeline(name, **facts)
-    for source in sources or [None]:
-        make_edge(pipeline, source, target)
-    return pipeline
 
 
 def verdicts(window: int | None = None, as_of: dt.date = TODAY) -> dict[str, str]:
@@ -431,7 +400,7 @@ def test_the_command_prints_json_and_writes_nothing_on_a_dry_run(unread, warehou
     assert by_name["shop.report"]["pipelines"] == ["build_report"]
     assert by_name["read.daily"]["pipelines"] == []
     words = " ".join(by_name["shop.old"]["evidence"])
-    for part in (day(120).isoformat(), "1 reader ever", "1 table built from it", "1,000 of 1,000 entries"):
+    for part in (day(120).isoformat(), "Readers on record: 1", "built from it directly: 1", "1,000 of 1,000 entries"):
         assert part in words
     assert not Verdict.objects.exists()
     assert not VerdictRun.objects.exists()

@@ -1,0 +1,46 @@
+"""What tests of deletion share: days counted back from today, logs that cover them, reads, builders."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from audits.usage.models import FailedRead, LogCoverage, LoggedDay, Read, Reader
+from catalog.models import Pipeline, Source, Table
+from tests.factories import make_edge, make_pipeline
+
+TODAY = dt.datetime.now(dt.UTC).date()
+
+
+def day(ago: int) -> dt.date:
+    return TODAY - dt.timedelta(days=ago)
+
+
+def moment(ago: int) -> dt.datetime:
+    return dt.datetime.combine(day(ago), dt.time(9), dt.UTC)
+
+
+def cover(source: Source, first: int = 400, last: int = 0, entries: int = 1000, unparsed: int = 0, **facts) -> None:
+    """The source's log is there from `first` to `last` days ago."""
+    LogCoverage.objects.create(
+        source=source, covers_from=moment(first), covers_to=moment(last), format="generic", entries=entries, **facts
+    )
+    LoggedDay.objects.update_or_create(source=source, day=day(20), defaults={"entries": entries, "unparsed": unparsed})
+
+
+def read(table: Table, ago: int, by: str = "ann", **reader) -> Read:
+    reader, _ = Reader.objects.get_or_create(source=table.source, name=by, defaults={"kind": "human", **reader})
+    return Read.objects.create(table=table, day=day(ago), reader=reader, count=1, last_at=moment(ago))
+
+
+def build(target: Table, *sources: Table, name: str = "", **facts) -> Pipeline:
+    """A pipeline that makes `target` of `sources`."""
+    pipeline = make_pipeline(name, **facts)
+    for source in sources or [None]:
+        make_edge(pipeline, source, target)
+    return pipeline
+
+
+def fail(source: Source, name: str, at: dt.datetime, by: str = "ben") -> FailedRead:
+    """A query that names a table failed."""
+    reader, _ = Reader.objects.get_or_create(source=source, name=by, defaults={"kind": "human"})
+    return FailedRead.objects.create(source=source, name=name, day=at.date(), reader=reader, count=1, last_at=at)
