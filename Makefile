@@ -27,7 +27,7 @@ check: $(DEV_STAMP) ## Lint, import rules, migrations and the API schema
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/python manage.py check --fail-level WARNING
-	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
 format: $(DEV_STAMP) ## Format the code and mend what lint can
