@@ -34,7 +34,15 @@ def pipeline_list(request: HttpRequest) -> HttpResponse:
         PipelineFilter,
         pipelines,
         order=("name", "id"),
-        controls={"q": "Name", "kind": "Kind", "status": "Status", "has_owner": "Has an owner", "role": "In the role"},
+        controls={
+            "q": "Name",
+            "kind": "Kind",
+            "tier": "Tier",
+            "status": "Status",
+            "has_problems": "Has problems",
+            "has_owner": "Has an owner",
+            "role": "In the role",
+        },
     )
     rows = [(pipeline, queries.owners_of(pipeline)) for pipeline in found.page.items]
     context = {

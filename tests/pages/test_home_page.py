@@ -35,7 +35,7 @@ def test_what_needs_attention(viewer, signed_in) -> None:
     make_problem(pipeline)
     make_problem(pipeline, severity="warning", code="unknown_star")
     page = text_of(signed_in(viewer).get("/"))
-    assert "1 pipelines without a business owner" in page
+    assert "1 pipeline without a business owner" in page
     assert "without a technical owner" not in page
     assert "1 thing held by Bob, who has left" in page
     assert "1 error: parse error" in page
