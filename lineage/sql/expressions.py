@@ -259,6 +259,8 @@ def find_in(reader: Reader, scope: Scope, name: str) -> Flow | None:
         if reader.variable(name) is not None:
             return None
         found = guessed_in(scope, name)
+        if (found is None or found is AMBIGUOUS) and reader.rules.row_values:
+            found = row_under(scope, name) or found
     if found is not None and found is not AMBIGUOUS:
         scope.cache[name] = found
     return found
@@ -282,6 +284,12 @@ def row_of(reader: Reader, scope: Scope, name: str) -> Flow | None:
         return None
     is_row = source.relation.__class__ is ValueRelation or (reader.rules.row_values and not source.path)
     return source.relation.whole() if is_row else None
+
+
+def row_under(scope: Scope, name: str) -> Flow | None:
+    """The whole row of a table named without an alias, where no column can be meant."""
+    source = scope.by_alias(name)
+    return source.relation.whole() if source else None
 
 
 def guessed_in(scope: Scope, name: str) -> Flow | None:
