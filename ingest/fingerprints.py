@@ -30,7 +30,7 @@ _DIGITS = r"\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b"
 _DIGIT_LISTS = rf"{_DIGITS}(?:\s*,\s*-?\d+(?:\.\d+)?\b)*"
 # Strings that name what is read: their text is part of what the query is.
 _BEFORE_NAMES = (
-    r"\b(?:from|join|into|to|location|execute(?:\s+immediate)?|identifier\s*\(|read_\w+\s*\(|\w+_scan\s*\()\s*[(\[]?\s*"
+    r"\b(?:from|join|into|to|location|execute(?:\s+immediate)?|unload\s*\(|identifier\s*\(|read_\w+\s*\(|\w+_scan\s*\()\s*[(\[]?\s*"
 )
 _FILES = r"'(?:[\w.+-]+:/[^']*|@[^']*|[^'\s]*\.(?:parquet|csv|tsv|jsonl?|ndjson|avro|orc|txt)(?:\.\w+)?)'"
 _SQL_AFTER = re.compile(r"(?:\bas|\bdo|\bimmediate|\bexecute|\blanguage\s+\w+)\s*$", re.IGNORECASE)
@@ -78,7 +78,7 @@ class Lexis:
     def kept(self) -> str:
         """What looks like literals or holds them, and is part of a name."""
         parts = [self.names, r"[A-Za-z_]\w*\.\d\w*", r"[^\x00-\x7F]\w*", f"(?i:{_BEFORE_NAMES}){_FILES}"]
-        parts.append(r"(?i:\b(?:identifier\s*\(|execute(?:\s+immediate)?)\s*)'(?:[^']|'')*'")
+        parts.append(r"(?i:\b(?:identifier\s*\(|unload\s*\(|execute(?:\s+immediate)?)\s*)'(?:[^']|'')*'")
         parts.append(r"\$\$.*?(?:\$\$|$)|\$[A-Za-z_]\w*\$.*?\$[A-Za-z_]\w*\$")
         if self.dashed_names:
             parts.append(r"[A-Za-z_]\w*(?:-\w+)+\.[A-Za-z_`]")
@@ -111,7 +111,7 @@ class Lexis:
     def _rare(self) -> re.Pattern[str]:
         dashed = r"|(?<=\w)-\d" if self.dashed_names else ""
         return re.compile(
-            r"[eE][xX][eE][cC]|[iI][dD][eE][nN][tT][iI]|:/|'@|\.(?:parquet|[ct]sv|json|ndjson|avro|orc|txt)" + dashed
+            r"[eE][xX][eE][cC]|[iI][dD][eE][nN][tT][iI]|[uU][nN][lL][oO]|:/|'@|\.(?:parquet|[ct]sv|json|ndjson|avro|orc|txt)" + dashed
         )
 
     @cached_property
@@ -165,7 +165,7 @@ def key_sql(of: Lexis, query: str) -> str:
     simple = "|".join([*(f"{quote}[^{quote}]*(?:{quote}|$)" for quote in quotes), of.comments])
     tokens = f"regexp_replace({query}, {_literal(simple)}, chr(1), 'g')"
     mixed = [*of.comment_starts, "/*", *(['"'] if of.double_quoted_strings else [])]
-    odd = ["\\", _TEXT, _NUMBER, *(["'''", '"""'] if of.triple_quoted_strings else [])]
+    odd = ["\\", *(["'''", '"""'] if of.triple_quoted_strings else [])]
     stripped = f"CASE WHEN {_contains(query, mixed)} THEN {tokens} ELSE {pieces} END"
     cheap = f"regexp_replace({stripped}, {_literal(_DIGIT_LISTS)}, chr(2), 'g')"
     return f"CASE WHEN {_contains(query, odd)} THEN {exact_sql(of, query)} ELSE {cheap} END"
@@ -216,7 +216,7 @@ def _without_inner_literals(of: Lexis, token: re.Match[str]) -> str:
         if not _SQL_AFTER.search(token.string[max(0, token.start() - 40) : token.start()]):
             return "?"
         return f"{start}{fingerprint(of, kept[len(start) :].removesuffix(start))}{start}"
-    if re.match(r"(?i)execute\b", kept):
+    if re.match(r"(?i)(?:execute|unload)\b", kept):
         head, _, inner = kept.partition("'")
         return f"{head}'{fingerprint(of, inner[:-1].replace(chr(39) * 2, chr(39)))}'"
     return kept

@@ -62,22 +62,26 @@ class Read(models.Model):
 
 
 class ColumnRead(models.Model):
-    """Use of a column that the query names, on a day by a reader."""
+    """Use of a column that the query names, in a month by a reader: how many times, and on which days.
+
+    A row per day would be ten times as many; `days` keeps the days as bits, the first of the month being bit 0.
+    """
 
     column = models.ForeignKey(Column, on_delete=models.CASCADE, related_name="reads", db_index=False)
-    day = models.DateField(help_text="In UTC")
+    month = models.DateField(help_text="Its first day, in UTC")
     reader = models.ForeignKey(Reader, on_delete=models.PROTECT, related_name="column_reads", db_index=False)
     count = models.PositiveBigIntegerField()
+    days = models.PositiveIntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["column", "day", "reader"], name="column_read_once")]
+        constraints = [models.UniqueConstraint(fields=["column", "month", "reader"], name="column_read_once")]
 
     def __str__(self) -> str:
-        return f"{self.column_id} on {self.day} by {self.reader_id}"
+        return f"{self.column_id} in {self.month:%Y-%m} by {self.reader_id}"
 
 
 class SeenName(models.Model):
-    """A name that a log reads and the catalog does not know; when the catalog learns it, its reads move to the table."""
+    """A name that a log reads and the catalog does not know; once the catalog does, its reads move to the table."""
 
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="seen_names")
     name = models.CharField(max_length=500)
