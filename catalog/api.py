@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from catalog import filters, queries, serializers, services
 from catalog.models import Column, Owner, Ownership, Pipeline, Run, Source, Table, Tag
@@ -52,23 +52,31 @@ class OwnerViewSet(WritableNounViewSet):
 
 
 class OwnedViewSet(WritableNounViewSet):
-    """What tables and pipelines share: their owners are set along with their facts."""
+    """What tables and pipelines share: their tags, and their owners, which are set along with their facts."""
 
-    def current_owners(self, thing: Table | Pipeline) -> queries.Owners:
-        return queries.owners_of(thing)
+    noun: Literal["table", "pipeline"]
+
+    def context_for(self, things: list[Any]) -> dict[str, Any]:
+        ids = [thing.pk for thing in things]
+        context = {"owners": self.owner_slugs_of(ids), "tags": queries.tag_names_of(self.noun, ids)}
+        return super().context_for(things) | context
+
+    def owner_slugs_of(self, ids: list[int]) -> dict[int, queries.Owners]:
+        return queries.owner_slugs_of(self.noun, ids)
 
     def set_owners(self, thing: Table | Pipeline, wanted: dict[str, list[Owner]]) -> None:
         """State owners by role; a role sent as it was read changes nothing, so inherited owners stay inherited."""
-        now = self.current_owners(thing)
-        for role in Ownership.Role:
-            if role in wanted and set(wanted[role]) != set(getattr(now, role)):
+        now = self.owner_slugs_of([thing.pk])[thing.pk]
+        for role in Ownership.Role.values:
+            if role in wanted and {owner.slug for owner in wanted[role]} != set(getattr(now, role)):
                 services.set_owners(actor=self.request.user, thing=thing, role=role, owners=wanted[role])
 
 
 class TableViewSet(OwnedViewSet):
     """Anything in a source that holds rows or documents."""
 
-    queryset = queries.with_owners(Table.objects.select_related("source")).prefetch_related("tags")
+    noun = "table"
+    queryset = Table.objects.select_related("source")
     serializer_class = serializers.TableSerializer
     filterset_class = filters.TableFilter
 
@@ -104,7 +112,8 @@ class ColumnViewSet(WritableNounViewSet):
 class PipelineViewSet(OwnedViewSet):
     """Code that moves or makes data, on a schedule."""
 
-    queryset = queries.with_owners(Pipeline.objects.all()).prefetch_related("tags")
+    noun = "pipeline"
+    queryset = Pipeline.objects.all()
     serializer_class = serializers.PipelineSerializer
     filterset_class = filters.PipelineFilter
 

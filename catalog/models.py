@@ -171,7 +171,9 @@ class Table(models.Model):
     row_count = models.BigIntegerField(null=True, blank=True)
     size_bytes = models.BigIntegerField(null=True, blank=True)
     source_created_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it was made in its source, as the source states; never when first heard of"
+        null=True,
+        blank=True,
+        help_text="When it was made in its source, as the source states; never when first heard of",
     )
     tags = models.ManyToManyField(Tag, blank=True, related_name="tables")
     stated_fields = models.JSONField(default=list, blank=True)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Model, QuerySet
 from rest_framework import serializers
 
 from catalog import queries
-from catalog.models import Column, Owner, Ownership, Pipeline, Run, Source, Table, Tag
+from catalog.models import Column, Owner, Pipeline, Run, Source, Table, Tag
 
 
 class OneOf(serializers.ChoiceField):
@@ -155,8 +154,8 @@ class TableSerializer(FactsSerializer):
         model = Table
         fields = [
             *("id", "url", "node", "source", "name", "kind", "status", "description", "provenance"),
-            *("retention_days", "keep_forever", "row_count", "tags", "owners", "origin", "disagreements"),
-            "created_at",
+            *("retention_days", "keep_forever", "row_count", "size_bytes", "source_created_at", "tags", "owners"),
+            *("origin", "disagreements", "created_at"),
         ]
         read_only_fields = ["origin", "created_at"]
         validators: list[Any] = []
@@ -176,15 +175,14 @@ class TableSerializer(FactsSerializer):
             "retention_days": table.retention_days,
             "keep_forever": table.keep_forever,
             "row_count": table.row_count,
-            "tags": names_of(table.tags.all()),
-            "owners": owners_json(self.owners_of(table)),
+            "size_bytes": table.size_bytes,
+            "source_created_at": table.source_created_at,
+            "tags": self.context["tags"][table.pk],
+            "owners": owners_json(self.context["owners"][table.pk]),
             "origin": table.origin,
             "disagreements": disagreements_json(table),
             "created_at": table.created_at,
         }
-
-    def owners_of(self, table: Table) -> queries.Owners:
-        return queries.owners_of(table)
 
 
 class ColumnSerializer(FactsSerializer):
@@ -263,8 +261,8 @@ class PipelineSerializer(FactsSerializer):
             "tier": pipeline.tier,
             "load_strategy": pipeline.load_strategy,
             "backfill": pipeline.backfill,
-            "tags": names_of(pipeline.tags.all()),
-            "owners": owners_json(queries.owners_of(pipeline)),
+            "tags": self.context["tags"][pipeline.pk],
+            "owners": owners_json(self.context["owners"][pipeline.pk]),
             "origin": pipeline.origin,
             "disagreements": disagreements_json(pipeline),
             "created_at": pipeline.created_at,
@@ -302,11 +300,11 @@ class RunSerializer(FactsSerializer):
 
 
 def owners_json(owners: queries.Owners) -> dict[str, list[str]]:
-    """Owners by slug, sorted."""
+    """Owners by slug, as `queries.owner_slugs_of` gives them, sorted."""
     return {
-        Ownership.Role.BUSINESS.value: sorted(owner.slug for owner in owners.business),
-        Ownership.Role.TECHNICAL.value: sorted(owner.slug for owner in owners.technical),
-        "inherited_from": sorted(pipeline.name for pipeline in owners.inherited_from),
+        "business": sorted(owners.business),
+        "technical": sorted(owners.technical),
+        "inherited_from": sorted(owners.inherited_from),
     }
 
 
@@ -314,8 +312,3 @@ def disagreements_json(thing: Any) -> list[dict[str, Any]]:
     return [
         {"field": each.field, "stated": each.stated, "ingested": each.ingested} for each in queries.disagreements(thing)
     ]
-
-
-def names_of(things: QuerySet[Model]) -> list[str]:
-    """Names of prefetched tags, sorted."""
-    return sorted(thing.name for thing in things)

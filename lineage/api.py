@@ -12,7 +12,7 @@ from rest_framework.serializers import BaseSerializer
 
 from catalog import api as catalog
 from catalog.models import Pipeline, Table
-from catalog.queries import Owners, owners_with_fallback
+from catalog.queries import Owners
 from catalog.viewsets import NounViewSet
 from lineage import filters, queries, serializers, services
 from lineage.models import Problem, SqlVersion
@@ -21,14 +21,10 @@ from lineage.models import Problem, SqlVersion
 class TableViewSet(catalog.TableViewSet):
     """Anything in a source that holds rows or documents; owners that it lacks are those of its builders."""
 
-    serializer_class = serializers.TableSerializer
     filterset_class = filters.TableFilter
 
-    def context_for(self, tables: list[Table]) -> dict[str, Any]:
-        return super().context_for(tables) | {"builders": queries.builders_of(table.pk for table in tables)}
-
-    def current_owners(self, table: Table) -> Owners:
-        return owners_with_fallback(table, queries.builders_of([table.pk]).get(table.pk, ()))
+    def owner_slugs_of(self, ids: list[int]) -> dict[int, Owners]:
+        return queries.owner_slugs_of_tables(ids)
 
 
 class PipelineViewSet(catalog.PipelineViewSet):

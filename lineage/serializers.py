@@ -6,18 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from catalog import queries
 from catalog import serializers as catalog
 from catalog.models import Pipeline, Table
 from lineage.models import Problem, SqlVersion
 from lineage.nodes import NodeId
-
-
-class TableSerializer(catalog.TableSerializer):
-    """Owners that a table lacks are its builders'; `context["builders"]` holds those by the table's id."""
-
-    def owners_of(self, table: Table) -> queries.Owners:
-        return queries.owners_with_fallback(table, self.context["builders"].get(table.pk, ()))
 
 
 class TablesField(serializers.ListField):
