@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.db.models import Model, Q
 from django.forms import BoundField
+from django.urls import reverse_lazy
 
 from catalog.models import Column, Owner, Pipeline, Source, Table
 
@@ -20,8 +21,8 @@ MOST_NAMES = 200  # in one field: far above any real pipeline, far below what wo
 class Lines(forms.Textarea):
     """A list of names as text, one a line."""
 
-    def __init__(self) -> None:
-        super().__init__({"spellcheck": "false"})
+    def __init__(self, suggest: str) -> None:
+        super().__init__({"spellcheck": "false", "data-suggest": reverse_lazy(f"suggest-{suggest}")})
 
     def format_value(self, value: Any) -> str:
         return value if isinstance(value, str) else "\n".join(map(str, value or ()))
@@ -38,7 +39,7 @@ class NamesField(forms.CharField):
     """Names, one a line or separated by commas, each looked up by `find`, which raises ValidationError."""
 
     def __init__(self, find: Callable[[list[str]], list[Any]], **options: Any) -> None:
-        super().__init__(required=False, max_length=50_000, **{"widget": Lines(), **options})
+        super().__init__(required=False, max_length=50_000, **options)
         self.find = find
 
     def clean(self, value: Any) -> list[Any]:
@@ -132,7 +133,7 @@ class FactsForm(forms.ModelForm):
 
 
 def _owners_field(label: str, help_text: str = "") -> NamesField:
-    return NamesField(find_owners, label=label, help_text=help_text)
+    return NamesField(find_owners, label=label, help_text=help_text, widget=Lines("owners"))
 
 
 class OwnedForm(FactsForm):
@@ -148,8 +149,9 @@ class PipelineForm(OwnedForm):
         find_tables,
         label="Declared inputs",
         help_text="For what no SQL tells. One table a line, as source:name.",
+        widget=Lines("tables"),
     )
-    outputs = NamesField(find_tables, label="Declared outputs")
+    outputs = NamesField(find_tables, label="Declared outputs", widget=Lines("tables"))
 
     layout = [
         ("", ["name", "description", "kind", "status", "tier", "tags"]),

@@ -46,12 +46,12 @@ def search(request: HttpRequest) -> HttpResponse:
 
 def _groups(q: str) -> list[Group]:
     """Six queries, each bounded."""
-    pipelines = _best(Pipeline.objects.all(), q)
-    tables = _best(Table.objects.select_related("source"), q)
-    columns = _best(Column.objects.select_related("table__source"), q)
-    owners = _best(Owner.objects.all(), q, "name", "email", "slug")
-    sources = _best(Source.objects.all(), q, "name", "slug")
-    tags = _best(Tag.objects.all(), q)
+    pipelines = best(Pipeline.objects.all(), q)
+    tables = best(Table.objects.select_related("source"), q)
+    columns = best(Column.objects.select_related("table__source"), q)
+    owners = best(Owner.objects.all(), q, "name", "email", "slug")
+    sources = best(Source.objects.all(), q, "name", "slug")
+    tags = best(Tag.objects.all(), q)
     return [
         _group("Tables", "table", tables, "table-list", q, [_hit(each, each.source.name) for each in tables]),
         _group("Pipelines", "pipeline", pipelines, "pipeline-list", q, [_hit(each, each.dag) for each in pipelines]),
@@ -64,8 +64,11 @@ def _groups(q: str) -> list[Group]:
     ]
 
 
-def _best(things: QuerySet, q: str, *fields: str) -> list:
-    """One more than is shown: the whole name, then its last part, a leading match, a part's beginning, any match."""
+def best(things: QuerySet, q: str, *fields: str) -> list:
+    """What is called like `q` (in `fields`, else by name), one more than is shown. One query.
+
+    The whole name first, then its last part, a leading match, the beginning of a part, any match.
+    """
     names = fields or ("name",)
     rank = Case(
         When(name__iexact=q, then=0),

@@ -15,6 +15,7 @@ from pages import (
     runs,
     search,
     sources,
+    suggest,
     tables,
     tags,
 )
@@ -23,6 +24,8 @@ from pages.middleware import for_everyone
 urlpatterns = [
     path("", home.home, name="home"),
     path("search/", search.search, name="search"),
+    path("suggest/owners/", suggest.owners, name="suggest-owners"),
+    path("suggest/tables/", suggest.tables, name="suggest-tables"),
     # /account/
     path("login/", for_everyone(account.SignIn.as_view()), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
@@ -43,6 +46,7 @@ urlpatterns = [
     path("tables/<slug:source>/<path:name>/columns/new/", tables.create_column, name="column-create"),
     path("tables/<slug:source>/<path:name>/columns/<int:pk>/edit/", tables.edit_column, name="column-edit"),
     path("tables/<slug:source>/<path:name>/edit/", tables.edit, name="table-edit"),
+    path("tables/<slug:source>/<path:name>/verdict/", deletion.table_verdict, name="table-verdict"),
     path("tables/<slug:source>/<path:name>/protect/", deletion.protect, name="table-protect"),
     path("tables/<slug:source>/<path:name>/", tables.detail, name="table-detail"),
     # /owners/

@@ -33,6 +33,40 @@
     }
   }
 
+  // A field of names, one a line, offers what its last line may mean.
+  let asked = 0;
+  document.addEventListener("input", (event) => {
+    const field = event.target.closest("[data-suggest]");
+    if (!field) return;
+    clearTimeout(asked);
+    asked = setTimeout(() => offer(field), 150);
+  });
+
+  async function offer(field) {
+    const line = field.value.split("\n").at(-1).trim();
+    const list = offersOf(field);
+    const answer = line.length > 1 ? await fetch(`${field.dataset.suggest}?q=${encodeURIComponent(line)}`) : null;
+    list.innerHTML = answer?.ok ? await answer.text() : "";
+  }
+
+  function offersOf(field) {
+    if (field.nextElementSibling?.matches(".suggestions")) return field.nextElementSibling;
+    const list = document.createElement("div");
+    list.className = "suggestions";
+    list.setAttribute("role", "group");
+    list.setAttribute("aria-label", "Suggestions");
+    field.after(list);
+    list.addEventListener("click", (event) => {
+      const name = event.target.closest("[data-name]")?.dataset.name;
+      if (!name) return;
+      const lines = field.value.split("\n");
+      field.value = [...lines.slice(0, -1), name, ""].join("\n");
+      list.innerHTML = "";
+      field.focus();
+    });
+    return list;
+  }
+
   // Hovering over a time tells it in the reader's own zone.
   document.addEventListener("mouseover", (event) => {
     const time = event.target.closest?.("time[datetime]");

@@ -25,5 +25,10 @@ def fields_of(response: Any) -> dict[str, Any]:
     } | {name: _chosen(form[name].value()) for name, field in form.fields.items() if hasattr(field, "choices")}
 
 
+def offered(response: Any) -> list[str]:
+    """The names among a field's suggestions."""
+    return [html.unescape(name) for name in re.findall(r'data-name="([^"]*)"', response.content.decode())]
+
+
 def _chosen(value: Any) -> Any:
     return "" if value is None else value
