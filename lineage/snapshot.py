@@ -120,13 +120,17 @@ class Snapshot:
         """
         rows = self.downstream if direction == "downstream" else self.upstream
         hops = np.full(len(self.keys), -1, np.int32)
+        last = np.empty(len(self.keys), np.int64)
         frontier = self._places(np.fromiter(tables, np.int64) * 2)
         hops[frontier] = hop = 0
         while len(frontier) and hop != depth:
             hop += 1
             met = rows.beyond(frontier)
-            met = np.unique(met[hops[met] < 0])
+            met = met[hops[met] < 0]
             hops[met] = hop
+            numbers = np.arange(len(met))
+            last[met] = numbers
+            met = met[last[met] == numbers]  # each once, without sorting
             frontier = met[self.keys[met] % 2 == 0]  # nothing leads on from where an edge just ends
         reached = np.flatnonzero(hops >= 0)
         return Reach(self.version, self.keys[reached], hops[reached])
