@@ -155,12 +155,15 @@ class Language:
         return node.name if self.rules.tables_keep_case else self.column(node)
 
     def type_name(self, node: exp.Expression | None) -> str | None:
-        """A data type in the dialect's own words, such as INT64 or ARRAY<STRING>."""
+        """A data type in the dialect's own words, such as INT64 or ARRAY<STRING>; None for one nested without end."""
         if node is None:
             return None
         simple = not node.args.get("expressions") and not node.args.get("kind")
         if not simple:
-            return node.sql(dialect=self.dialect)
+            try:
+                return node.sql(dialect=self.dialect)
+            except RecursionError:
+                return None
         kind = node.this
         if kind not in self._types:
             self._types[kind] = node.sql(dialect=self.dialect)

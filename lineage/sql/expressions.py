@@ -445,16 +445,6 @@ def read_filter(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, 
     push(stack, node.expression, as_condition(mode))
 
 
-def read_json(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
-    """v:a.b, doc -> 'a', JSON_VALUE(doc, '$.a.b'): the column, and the path where it is plain."""
-    inner: Flow = {}
-    collect(reader, node.this, mode or TRANSFORMATION, inner, scope)
-    path = json_path(node.args.get("expression"))
-    sink.update(below(inner, path) if path and is_column(node.this) else inner)
-    for extra in node.args.get("expressions") or ():
-        push(stack, extra, mode or TRANSFORMATION)
-
-
 def json_path(node: Any) -> str:
     """'$.a.b[0]' -> 'a.b'; "" for one that is computed."""
     if node.__class__ is not exp.JSONPath:
@@ -463,46 +453,59 @@ def json_path(node: Any) -> str:
     return ".".join(key for key in keys if isinstance(key, str))
 
 
-def is_column(node: Any) -> bool:
-    """A column, or a field or element of one."""
-    while node.__class__ in (exp.Paren, exp.Bracket, exp.Dot, exp.JSONExtract):
-        node = node.this
-    return node.__class__ is exp.Column
+def read_access(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """A part of a value: a.b.c.d.e, (x).field, items[0].name, doc['key'], v:a.b, doc -> 'a', JSON_VALUE(doc, '$.a.b').
 
-
-def read_bracket(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
-    """items[0], doc['key']: an element of the column; the key, where it is a text, is part of the path."""
-    inner: Flow = {}
-    mode = mode or TRANSFORMATION
-    collect(reader, node.this, mode, inner, scope)
-    index = node.expressions[0] if node.expressions else None
-    is_key = index.__class__ is exp.Literal and index.is_string and is_column(node.this)
-    sink.update(below(inner, index.name) if is_key else inner)
-    for part in node.expressions:
-        push(stack, part, mode)
-
-
-def read_dot(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
-    """a.b.c.d.e, (x).field, items[0].name; and schema.function(x), whose arguments are what is read."""
+    The source is the column, with the path as far as it is plain. Chains of any length are walked, not recursed into.
+    """
     names: list[str] = []
     base = node
-    while base.__class__ is exp.Dot:
-        last = base.args["expression"]
-        if last.__class__ is exp.Identifier:
-            names.append(reader.language.column(last))
-        else:
-            push(stack, last, mode or TRANSFORMATION)
+    while True:
+        kind = base.__class__
+        if kind is exp.Dot:
+            last = base.args["expression"]
+            if last.__class__ is not exp.Identifier:
+                read_method(reader, base, last, mode, scope, stack)
+                return
+            names.append(reader.column(last))
+        elif kind in JSON_ACCESS:
+            names.append(json_path(base.args.get("expression")))
+        elif kind is exp.Bracket:
+            index = base.expressions[0] if base.expressions else None
+            is_key = index.__class__ is exp.Literal and index.is_string
+            names.append(index.name if is_key else "")
+        elif kind is not exp.Paren:
+            break
+        if kind is not exp.Dot and kind is not exp.Paren:
+            mode = mode or TRANSFORMATION
+            for part in base.args.get("expressions") or ():
+                push(stack, part, mode)
         base = base.this
-    path = ".".join(reversed(names))
-    if base.__class__ is exp.Column and base.args.get("catalog"):
-        parts = [reader.language.column(base.args[key]) for key in ("catalog", "db", "table", "this")]
-        add_flow(sink, path_flow(reader, parts + names[::-1], base, scope), mode)
+    parts = [name for name in reversed(names) if name]
+    if base.__class__ is exp.Column and base.args.get("catalog") and names[-1]:
+        front = [reader.column(base.args[key]) for key in ("catalog", "db", "table", "this")]
+        add_flow(sink, path_flow(reader, front + parts, base, scope), mode)
         return
-    if base.__class__ is exp.Column and node.args["expression"].__class__ is not exp.Identifier:
-        return  # dataset.function(x): the front is no column
     inner: Flow = {}
-    collect(reader, base, mode, inner, scope)
-    sink.update(below(inner, path) if path and is_column(base) else inner)
+    if base.__class__ is exp.Column:
+        inner = flow_of(reader, base, scope)
+        add_flow(sink, below(inner, ".".join(parts)) if parts else inner, mode)
+    else:
+        collect(reader, base, mode, inner, scope)
+        sink.update(inner)
+
+
+JSON_ACCESS = (exp.JSONExtract, exp.JSONExtractScalar, exp.StructExtract)
+
+
+def read_method(reader: Reader, node: exp.Dot, last: Any, mode: int, scope: Scope, stack: Stack) -> None:
+    """dataset.function(x): the arguments are what is read; value.method(x): the value too."""
+    push(stack, last, mode or TRANSFORMATION)
+    base = node.this
+    while base.__class__ is exp.Dot:
+        base = base.this
+    if base.__class__ not in (exp.Column, exp.Identifier):
+        push(stack, base, mode or TRANSFORMATION)
 
 
 def read_parameter(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
@@ -555,16 +558,14 @@ HANDLERS: dict[type, Any] = {
     exp.Order: read_ordered_list,
     exp.WithinGroup: read_within_group,
     exp.Filter: read_filter,
-    exp.JSONExtract: read_json,
-    exp.JSONExtractScalar: read_json,
-    exp.Bracket: read_bracket,
-    exp.Dot: read_dot,
+    exp.Bracket: read_access,
+    exp.Dot: read_access,
+    **dict.fromkeys(JSON_ACCESS, read_access),
     exp.Parameter: read_parameter,
     exp.SessionParameter: read_parameter,
     exp.Kwarg: read_named,
     exp.In: read_in,
     exp.Anonymous: read_call,
-    exp.StructExtract: read_json,
 }
 ACTIONS = Actions(HANDLERS)
 

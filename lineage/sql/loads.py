@@ -30,26 +30,44 @@ class Load:
     replaces: bool = False
     is_whole: bool = False  # a DELETE of all rows
     is_plain: bool = False  # a plain append
-    slice: tuple[Predicate, ...] = ()
-    columns: dict[str, set[str]] | None = None  # an INSERT's target columns, and the source columns behind each
-    constants: dict[str, str] | None = None  # an INSERT's target columns that are constant
-    tables: frozenset[str] = frozenset()  # other tables named
+    slice: tuple[Predicate, ...] = ()  # of a DELETE
+    tables: frozenset[str] = frozenset()  # other tables that a DELETE names
+    inserted: "Inserted | None" = None
     notes: tuple[str, ...] = ()
     partition_by_value: bool = False
     message: str = ""
 
     def fills(self, deleted: "Load") -> bool:
         """Every row inserted lies in what was deleted."""
+        if self.inserted is None:
+            return False
         if deleted.slice:
-            return all(self.is_inside(predicate) for predicate in deleted.slice)
-        return bool(deleted.tables & self.tables)
+            return self.inserted.lies_in(deleted.slice)
+        return bool(deleted.tables & self.inserted.tables())
 
-    def is_inside(self, predicate: Predicate) -> bool:
-        column, operator, value = predicate
-        if operator == "EQ" and (self.constants or {}).get(column) == value:
-            return True
-        sources = (self.columns or {}).get(column, set()) | {column}
-        return any((source, operator, value) in self.slice for source in sources)
+
+@dataclass(slots=True)
+class Inserted:
+    """What an INSERT puts in, looked at only when something was deleted before it."""
+
+    script: Any
+    tree: exp.Insert
+    write: Write
+
+    def lies_in(self, deleted: tuple[Predicate, ...]) -> bool:
+        """Each condition of the DELETE holds for the inserted rows: by the same condition, or a constant."""
+        conditions = set(predicates_of(self.script, self.tree))
+        constants = constants_of(self.tree, [name for name, _, _ in self.write.columns])
+        columns = {name: {column for _, column, _, _ in flow} for name, flow, _ in self.write.columns}
+        for column, operator, value in deleted:
+            sources = columns.get(column, set()) | {column}
+            is_same = any((source, operator, value) in conditions for source in sources)
+            if not is_same and not (operator == "EQ" and constants.get(column) == value):
+                return False
+        return True
+
+    def tables(self) -> frozenset[str]:
+        return tables_in(self.script, self.tree, self.write.target)
 
 
 def load_of(script: Any, effect: Effects, inputs: set[str]) -> list[Load]:
@@ -150,7 +168,6 @@ def is_replace(tree: exp.Insert) -> bool:
 
 
 def plain_insert(script: Any, tree: exp.Insert, write: Write) -> Load:
-    columns = {name: {column for _, column, _, _ in flow} for name, flow, _ in write.columns}
     return Load(
         write.target,
         "insert",
@@ -158,10 +175,7 @@ def plain_insert(script: Any, tree: exp.Insert, write: Write) -> Load:
         False,
         False,
         is_plain=True,
-        slice=tuple(predicates_of(script, tree)),
-        columns=columns,
-        constants=constants_of(tree, [name for name, _, _ in write.columns]),
-        tables=tables_in(script, tree, write.target),
+        inserted=Inserted(script, tree, write),
         message="rows are added, a second run adds them again",
     )
 

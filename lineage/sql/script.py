@@ -1,6 +1,7 @@
 """A script's memory from statement to statement: temp tables, columns of what was made, variables, names, writes."""
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ PARTITION = re.compile(r"\$\w+$")
 FILE_NAME = re.compile(
     r"://|^[/~.]|\.(?:csv|tsv|parquet|json|jsonl|ndjson|avro|orc|xlsx|txt|db)(?:\.\w+)?$", re.IGNORECASE
 )
+LONG_TEXT = 50_000  # characters
 NAME_KEYS = ("catalog", "db", "this")
 IDENTIFIER = exp.Identifier
 FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "delta", "text", "binaryfile", "iceberg", "xml"})
@@ -46,6 +48,7 @@ class Script:
         self.database = self._given(database)
         self.schema = self._given(schema)
         self.has_template = False  # placeholders stand for names that the template leaves unknown
+        self._lines: list[int] = []  # ends of lines, in a long text
         self.base = 0  # where the current piece's text stands
         self.temps: dict[str, QueryRelation] = {}
         self.variables: dict[str, Flow] = {}
@@ -70,7 +73,11 @@ class Script:
 
     def line_at(self, offset: int) -> int:
         """The line, counted from 1, of a character of the rendered text."""
-        return self.text.count("\n", 0, offset) + 1
+        if len(self.text) < LONG_TEXT:
+            return self.text.count("\n", 0, offset) + 1
+        if not self._lines:
+            self._lines = [found.start() for found in re.finditer("\n", self.text)]
+        return bisect_left(self._lines, offset) + 1
 
     def line_of(self, node: Any) -> int | None:
         """The line of the first name inside a node."""

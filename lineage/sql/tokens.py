@@ -16,7 +16,7 @@ from sqlglot.tokens import Token, TokenType
 
 from .dialects import Language, words
 
-MAX_CHARACTERS = 10_000_000
+MAX_CHARACTERS = 6_000_000
 MAX_TOKENS = 400_000  # of one statement, after long literal lists are cut
 MAX_DEPTH = 120  # brackets and CASEs inside each other
 MAX_RUN = 1_000  # operators in front of one operand
