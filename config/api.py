@@ -10,6 +10,8 @@ from rest_framework.request import Request
 from rest_framework.routers import DefaultRouter
 from rest_framework.views import APIView
 
+from audits.deletion import api as deletion
+from audits.usage import api as usage
 from catalog import api as catalog
 from ingest import api as ingest
 from lineage import api as lineage
@@ -26,6 +28,10 @@ router.register("owners", catalog.OwnerViewSet, "owner")
 router.register("tags", catalog.TagViewSet, "tag")
 router.register("runs", catalog.RunViewSet, "run")
 router.register("problems", lineage.ProblemViewSet, "problem")
+router.register("reads", usage.ReadViewSet, "read")
+router.register("usage", usage.UsageViewSet, "usage")
+router.register("verdicts", deletion.VerdictViewSet, "verdict")
+router.register("deletion-reviews", deletion.DeletionReviewViewSet, "deletion-review")
 router.register("ingest-runs", ingest.IngestRunViewSet, "ingest-run")
 
 

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from audits.deletion import queries, services, targets
 from audits.deletion.filters import DeletionReviewFilter, VerdictFilter
 from audits.deletion.mails import notice_of
-from audits.deletion.models import DeletionReview, OwnerNotice, Protection
+from audits.deletion.models import DeletionReview, OwnerNotice, Protection, Verdict
 from audits.deletion.needs import doubts_about
 from audits.deletion.plan import Plan, plan_for
 from audits.deletion.savings import savings_of
@@ -53,15 +53,16 @@ def board(request: HttpRequest) -> HttpResponse:
     )
     ids = [verdict.table_id for verdict in found.page.items]
     builders, reviews = builders_of(ids), queries.open_reviews_by_table(ids)
+    run = queries.latest_run()
     context = {
         "title": "Deletion",
         "listing": found,
         "rows": [
             (each, builders.get(each.verdict.table_id, []), reviews.get(each.verdict.table_id))
-            for each in queries.explained(found.page.items)
+            for each in queries.explained(found.page.items, run)
         ],
-        "totals": queries.board_totals(),
-        "run": queries.latest_run(),
+        "saved": queries.saved_so_far(),
+        "run": run,
         "may_open": policy.may(request.user, Action.EDIT),
     }
     return render(request, "deletion/board.html", context)
@@ -291,29 +292,34 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(protection.table)
 
 
-# Parts of other pages
+# Verdicts, on the pages of tables and pipelines
 
 
-def table_part(table: Table) -> dict[str, Any]:
-    """What the page of a table shows of its verdict. Six queries, and one per hop to the use that keeps it."""
-    found = queries.verdict_of(table)
-    return {
+@require_GET
+def table_verdict(request: HttpRequest, source: str, name: str) -> HttpResponse:
+    """Whether anybody needs a table: the verdict, its evidence, the use that keeps it, protections, reviews."""
+    table = table_or_404(source, name)
+    run = queries.latest_run()
+    found = queries.verdict_of(table, run)
+    context = {
+        "title": f"Verdict on {table.name}",
+        "table": table,
+        "tags": table.tags.all(),
         "verdict": found,
-        "verdict_run": queries.latest_run() if found else None,
-        "verdict_chain": queries.chain_of(found.verdict) if found else [],
+        "run": run,
+        "chain": queries.chain_of(found.verdict) if found else [],
         "protections": queries.protections_of(table),
-        "deletion_reviews": queries.reviews_of(table),
+        "reviews": queries.reviews_of(table),
+        "may_edit": policy.may(request.user, Action.EDIT, table),
     }
+    return render(request, "deletion/verdict.html", context)
 
 
-def pipeline_part(pipeline: Pipeline) -> dict[str, Any]:
-    """What the page of a pipeline shows of unread outputs. Three queries."""
-    proposed, outputs = queries.proposal_for(pipeline)
-    return {
-        "unread_outputs": proposed,
-        "all_unread": bool(proposed) and len(proposed) == outputs,
-        "deletion_reviews": queries.reviews_of(pipeline),
-    }
+def unread_outputs(outputs: list[Table]) -> dict[str, Any]:
+    """Of what a pipeline writes, the tables that nobody needs, and whether that is all of it. One query."""
+    proposed = list(Verdict.objects.filter(is_proposed=True, table__in=outputs).values_list("table_id", flat=True))
+    unread = [table for table in outputs if table.pk in proposed]
+    return {"unread_outputs": unread, "all_unread": len(unread) == len(outputs)}
 
 
 # Helpers

@@ -18,7 +18,7 @@ from lineage.filters import PipelineFilter
 from lineage.problems import with_problem_counts
 from lineage.services import declare_edges
 from pages.code import listing_of
-from pages.deletion import pipeline_part
+from pages.deletion import unread_outputs
 from pages.find import pipeline_or_404
 from pages.forms import PipelineForm, saved, table_names
 from pages.lists import listing
@@ -74,7 +74,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
         "history": queries.history_of(pipeline),
         "disagreements": queries.disagreements(pipeline),
         "may_edit": policy.may(request.user, Action.EDIT, pipeline),
-        **pipeline_part(pipeline),
+        **unread_outputs(outputs),
     }
     return render(request, "pipelines/detail.html", context)
 

@@ -10,12 +10,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from audits.deletion.models import Verdict
 from catalog import policy, queries, services
 from catalog.models import Column, Ownership, Source, Table, User
 from catalog.policy import Action
 from lineage import queries as lineage_queries
 from lineage.filters import TableFilter
-from pages.deletion import table_part
 from pages.find import table_or_404
 from pages.forms import ColumnForm, FactsForm, TableForm, saved
 from pages.lists import listing, options_of
@@ -59,7 +59,7 @@ def detail(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "history": queries.history_of(table),
         "disagreements": queries.disagreements(table),
         "may_edit": policy.may(request.user, Action.EDIT, table),
-        **table_part(table),
+        "verdict": Verdict.objects.filter(table=table).first(),
     }
     return render(request, "tables/detail.html", context)
 

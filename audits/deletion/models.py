@@ -83,6 +83,7 @@ class VerdictRun(models.Model):
     tables = models.PositiveIntegerField()
     written = models.PositiveIntegerField(help_text="Verdicts that were new or different, or gone")
     counts = models.JSONField(help_text="How many tables per verdict")
+    totals = models.JSONField(default=dict, help_text="What all proposed tables weigh: see `savings.totals`")
     logs = models.JSONField(help_text="Per source slug, what its query log covers: see `facts.SourceLog`")
 
     class Meta:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Sum
-from django.utils import timezone
+from django.db.models import Max, QuerySet
 
 from audits.deletion.evidence import Around, words
 from audits.deletion.facts import outside_reads
 from audits.deletion.models import DeletionReview, Protection, ReviewedTable, Verdict, VerdictRun
-from audits.deletion.plan import Plan, current_edges, plan_for
-from audits.deletion.savings import MONTH
-from catalog.models import Pipeline, Run, Table
+from audits.deletion.plan import Plan, plan_for
+from catalog.models import Table
 
 _MOST_HOPS = 12  # of the chain from a table to the use that keeps it
 
@@ -36,17 +34,17 @@ def verdicts() -> QuerySet[Verdict]:
     return Verdict.objects.select_related("table__source", "because")
 
 
-def explained(found: Iterable[Verdict]) -> list[Explained]:
-    """Verdicts of `verdicts()` in words. Two queries for them all."""
-    found, run = list(found), latest_run()
+def explained(found: Iterable[Verdict], run: VerdictRun | None = None) -> list[Explained]:
+    """Verdicts of `verdicts()` in words. A query for them all, and one for the latest run unless it is given."""
+    found, run = list(found), run or latest_run()
     reads = outside_reads().filter(table__in=[verdict.table_id for verdict in found]).order_by()
     last = dict(reads.values_list("table_id").annotate(last=Max("day")))
     return [Explained(verdict, _sentences(verdict, run, last.get(verdict.table_id))) for verdict in found]
 
 
-def verdict_of(table: Table) -> Explained | None:
-    """The verdict of one table in words, None before the first run. Three queries."""
-    return next(iter(explained(verdicts().filter(table=table))), None)
+def verdict_of(table: Table, run: VerdictRun | None) -> Explained | None:
+    """The verdict of one table in words, None before the first run. Two queries."""
+    return next(iter(explained(verdicts().filter(table=table), run)), None)
 
 
 def _sentences(verdict: Verdict, run: VerdictRun | None, last_read: object) -> list[str]:
@@ -92,56 +90,15 @@ def plan_of(review: DeletionReview) -> Plan:
     return plan_for(Table.objects.filter(reviewed_in__review=review))
 
 
-def reviews_of(thing: Table | Pipeline) -> list[DeletionReview]:
-    """Reviews that hold a table or pipeline, the newest first. One query."""
-    noun = "tables__table" if isinstance(thing, Table) else "pipelines__pipeline"
-    return list(DeletionReview.objects.filter(**{noun: thing})[:5])
+def reviews_of(table: Table) -> list[DeletionReview]:
+    """Reviews that hold a table, the newest first, at most five. One query."""
+    return list(DeletionReview.objects.filter(tables__table=table)[:5])
 
 
-def proposal_for(pipeline: Pipeline) -> tuple[list[Verdict], int]:
-    """The proposed tables that a pipeline builds, and how many it builds in all. Two queries."""
-    outputs = Table.objects.filter(edges_in__pipeline=pipeline, edges_in__valid_to__isnull=True).distinct()
-    flagged = verdicts().filter(is_proposed=True, table__in=outputs)
-    return list(flagged.order_by("table__name")), outputs.count()
-
-
-@dataclass(frozen=True)
-class BoardTotals:
-    """What all proposed tables weigh together, and what was saved by reviews that are confirmed."""
-
-    tables: int
-    rows: int
-    bytes: int
-    runs_per_month: int
-    saved_tables: int
-    saved_rows: int
-    saved_runs_per_month: int
-
-
-def board_totals() -> BoardTotals:
-    """Four queries."""
-    proposed = Verdict.objects.filter(is_proposed=True).order_by()
-    sums = proposed.aggregate(n=Count("pk"), rows=Sum("table__row_count"), size=Sum("table__size_bytes"))
-    recent = Run.objects.filter(started_at__gte=timezone.now() - MONTH, pipeline__in=_going_pipelines())
+def saved_so_far() -> dict[str, int]:
+    """What reviews that are confirmed have saved: tables, rows, runs_per_month. One query."""
     saved = list(DeletionReview.objects.filter(state=DeletionReview.State.CONFIRMED).values_list("savings", flat=True))
-    return BoardTotals(
-        tables=sums["n"],
-        rows=sums["rows"] or 0,
-        bytes=sums["size"] or 0,
-        runs_per_month=recent.count(),
-        saved_tables=sum(each.get("tables", 0) for each in saved),
-        saved_rows=sum(each.get("rows", 0) for each in saved),
-        saved_runs_per_month=sum(each.get("runs_per_month", 0) for each in saved),
-    )
-
-
-def _going_pipelines() -> QuerySet[Pipeline]:
-    """Pipelines that build proposed tables and nothing else."""
-    edges = current_edges().filter(pipeline=OuterRef("pk"))
-    proposed = Verdict.objects.filter(table=OuterRef("target_table"), is_proposed=True)
-    return Pipeline.objects.filter(Exists(edges.filter(Exists(proposed)))).exclude(
-        Exists(edges.exclude(Exists(proposed)))
-    )
+    return {name: sum(each.get(name, 0) for each in saved) for name in ("tables", "rows", "runs_per_month")}
 
 
 def open_reviews_by_table(table_ids: Iterable[int]) -> dict[int, DeletionReview]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+from audits.deletion import services
+from audits.deletion.models import DeletionReview
 from audits.usage.models import FailedRead, LogCoverage, LoggedDay, Read, Reader
 from catalog.models import Pipeline, Source, Table
-from tests.factories import make_edge, make_pipeline
+from tests.factories import make_edge, make_pipeline, make_user
 
 TODAY = dt.datetime.now(dt.UTC).date()
 
@@ -44,3 +46,13 @@ def fail(source: Source, name: str, at: dt.datetime, by: str = "ben") -> FailedR
     """A query that names a table failed."""
     reader, _ = Reader.objects.get_or_create(source=source, name=by, defaults={"kind": "human"})
     return FailedRead.objects.create(source=source, name=name, day=at.date(), reader=reader, count=1, last_at=at)
+
+
+def agreed(review, jo, steward, editor) -> DeletionReview:
+    services.notify(actor=editor, review=review)
+    services.agree(actor=make_user(owner=jo), notice=review.notices.get(owner=jo))
+    return services.approve(actor=steward, review=review)
+
+
+def quarantined(review, jo, steward, editor) -> DeletionReview:
+    return services.record_quarantine(actor=steward, review=agreed(review, jo, steward, editor))

@@ -22,7 +22,7 @@ from audits.usage.models import (
     SeenRead,
     UnparsedQuery,
 )
-from catalog.models import Source, Table, Tag
+from catalog.models import Table, Tag
 from tests.deletion.helpers import TODAY, build, cover, day, moment, read
 from tests.factories import make_edge, make_pipeline, make_problem, make_run, make_source, make_sql_version, make_table
 
@@ -39,15 +39,6 @@ def reasons(table: Table) -> list[str]:
     """The codes of a stored verdict."""
     call_command("flag_unused", as_of=TODAY, stdout=StringIO())
     return [reason["code"] for reason in Verdict.objects.get(table=table).evidence["reasons"]]
-
-
-@pytest.fixture
-def warehouse() -> Source:
-    """A source whose log covers more than a year, with one read, by which half its names are known."""
-    source = make_source("warehouse", dialect="duckdb")
-    cover(source)
-    read(make_table("read.daily", source=source), 1)
-    return source
 
 
 @pytest.fixture

@@ -17,45 +17,12 @@ from audits.deletion.models import DeletionReview, OwnerNotice, Protection, Verd
 from audits.deletion.plan import plan_for
 from audits.deletion.watch import look_after_reviews, stop_reviews_that_must
 from audits.usage.models import LogCoverage, LoggedEdge, Reader, SeenName, SeenRead
-from catalog.models import Owner, Pipeline, Source, Table
-from tests.deletion.helpers import TODAY, build, cover, fail, moment, read
-from tests.factories import make_edge, make_owner, make_pipeline, make_source, make_table, make_user
+from catalog.models import Owner, Pipeline, Table
+from tests.deletion.helpers import TODAY, agreed, build, fail, moment, quarantined, read
+from tests.factories import make_edge, make_owner, make_pipeline, make_table, make_user
 
 pytestmark = pytest.mark.django_db
 State = DeletionReview.State
-
-
-@pytest.fixture
-def warehouse() -> Source:
-    source = make_source("warehouse", dialect="duckdb")
-    cover(source)
-    read(make_table("read.daily", source=source), 1)
-    return source
-
-
-@pytest.fixture
-def team() -> Owner:
-    return make_owner("Growth", kind="team", email="growth@shop.example")
-
-
-@pytest.fixture
-def jo(team) -> Owner:
-    return make_owner("Jo", email="jo@shop.example", team=team)
-
-
-@pytest.fixture
-def flagged(warehouse, jo) -> tuple[Table, Table]:
-    """Two tables: the second is built from the first, and nobody reads it."""
-    first, second = (make_table(f"shop.{name}", source=warehouse, row_count=10) for name in ("first", "second"))
-    build(first, name="build_first", owner=jo)
-    build(second, first, name="build_second", owner=jo)
-    call_command("flag_unused")
-    return first, second
-
-
-@pytest.fixture
-def review(flagged, editor) -> DeletionReview:
-    return services.open_review(actor=editor, tables=[flagged[0]])
 
 
 def now(review: DeletionReview) -> DeletionReview:
@@ -65,16 +32,6 @@ def now(review: DeletionReview) -> DeletionReview:
 def days_pass(monkeypatch, days: int) -> None:
     later = timezone.now() + dt.timedelta(days=days)
     monkeypatch.setattr("django.utils.timezone.now", lambda: later)
-
-
-def agreed(review, jo, steward, editor) -> DeletionReview:
-    services.notify(actor=editor, review=review)
-    services.agree(actor=make_user(owner=jo), notice=review.notices.get(owner=jo))
-    return services.approve(actor=steward, review=review)
-
-
-def quarantined(review, jo, steward, editor) -> DeletionReview:
-    return services.record_quarantine(actor=steward, review=agreed(review, jo, steward, editor))
 
 
 # The plan
