@@ -20,6 +20,7 @@ pytestmark = pytest.mark.django_db
         ("/owners/nobody/", "There is no owner with the slug nobody."),
         ("/sources/none/", "There is no source with the slug none."),
         ("/tags/none/", "There is no tag called none."),
+        ("/pipelines/a%00b/", "No name holds a null character."),
         ("/nowhere/", "The address may be old or misspelt."),
     ],
 )

@@ -27,6 +27,21 @@ def chain():
     return tables
 
 
+def make_column_edge(source, target, **facts) -> None:
+    facts = {"kind": "IDENTITY", "target_column": target, **facts}
+    ColumnEdge.objects.create(
+        pipeline=make_pipeline(),
+        source_table=source.table,
+        source_column=source,
+        target_table=target.table,
+        basis="parsed",
+        statement=0,
+        origin=EdgeOrigin.SQL,
+        valid_from=NOON,
+        **facts,
+    )
+
+
 def drawn(response) -> set[str]:
     """Names in the picture."""
     return {box.title for box in response.context["picture"].boxes}
@@ -61,6 +76,28 @@ def test_around_a_pipeline(chain, viewer, signed_in) -> None:
     assert drawn(signed_in(viewer).get("/pipelines/b_to_c/lineage/")) >= {"b", "b_to_c", "c"}
 
 
+def test_pipelines_fold_into_lines_where_that_invents_nothing(viewer, signed_in) -> None:
+    a, b, c, d = (make_table(name) for name in "abcd")
+    to_b, both = make_pipeline("to_b"), make_pipeline("both")
+    make_edge(to_b, a, b)
+    for source, target in ((b, c), (b, d), (a, d)):  # not (a, c)
+        make_edge(both, source, target)
+    browser = signed_in(viewer)
+    lines = browser.get(URL, {"pipelines": "folded", "depth": 2}).context["picture"].lines
+    arrows = {(line.arrow.source.split(":")[-1], line.arrow.target.split(":")[-1], line.arrow.via) for line in lines}
+    assert ("a", "b", "to_b") in arrows
+    assert ("a", "c", "both") not in arrows
+    assert {("b", "both", "both"), ("both", "c", "both")} < arrows
+
+
+def test_conditions_are_drawn_when_asked_for(viewer, signed_in) -> None:
+    source, target = (make_column("id", make_table(name)) for name in "ab")
+    make_column_edge(source, target, kind="JOIN", target_column=None)
+    browser = signed_in(viewer)
+    assert "No lineage is known here" in text_of(browser.get(URL, {"grain": "column"}))
+    assert drawn(browser.get(URL, {"grain": "column", "edges": "all"})) == {"a", "b"}
+
+
 def test_as_of_a_date_before_anything_was_known(chain, viewer, signed_in) -> None:
     browser = signed_in(viewer)
     before = (NOON - dt.timedelta(days=2)).date().isoformat()
@@ -69,21 +106,10 @@ def test_as_of_a_date_before_anything_was_known(chain, viewer, signed_in) -> Non
 
 
 def test_a_columns_path_both_ways(viewer, signed_in) -> None:
-    pipeline, columns = make_pipeline(), [make_column("id", make_table(name)) for name in "abc"]
+    columns = [make_column("id", make_table(name)) for name in "abc"]
     make_column("other", columns[1].table)
     for source, target in zip(columns, columns[1:], strict=False):
-        ColumnEdge.objects.create(
-            pipeline=pipeline,
-            source_table=source.table,
-            source_column=source,
-            target_table=target.table,
-            target_column=target,
-            kind="IDENTITY",
-            basis="parsed",
-            statement=0,
-            origin=EdgeOrigin.SQL,
-            valid_from=NOON,
-        )
+        make_column_edge(source, target)
     response = signed_in(viewer).get(URL, {"grain": "column", "column": "id"})
     boxes = {box.title: [row.text for row in box.rows] for box in response.context["picture"].boxes}
     assert boxes == {"a": ["id"], "b": ["id"], "c": ["id"]}

@@ -1,0 +1,45 @@
+"""Names, figures and times as pages write them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from pages.templatetags import pages as words
+
+
+def test_names_wrap_after_their_separators_and_stay_escaped() -> None:
+    assert words.breakable("a.b_c<d>") == "a.<wbr>b_<wbr>c&lt;d&gt;"
+
+
+def test_the_last_part_of_a_name_stands_out() -> None:
+    assert words.named("shop.core.orders") == '<span class="prefix">shop.<wbr>core.<wbr></span>orders'
+    assert words.named("orders") == "orders"
+    assert words.named("s3://bucket/a.csv") == "s3:/<wbr>/<wbr>bucket/<wbr>a.<wbr>csv".replace(":/<wbr>/", "://")
+
+
+def test_every_match_is_marked_whatever_its_case() -> None:
+    assert words.marked("OrderOrders", "order") == "<mark>Order</mark><mark>Order</mark>s"
+    assert words.marked("a*b", "*") == "a<mark>*</mark>b"
+
+
+@pytest.mark.parametrize(("share", "text"), [(None, "–"), (1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50.0 %")])
+def test_a_share_is_never_rounded_up_to_all(share, text) -> None:
+    assert words.percent(share) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (65, "1 min 5 s"), (7500, "2 h 5 min")])
+def test_spans_in_their_two_largest_units(seconds, text) -> None:
+    assert words.lasting(dt.timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"), [("Ada Lovelace", "AL"), ("finance-team", "FT"), ("ada@example.com", "A"), ("", "?")]
+)
+def test_initials(name, letters) -> None:
+    assert words.initials(name) == letters
+
+
+def test_paragraphs_part_at_blank_lines_alone() -> None:
+    assert words.paragraphs("one\ntwo\n\n<three>") == "<p>one\ntwo</p><p>&lt;three&gt;</p>"
