@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 from django.db.models import Q, QuerySet, Sum
 
-from catalog.models import Column, Pipeline, Table
+from catalog.models import Column, Pipeline, Table, node_id
 from catalog.queries import Owners, owner_slugs_of, with_inherited, with_owners
 from lineage import graph
 from lineage.graph import Direction, Node, Walk
 from lineage.models import ColumnEdge, EdgeOrigin, Problem, SqlVersion, TableEdge
 from lineage.neighbours import ColumnRows, TableRows
-from lineage.nodes import NodeId
 from lineage.snapshot import current_snapshot, graph_version
 
 Grain = Literal["table", "column"]
@@ -233,16 +232,20 @@ def tables_by_pipeline(pipeline_ids: Iterable[int]) -> dict[int, dict[str, list[
     ones that a person or a metadata file declared also under `declared_inputs` and `declared_outputs`. One query."""
     ids = list(pipeline_ids)
     ends = [f"{end}_table__{part}" for end in ("source", "target") for part in ("source__slug", "name")]
-    found: dict[int, dict[str, set[str]]] = {key: {name: set() for name in _TABLES_OF_A_PIPELINE} for key in ids}
+    found: dict[int, dict[str, set[tuple[str, str]]]] = {
+        key: {name: set() for name in _TABLES_OF_A_PIPELINE} for key in ids
+    }
     for key, origin, *names in _current(TableEdge).filter(pipeline__in=ids).values_list("pipeline_id", "origin", *ends):
         for side, source, name in zip(("inputs", "outputs"), names[::2], names[1::2], strict=True):
             if name is None:
                 continue
-            node = str(NodeId("table", name, source))
-            found[key][side].add(node)
+            found[key][side].add((source, name))
             if origin == EdgeOrigin.DECLARED:
-                found[key][f"declared_{side}"].add(node)
-    return {key: {name: sorted(nodes) for name, nodes in sides.items()} for key, sides in found.items()}
+                found[key][f"declared_{side}"].add((source, name))
+    return {
+        key: {side: sorted(node_id("table", *table) for table in tables) for side, tables in sides.items()}
+        for key, sides in found.items()
+    }
 
 
 _TABLES_OF_A_PIPELINE = ("inputs", "outputs", "declared_inputs", "declared_outputs")
@@ -380,7 +383,7 @@ def _table_grain(walked: Walk) -> tuple[list[GraphNode], set[GraphEdge]]:
     """Pipelines stand between tables as nodes of their own, at the distance of the table they lead on to."""
     hops = {node[1]: distance for node, distance in walked.distance.items() if node[0] == "pipeline"}
     for edge in walked.edges:
-        farther = max(walked.distance[edge.source], walked.distance[edge.target], key=abs)
+        farther = max(walked.distance[edge.target], walked.distance[edge.source], key=abs)
         hops[edge.via] = min(hops.get(edge.via, farther), farther, key=abs)
     tables = _tables_by_key(key for kind, key in walked.distance if kind == "table")
     pipelines = _by_key(Pipeline.objects.only("name", "kind", "status"), hops)
