@@ -57,7 +57,7 @@ class OwnedViewSet(WritableNounViewSet):
     noun: Literal["table", "pipeline"]
 
     def context_for(self, things: list[Any]) -> dict[str, Any]:
-        ids = [thing.pk for thing in things]
+        ids = [thing["id"] for thing in things]
         context = {"owners": self.owner_slugs_of(ids), "tags": queries.tag_names_of(self.noun, ids)}
         return super().context_for(things) | context
 

@@ -63,25 +63,27 @@ class OwnedFilter(FilterSet):
     tag = CharFilter(field_name="tags__name", label="Name of a tag")
 
     def held_by(self, things: QuerySet, _: str, slug: str) -> QuerySet:
-        return things.filter(self._in_wanted_roles(owner__slug=slug))
+        role = self.form.cleaned_data.get("role")
+        return things.filter(any_of(self.held(each, slug) for each in ([role] if role else Ownership.Role.values)))
 
     def held_in_role(self, things: QuerySet, _: str, role: str) -> QuerySet:
         """`role` alone asks for things with any owner in it; else it narrows `owner` and `has_owner`."""
         asked = self.form.cleaned_data
-        return things if asked.get("owner") or asked.get("has_owner") else things.filter(self.held(role))
+        return things if asked.get("owner") or asked.get("has_owner") else things.filter(self.owned(role=role))
 
     def held_by_anybody(self, things: QuerySet, _: str, answer: str) -> QuerySet:
-        held = self._in_wanted_roles()
-        return things.filter(held if answer == "true" else ~held)
-
-    def held(self, role: str, **owner: Any) -> Q:
-        """Things that such an owner answers for in `role`."""
-        noun = self._meta.model._meta.model_name
-        return Q(Exists(ownerships_in_force(noun, role=role, **owner).filter(**{noun: OuterRef("pk")})))
-
-    def _in_wanted_roles(self, **owner: Any) -> Q:
         role = self.form.cleaned_data.get("role")
-        return any_of(self.held(each, **owner) for each in ([role] if role else Ownership.Role.values))
+        owned = self.owned(role=role) if role else self.owned()
+        return things.filter(owned if answer == "true" else ~owned)
+
+    def held(self, role: str, slug: str) -> Q:
+        """Things that the owner answers for in `role`, found from the owner's side, who holds few of many."""
+        noun = self._meta.model._meta.model_name
+        return Q(pk__in=ownerships_in_force(noun, role=role, owner__slug=slug).values(noun))
+
+    def owned(self, **wanted: Any) -> Q:
+        """Things with any such owner: where one is on record at all, one is in force."""
+        return Q(Exists(Ownership.objects.filter(**{self._meta.model._meta.model_name: OuterRef("pk")}, **wanted)))
 
 
 class TableFilter(OwnedFilter):

@@ -169,30 +169,32 @@ def store_columns(listed: Mapping[int, Collection[ColumnFact]]) -> None:
         Column.objects.bulk_update(changed, ["position", "type", "description", "is_primary_key", "ingested"], 200)
 
 
-def ensure_columns(names: Mapping[int, Collection[str]]) -> dict[tuple[int, str], int]:
-    """Ids of columns by (table id, name); those that only lineage names are made, without a place."""
-    ids = _column_ids(names)
-    missing = [(table, name) for table, wanted in names.items() for name in wanted if (table, name) not in ids]
-    if missing:
-        rows = [(table, name[:300], None, "", "", False, "[]", "{}") for table, name in missing]
-        insert_rows(
-            Column, _COLUMN_FIELDS, list({row[:2]: row for row in rows if (row[0], row[1]) not in ids}.values())
-        )
-        ids |= _column_ids({table: () for table, _ in missing})
-        ids |= {(table, name): ids[table, name[:300]] for table, name in missing if len(name) > 300}
-    return ids
+def ensure_columns(names: Mapping[int, Collection[str]]) -> dict[int, dict[str, int]]:
+    """Ids of the columns of tables (by id), by name; those that only lineage names are made, without a place."""
+    known = _column_ids(names)
+    missing = {table: {name[:MAX_COLUMN] for name in wanted} - known[table].keys() for table, wanted in names.items()}
+    rows = [(table, name, None, "", "", False, "[]", "{}") for table, new in missing.items() for name in sorted(new)]
+    if rows:
+        insert_rows(Column, _COLUMN_FIELDS, rows)
+        known |= _column_ids([table for table, new in missing.items() if new])
+    for table, wanted in names.items():
+        known[table] |= {name: known[table][name[:MAX_COLUMN]] for name in wanted if len(name) > MAX_COLUMN}
+    return known
 
 
+MAX_COLUMN = 300  # characters of a column's name
 _COLUMN_FIELDS = ("table", "name", "position", "type", "description", "is_primary_key", "stated_fields", "ingested")
 _MAX_TYPE = Column._meta.get_field("type").max_length or 1000
 
 
-def _column_ids(tables: Iterable[int]) -> dict[tuple[int, str], int]:
-    return {
-        (table, name): pk
-        for ids in chunks(tables)
-        for table, name, pk in Column.objects.filter(table_id__in=ids).values_list("table_id", "name", "id").order_by()
-    }
+def _column_ids(tables: Collection[int]) -> dict[int, dict[str, int]]:
+    """{table id: {name of column: id}}"""
+    found: dict[int, dict[str, int]] = {table: {} for table in tables}
+    for ids in chunks(tables):
+        rows = Column.objects.filter(table_id__in=ids).order_by().values_list("table_id", "name", "id")
+        for table, name, pk in rows:
+            found[table][name] = pk
+    return found
 
 
 def _columns_compared(
@@ -201,7 +203,7 @@ def _columns_compared(
     """(rows to insert, columns to update) of one table."""
     rows, changed = [], []
     places = {fact.name: place for place, fact in enumerate((fact for fact in facts if fact.listed), 1)}
-    for name, fact in {fact.name[:300]: fact for fact in facts}.items():
+    for name, fact in {fact.name[:MAX_COLUMN]: fact for fact in facts}.items():
         place, type_ = places.get(fact.name), _cut(fact.type)
         column = known.get(name)
         if column is None:
@@ -210,7 +212,7 @@ def _columns_compared(
         elif _lay_column_over(column, place, type_, fact):
             changed.append(column)
     if places:
-        listed = {name[:300] for name in places}
+        listed = {name[:MAX_COLUMN] for name in places}
         changed += [column for name, column in known.items() if name not in listed and _lose_place(column)]
     return rows, changed
 

@@ -17,6 +17,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 
+def node_id(kind: str, *names: str) -> str:
+    """How graphs and exports name a thing: its kind and names, each percent-encoded, with colons between."""
+    return ":".join([kind, *(quote(name, safe="") for name in names)])
+
+
 class Role(models.TextChoices):
     """What a person may do; see `catalog.policy`."""
 
@@ -207,7 +212,7 @@ class Table(models.Model):
     @property
     def node(self) -> str:
         """Its node id; reads `source`, so select it along."""
-        return f"table:{quote(self.source.slug)}:{quote(self.name, safe='')}"
+        return node_id("table", self.source.slug, self.name)
 
 
 class Column(models.Model):
@@ -238,8 +243,7 @@ class Column(models.Model):
     @property
     def node(self) -> str:
         """Its node id; reads the table and its source."""
-        table = self.table
-        return f"column:{quote(table.source.slug)}:{quote(table.name, safe='')}:{quote(self.name, safe='')}"
+        return node_id("column", self.table.source.slug, self.table.name, self.name)
 
 
 class Pipeline(models.Model):
@@ -303,7 +307,7 @@ class Pipeline(models.Model):
 
     @property
     def node(self) -> str:
-        return f"pipeline:{quote(self.name, safe='')}"
+        return node_id("pipeline", self.name)
 
 
 class Ownership(models.Model):

@@ -126,11 +126,13 @@ def ownerships_in_force(noun: str, **wanted: Any) -> QuerySet[Ownership]:
 
 
 def disagreements(thing: Any) -> list[Disagreement]:
-    """Facts a person stated that the last ingest read otherwise."""
+    """Facts a person stated that the last ingest read otherwise; of a model object or a row of its values."""
+    facts = thing if isinstance(thing, dict) else vars(thing)
+    ingested = facts["ingested"]
     return [
-        Disagreement(field, getattr(thing, field), thing.ingested[field])
-        for field in thing.stated_fields
-        if field in thing.ingested and thing.ingested[field] != getattr(thing, field)
+        Disagreement(field, facts[field], ingested[field])
+        for field in facts["stated_fields"]
+        if field in ingested and field in facts and ingested[field] != facts[field]
     ]
 
 

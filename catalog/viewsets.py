@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from rest_framework import status
 from rest_framework.request import Request
@@ -15,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from catalog.rest import refuse_unknown_parameters
+from catalog.serializers import RowSerializer
 
 
 class NounViewSet(GenericViewSet):
@@ -24,11 +26,20 @@ class NounViewSet(GenericViewSet):
     lookup_value_converter = "int"
 
     def list(self, request: Request, **_: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        page = self.paginate_queryset(self.read(self.filter_queryset(self.get_queryset())))
         return self.get_paginated_response(self.represent(page))
 
     def retrieve(self, request: Request, **_: Any) -> Response:
-        return Response(self.represent([self.get_object()])[0])
+        return Response(self.shown(self.get_object()))
+
+    def shown(self, thing: Any) -> dict[str, Any]:
+        """One thing as it is now."""
+        return self.represent([self.read(self.get_queryset()).get(pk=thing.pk)])[0]
+
+    def read(self, things: QuerySet) -> QuerySet:
+        """Rows of plain values, for the serializers that show those."""
+        serializer = self.get_serializer_class()
+        return things.values(*serializer.reads()) if issubclass(serializer, RowSerializer) else things
 
     def represent(self, things: list[Any]) -> list[dict[str, Any]]:
         """Things as plain dicts, through one serializer for them all."""
@@ -49,14 +60,14 @@ class WritableNounViewSet(NounViewSet):
         refuse_unknown_parameters(request, ())
         with transaction.atomic():
             thing = self.register(self._facts(request.data))
-        shown = self.represent([self.get_queryset().get(pk=thing.pk)])[0]
+        shown = self.shown(thing)
         return Response(shown, status=status.HTTP_201_CREATED, headers={"Location": shown["url"]})
 
     def update(self, request: Request, *, partial: bool = False, **_: Any) -> Response:
         thing = self.get_object()
         with transaction.atomic():
             self.change(thing, self._facts(request.data, thing, partial))
-        return Response(self.represent([self.get_queryset().get(pk=thing.pk)])[0])
+        return Response(self.shown(thing))
 
     def partial_update(self, request: Request, **_: Any) -> Response:
         return self.update(request, partial=True)

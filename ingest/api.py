@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django_filters import CharFilter, FilterSet
 from rest_framework import serializers
 
 from catalog.filters import OneOf
+from catalog.serializers import RowSerializer
 from catalog.viewsets import NounViewSet
 from ingest.models import IngestRun
 
@@ -23,27 +22,13 @@ class IngestRunFilter(FilterSet):
         fields: list[str] = []
 
 
-class IngestRunSerializer(serializers.ModelSerializer):
+class IngestRunSerializer(RowSerializer):
     url = serializers.URLField(read_only=True)
     summary = serializers.DictField(read_only=True, help_text="The counts it ended with")
 
     class Meta:
         model = IngestRun
         fields = ["id", "url", "kind", "scope", "state", "actor_name", "started_at", "ended_at", "summary", "error"]
-
-    def to_representation(self, run: IngestRun) -> dict[str, Any]:
-        return {
-            "id": run.pk,
-            "url": f"{self.context['url']}{run.pk}/",
-            "kind": run.kind,
-            "scope": run.scope,
-            "state": run.state,
-            "actor_name": run.actor_name,
-            "started_at": run.started_at,
-            "ended_at": run.ended_at,
-            "summary": run.summary,
-            "error": run.error,
-        }
 
 
 class IngestRunViewSet(NounViewSet):

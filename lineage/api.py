@@ -33,8 +33,8 @@ class PipelineViewSet(catalog.PipelineViewSet):
     serializer_class = serializers.PipelineSerializer
     filterset_class = filters.PipelineFilter
 
-    def context_for(self, pipelines: list[Pipeline]) -> dict[str, Any]:
-        return super().context_for(pipelines) | {"tables": queries.tables_by_pipeline(each.pk for each in pipelines)}
+    def context_for(self, pipelines: list[dict[str, Any]]) -> dict[str, Any]:
+        return super().context_for(pipelines) | {"tables": queries.tables_by_pipeline(each["id"] for each in pipelines)}
 
     def register(self, facts: dict[str, Any]) -> Pipeline:
         declared = _taken(facts, "declared_inputs", "declared_outputs")
@@ -88,12 +88,11 @@ class SqlVersionViewSet(NounViewSet):
         get_object_or_404(Pipeline, pk=self.kwargs["pipeline_pk"])
 
     def get_queryset(self) -> QuerySet[SqlVersion]:
-        versions = super().get_queryset().filter(pipeline=self.kwargs.get("pipeline_pk"))
-        return versions if self.detail else versions.defer("sql", "practices")
+        return super().get_queryset().filter(pipeline=self.kwargs.get("pipeline_pk"))
 
     def get_serializer_class(self) -> type[BaseSerializer]:
         return serializers.SqlVersionSerializer if self.detail else serializers.SqlVersionSummarySerializer
 
-    def context_for(self, versions: list[SqlVersion]) -> dict[str, Any]:
+    def context_for(self, versions: list[dict[str, Any]]) -> dict[str, Any]:
         address = reverse("api:sql-version-list", args=[self.kwargs["pipeline_pk"]])
         return {"url": self.request.build_absolute_uri(address)}

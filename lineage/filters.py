@@ -19,15 +19,18 @@ class TableFilter(filters.TableFilter):
 
     has_problems = YesNoFilter(method="with_problems", label="A pipeline that builds it has problems")
 
-    def held(self, role: str, **owner: Any) -> Q:
+    def held(self, role: str, slug: str) -> Q:
         its_own = Exists(Ownership.objects.filter(role=role, table=OuterRef("pk")))
-        theirs = ownerships_in_force("pipeline", role=role, **owner).filter(pipeline=OuterRef("pipeline"))
-        inherited = Exists(_builds(OuterRef("pk")).filter(Exists(theirs)))
-        return super().held(role, **owner) | (~Q(its_own) & Q(inherited))
+        theirs = ownerships_in_force("pipeline", role=role, owner__slug=slug)
+        return super().held(role, slug) | (~Q(its_own) & _built_by(theirs.values("pipeline")))
+
+    def owned(self, **wanted: Any) -> Q:
+        theirs = Ownership.objects.filter(pipeline=OuterRef("pipeline"), **wanted)
+        builders = TableEdge.objects.filter(target_table=OuterRef("pk"), valid_to=None)
+        return super().owned(**wanted) | Q(Exists(builders.filter(Exists(theirs))))
 
     def with_problems(self, tables: QuerySet, _: str, answer: str) -> QuerySet:
-        problems = Problem.objects.filter(pipeline=OuterRef("pipeline"))
-        found = Q(Exists(_builds(OuterRef("pk")).filter(Exists(problems))))
+        found = _built_by(Problem.objects.filter(pipeline__isnull=False).values("pipeline"))
         return tables.filter(found if answer == "true" else ~found)
 
 
@@ -35,7 +38,7 @@ class PipelineFilter(filters.PipelineFilter):
     has_problems = YesNoFilter(method="with_problems", label="Something of it could not be read")
 
     def with_problems(self, pipelines: QuerySet, _: str, answer: str) -> QuerySet:
-        found = Q(Exists(Problem.objects.filter(pipeline=OuterRef("pk"))))
+        found = Q(pk__in=Problem.objects.filter(pipeline__isnull=False).values("pipeline"))
         return pipelines.filter(found if answer == "true" else ~found)
 
 
@@ -55,5 +58,7 @@ class ProblemFilter(FilterSet):
         return problems.filter(Q(message__icontains=text) | Q(path__icontains=text))
 
 
-def _builds(table: OuterRef) -> QuerySet[TableEdge]:
-    return TableEdge.objects.filter(target_table=table, valid_to__isnull=True)
+def _built_by(pipelines: QuerySet) -> Q:
+    """Tables that one of the pipelines writes now, found from the pipelines' side."""
+    edges = TableEdge.objects.filter(pipeline__in=pipelines, target_table__isnull=False, valid_to=None)
+    return Q(pk__in=edges.values("target_table"))

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from catalog import serializers as catalog
-from catalog.models import Pipeline, Table
+from catalog.models import Table
 from lineage.models import Problem, SqlVersion
 from lineage.nodes import NodeId
 
@@ -39,17 +39,20 @@ class PipelineSerializer(catalog.PipelineSerializer):
     declared_inputs = TablesField(required=False, help_text="Of its inputs, those stated without SQL")
     declared_outputs = TablesField(required=False, help_text="Of its outputs, those stated without SQL")
 
+    made = (*catalog.PipelineSerializer.made, "inputs", "outputs", "declared_inputs", "declared_outputs")
+
     class Meta(catalog.PipelineSerializer.Meta):
         fields = [
             *catalog.PipelineSerializer.Meta.fields,
             *("inputs", "outputs", "declared_inputs", "declared_outputs"),
         ]
 
-    def to_representation(self, pipeline: Pipeline) -> dict[str, Any]:
-        return super().to_representation(pipeline) | self.context["tables"][pipeline.pk]
+    def make(self, row: dict[str, Any]) -> dict[str, Any]:
+        return super().make(row) | self.context["tables"][row["id"]]
 
 
-class ProblemSerializer(serializers.ModelSerializer):
+class ProblemSerializer(catalog.RowSerializer):
+    lookups = {"pipeline": "pipeline__name"}
     url = serializers.URLField(read_only=True)
     pipeline = serializers.CharField(allow_null=True, help_text="Name of the pipeline")
 
@@ -59,23 +62,8 @@ class ProblemSerializer(serializers.ModelSerializer):
             *("id", "url", "pipeline", "scope", "path", "code", "severity", "message", "statement", "line", "found_at")
         ]
 
-    def to_representation(self, problem: Problem) -> dict[str, Any]:
-        return {
-            "id": problem.pk,
-            "url": f"{self.context['url']}{problem.pk}/",
-            "pipeline": problem.pipeline.name if problem.pipeline else None,
-            "scope": problem.scope,
-            "path": problem.path,
-            "code": problem.code,
-            "severity": problem.severity,
-            "message": problem.message,
-            "statement": problem.statement,
-            "line": problem.line,
-            "found_at": problem.found_at,
-        }
 
-
-class SqlVersionSummarySerializer(serializers.ModelSerializer):
+class SqlVersionSummarySerializer(catalog.RowSerializer):
     """All but the text, which can be long."""
 
     url = serializers.URLField(read_only=True)
@@ -84,22 +72,7 @@ class SqlVersionSummarySerializer(serializers.ModelSerializer):
         model = SqlVersion
         fields = ["id", "url", "digest", "dialect", "statements", "statements_read", "valid_from", "valid_to"]
 
-    def to_representation(self, version: SqlVersion) -> dict[str, Any]:
-        return {
-            "id": version.pk,
-            "url": f"{self.context['url']}{version.pk}/",
-            "digest": version.digest,
-            "dialect": version.dialect,
-            "statements": version.statements,
-            "statements_read": version.statements_read,
-            "valid_from": version.valid_from,
-            "valid_to": version.valid_to,
-        }
-
 
 class SqlVersionSerializer(SqlVersionSummarySerializer):
     class Meta(SqlVersionSummarySerializer.Meta):
         fields = [*SqlVersionSummarySerializer.Meta.fields, "practices", "sql"]
-
-    def to_representation(self, version: SqlVersion) -> dict[str, Any]:
-        return super().to_representation(version) | {"practices": version.practices, "sql": version.sql}
