@@ -127,13 +127,11 @@ def _table_edges(analysis: Analysis, builds: str) -> tuple[tuple[str, str], ...]
 
 def _column_edges(analysis: Analysis, builds: str) -> tuple[ColumnEdgeRow, ...]:
     """Edges between lasting tables; those of a bare SELECT that builds nothing have no target and are left out."""
-    rows: dict[ColumnEdgeRow, None] = {}
-    for edge in analysis.column_edges:
-        target = edge.target[0] or builds
-        if target and edge.source[0]:
-            path = edge.path[:500] if edge.path else None
-            rows[(*edge.source, target, edge.target[1], edge.kind, edge.basis, edge.statement, path)] = None
-    return tuple(rows)
+    return tuple(
+        (source, column, target or builds, target_column, kind, basis, statement, path and path[:500])
+        for (source, column), (target, target_column), kind, basis, statement, path in analysis.column_edges
+        if source and (target or builds)
+    )
 
 
 def _table_kinds(analysis: Analysis) -> dict[str, str]:

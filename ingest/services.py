@@ -280,12 +280,13 @@ class _Ingest:
         tables = {name: self.tables[self._key(name)] for lineage in lineages.values() for name in _names(lineage)}
         wanted: dict[int, set[str]] = defaultdict(set)
         for lineage in lineages.values():
-            for source, column, target, target_column, *_ in lineage.column_edges:
+            for source, column in {edge[:2] for edge in lineage.column_edges}:
                 wanted[tables[source]].add(column)
-                wanted[tables[target]].add(target_column)
+            for target, column in {edge[2:4] for edge in lineage.column_edges}:
+                wanted[tables[target]].add(column)
         for names in wanted.values():
             names.discard("*")
-        columns: dict[tuple[int, str], int | None] = {**ingested.ensure_columns(wanted)}
+        columns = ingested.ensure_columns(wanted)
         return [
             PipelineLineage(
                 pipeline=pipelines[path],
@@ -479,16 +480,19 @@ def _parts(reads: Iterator[Read]) -> Iterator[list[Read]]:
 def _names(lineage: SqlLineage) -> set[str]:
     """Every table that a lineage names."""
     names = {name for edge in lineage.table_edges for name in edge if name}
-    names |= {edge[0] for edge in lineage.column_edges} | {edge[2] for edge in lineage.column_edges}
+    for source, target in {(edge[0], edge[2]) for edge in lineage.column_edges}:
+        names |= {source, target}
     return names | lineage.columns.keys() | lineage.table_kinds.keys()
 
 
 def _column_ids(
-    lineage: SqlLineage, tables: Mapping[str, int], columns: Mapping[tuple[int, str], int | None]
+    lineage: SqlLineage, tables: Mapping[str, int], columns: Mapping[int, Mapping[str, int]]
 ) -> Collection[tuple[Any, ...]]:
+    """Column edges with ids in the place of names, each once; "*" has no id."""
+    ends = {name: (tables[name], columns[tables[name]]) for edge in lineage.column_edges for name in (edge[0], edge[2])}
     rows = {}
     for source, column, target, target_column, *rest in lineage.column_edges:
-        source_id, target_id = tables[source], tables[target]
-        ends = (source_id, columns.get((source_id, column)), target_id, columns.get((target_id, target_column)))
-        rows[*ends, *rest] = None
-    return list(rows)
+        source_id, source_columns = ends[source]
+        target_id, target_columns = ends[target]
+        rows[source_id, source_columns.get(column), target_id, target_columns.get(target_column), *rest] = None
+    return rows

@@ -147,8 +147,8 @@ def test_columns_that_only_lineage_names_have_no_place() -> None:
     table = make_table()
     known = make_column("a", table)
     ids = ensure_columns({table.pk: {"a", "b"}})
-    assert ids[table.pk, "a"] == known.pk
-    assert Column.objects.get(pk=ids[table.pk, "b"]).position is None
+    assert ids[table.pk]["a"] == known.pk
+    assert Column.objects.get(pk=ids[table.pk]["b"]).position is None
     assert ensure_columns({table.pk: {"a", "b"}}) == ids
 
 
