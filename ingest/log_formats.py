@@ -35,7 +35,7 @@ from lineage.sql.dialects import dotted
 
 @dataclass(frozen=True)
 class Refs:
-    """Tables that an entry itself names: read, with the columns it names, and written; `behind` lie only behind a view."""
+    """Tables that an entry names itself: read, with the columns it names, and written; `behind` lie behind a view."""
 
     reads: dict[str, list[str]] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)

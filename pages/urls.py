@@ -18,6 +18,7 @@ from pages import (
     suggest,
     tables,
     tags,
+    usage,
 )
 from pages.middleware import for_everyone
 
@@ -62,6 +63,8 @@ urlpatterns = [
     # /tags/
     path("tags/", tags.tag_list, name="tag-list"),
     path("tags/<slug:name>/", tags.detail, name="tag-detail"),
+    # /usage/
+    path("usage/", usage.usage_lists, name="usage"),
     # /deletion/
     path("deletion/", deletion.board, name="deletion-board"),
     path("deletion/preview/", deletion.preview, name="deletion-preview"),

@@ -1,19 +1,20 @@
 """Writes of usage: what a log, or a program over REST, says of who read what. Each verb is one of few statements.
 
-Counts are added to what is there; that nothing is added twice is the business of `only_new`, which remembers the
-identity of every entry that was counted. Call both inside one transaction, with `lock` first.
+Counts are added to what is there. That nothing is added twice is the caller's care: ask `counted_digests` what was
+counted, `note_days` what is now, inside one transaction with `lock` first.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models import Count, Max
 from numpy.typing import NDArray
 
@@ -31,8 +32,10 @@ from audits.usage.models import (
     SeenRead,
     UnparsedQuery,
 )
-from audits.usage.names import match_names
-from catalog.models import Owner, Pipeline, Source
+from audits.usage.names import match_columns, match_names
+from catalog.models import Owner, Pipeline, Source, User
+from catalog.policy import Action
+from catalog.services import policy_checked
 
 _ROWS = 500  # of one INSERT, and of one IN (…)
 
@@ -43,6 +46,117 @@ class NamedReader:
 
     name: str
     kind: str = ""
+
+
+@dataclass(frozen=True)
+class StatedRead:
+    """One read as a program reports it. `id` names the query; without it, time, reader and columns tell it apart."""
+
+    table: str
+    at: dt.datetime
+    reader: str
+    reader_kind: str = ""
+    columns: tuple[str, ...] = ()
+    failed: bool = False
+    count: int = 1
+    id: str = ""
+
+    @property
+    def digest(self) -> int:
+        """64 bits that tell this read from every other."""
+        own = self.id or "\x1f".join([self.reader, self.at.isoformat(), str(self.failed), *self.columns])
+        return int.from_bytes(
+            hashlib.md5(f"{self.table}\x1f{own}".encode(), usedforsecurity=False).digest()[:8], "little"
+        )
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What came of a batch: `known` were counted before, `unmatched` are names that the catalog does not know."""
+
+    counted: int
+    known: int
+    unmatched: tuple[str, ...]
+
+
+@transaction.atomic
+def record_reads(
+    *, actor: User | None, source: Source, reads: Collection[StatedRead], coverage: LogCoverage | None = None
+) -> Recorded:
+    """Count reads that a program reports; the same read sent twice counts once. Needs the right to edit."""
+    policy_checked(actor, Action.EDIT)
+    lock(source)
+    attach_seen_names(source)
+    new = _not_counted(source, reads)
+    tables = match_names(source, {read.table: [read.table] for read in new})
+    readers = find_or_add_readers(source, {NamedReader(read.reader, read.reader_kind) for read in new})
+    names = find_or_add_names(source, {read.table for read in new if read.table not in tables and not read.failed})
+    columns = match_columns(tables.values())
+    rows = _CountedRows()
+    for read in new:
+        rows.add(source, read, readers[read.reader[:300]], tables.get(read.table), names, columns)
+    add_reads(rows.of(rows.reads))
+    add_seen_reads(rows.of(rows.seen))
+    add_failed_reads(rows.of(rows.failed))
+    add_column_reads((*key, count, bits) for key, (count, bits) in rows.columns.items())
+    if coverage is not None:
+        coverage.entries = len(new)
+        note_coverage(source, [coverage])
+    return Recorded(len(new), len(reads) - len(new), tuple(sorted({read.table for read in new} - tables.keys())))
+
+
+def _not_counted(source: Source, reads: Collection[StatedRead]) -> list[StatedRead]:
+    """Of some reads those that were not counted before, each once; from now on they are."""
+    by_day: dict[dt.date, dict[int, StatedRead]] = {}
+    for read in reads:
+        by_day.setdefault(read.at.astimezone(dt.UTC).date(), {}).setdefault(read.digest, read)
+    for day, digests in counted_digests(source, by_day).items():
+        for digest in set(digests.tolist()) & by_day[day].keys():
+            del by_day[day][digest]
+    note_days(source, {day: (np.array(sorted(new), dtype="<u8"), 0) for day, new in by_day.items() if new})
+    return [read for new in by_day.values() for read in new.values()]
+
+
+class _CountedRows:
+    """Stated reads as rows, those of the same keys made one."""
+
+    def __init__(self) -> None:
+        self.reads: dict[tuple, tuple[int, dt.datetime]] = {}
+        self.seen: dict[tuple, tuple[int, dt.datetime]] = {}
+        self.failed: dict[tuple, tuple[int, dt.datetime]] = {}
+        self.columns: dict[tuple, tuple[int, int]] = {}
+
+    def add(
+        self,
+        source: Source,
+        read: StatedRead,
+        reader: int,
+        table: int | None,
+        names: Mapping[str, int],
+        columns: Mapping[tuple[int, str], int],
+    ) -> None:
+        moment = _naive(read.at)
+        day = moment.date()
+        if read.failed:
+            self._count(self.failed, (source.pk, read.table[:500], day, reader, table), read.count, moment)
+        elif table is None:
+            self._count(self.seen, (names[read.table[:500]], day, reader), read.count, moment)
+        else:
+            self._count(self.reads, (table, day, reader), read.count, moment)
+            for column in read.columns:
+                if (table, column.lower()) in columns:
+                    key = (columns[table, column.lower()], day.replace(day=1), reader)
+                    before, bits = self.columns.get(key, (0, 0))
+                    self.columns[key] = before + read.count, bits | 1 << (day.day - 1)
+
+    @staticmethod
+    def _count(rows: dict[tuple, tuple[int, dt.datetime]], key: tuple, count: int, moment: dt.datetime) -> None:
+        before, last = rows.get(key, (0, moment))
+        rows[key] = before + count, max(last, moment)
+
+    @staticmethod
+    def of(rows: dict[tuple, tuple[int, dt.datetime]]) -> Iterable[tuple]:
+        return ((*key, count, last) for key, (count, last) in rows.items())
 
 
 def lock(source: Source) -> None:

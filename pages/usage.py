@@ -1,0 +1,75 @@
+"""What is used and what is not: the lists at /usage/, and the card on a table's page."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from audits.usage import queries
+from audits.usage.models import LogCoverage
+from audits.usage.queries import Usage
+from catalog.models import Source, Table
+from catalog.queries import Owners
+
+WIDTH, HEIGHT, LOWEST = 360, 48, 2  # of a sparkline, in its own units; a day with one read still shows
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A day in a sparkline."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    title: str
+
+
+def usage_lists(request: HttpRequest) -> HttpResponse:
+    """The most and the least used tables, and names that logs read and nobody registered; by source where asked."""
+    source = request.GET.get("source", "")
+    context = {
+        "title": "Usage",
+        "days": queries.WINDOW_DAYS,
+        "source": source,
+        "sources": Source.objects.filter(log_coverage__isnull=False).distinct(),
+        "most": queries.most_used(source=source),
+        "least": queries.least_used(source=source),
+        "unknown": queries.unknown_names(20, source),
+        "has_logs": LogCoverage.objects.exists(),
+    }
+    return render(request, "usage/lists.html", context)
+
+
+def usage_card(request: HttpRequest, table: Table, owners: Owners) -> dict[str, Any]:
+    """What the card on a table's page shows: `templates/usage/card.html`."""
+    usage = queries.usage_of(table, viewer=request.user, owners=owners)
+    return {"usage": usage, "bars": sparkline(usage), "width": WIDTH, "height": HEIGHT}
+
+
+def sparkline(usage: Usage) -> list[Bar]:
+    """A bar for each day with reads, as high as it has reads; days without leave a gap."""
+    most = max((day.reads for day in usage.by_day), default=1)
+    step = WIDTH / usage.days
+    return [
+        Bar(
+            x=round((day.day - usage.since).days * step, 2),
+            y=round(HEIGHT - (height := max(LOWEST, HEIGHT * day.reads / most)), 2),
+            width=round(step * 0.8, 2),
+            height=round(height, 2),
+            title=f"{_written(day.day)}: {_counted(day.reads, 'read')} by {_counted(day.readers, 'reader')}",
+        )
+        for day in usage.by_day
+    ]
+
+
+def _written(day: dt.date) -> str:
+    return f"{day:%Y-%m-%d}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
