@@ -35,7 +35,8 @@ class Rules:
     files_in_from: bool = False  # FROM 'x.parquet' reads a file
     formats_in_from: bool = False  # FROM parquet.`path` reads a file
     row_values: bool = False  # a table's alias may stand for its whole row
-    unnamed: str = ""  # the name of a select item without one
+    unnamed: str = "{text}"  # the name of a select item without one
+    names_casts: bool = False  # CAST(a AS INT) is still called a
     optional_semicolons: bool = False  # a statement may begin without a semicolon before it
     declares_by_statement: bool = True  # DECLARE x … is a statement that sqlglot reads
     declare_sections: bool = False  # DECLARE opens a section that BEGIN ends
@@ -98,8 +99,8 @@ RULES = {
         files_in_from=True,
         pseudo_columns=frozenset({"rowid", "filename"}),
     ),
-    "tsql": Rules(implicit_recursion=True, use_sets="database", optional_semicolons=True),
-    "fabric": Rules(implicit_recursion=True, use_sets="database", optional_semicolons=True),
+    "tsql": Rules(unnamed="", implicit_recursion=True, use_sets="database", optional_semicolons=True),
+    "fabric": Rules(unnamed="", implicit_recursion=True, use_sets="database", optional_semicolons=True),
     "clickhouse": Rules(lateral_alias=True, struct_dot=True, parts=2, pseudo_columns=frozenset({"_part", "_file"})),
     "oracle": Rules(implicit_recursion=True, truncate_commits=True, ddl_commits=True, parts=2, declare_sections=True),
     "sqlite": Rules(pseudo_columns=frozenset({"rowid"})),

@@ -261,6 +261,8 @@ def find_in(reader: Reader, scope: Scope, name: str) -> Flow | None:
         found = guessed_in(scope, name)
         if (found is None or found is AMBIGUOUS) and reader.rules.row_values:
             found = row_under(scope, name) or found
+        if found is None:
+            return scope.aliases.get(name)  # no source has it, so that an earlier item must be meant
     if found is not None and found is not AMBIGUOUS:
         scope.cache[name] = found
     return found
@@ -341,6 +343,13 @@ def read_clock(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, s
 
 def read_chance(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
     reader.notes["random"] = None
+
+
+def read_any_row(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """ANY_VALUE(x), and ARRAY_AGG(x LIMIT 1) without ORDER BY: which row is taken is open."""
+    if not isinstance(node.this, exp.Order):
+        reader.notes["limit"] = None
+    stack.append((AGGREGATE if isinstance(node, exp.AggFunc) else SAME, node, mode))
 
 
 # --- handlers: (reader, node, mode, sink, scope, stack)
@@ -558,6 +567,8 @@ HANDLERS: dict[type, Any] = {
     exp.Order: read_ordered_list,
     exp.WithinGroup: read_within_group,
     exp.Filter: read_filter,
+    exp.AnyValue: read_any_row,
+    exp.Limit: read_any_row,
     exp.Bracket: read_access,
     exp.Dot: read_access,
     **dict.fromkeys(JSON_ACCESS, read_access),

@@ -214,7 +214,9 @@ def reads_itself(write: Write) -> bool:
 
 
 def is_anti_join(script: Any, tree: Any, target: str) -> bool:
-    """NOT EXISTS or NOT IN over the target, or LEFT JOIN target … WHERE … IS NULL."""
+    """NOT EXISTS or NOT IN over the target, EXCEPT what it holds, or LEFT JOIN target … WHERE … IS NULL."""
+    if any(target in names_in(script, removed.expression) for removed in tree.find_all(exp.Except)):
+        return True
     for negation in tree.find_all(exp.Not):
         inner = negation.this
         if isinstance(inner, exp.Exists | exp.In) and target in names_in(script, inner):

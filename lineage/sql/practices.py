@@ -119,7 +119,7 @@ NOTES = {
     "clock_rows": "the rows that are read move with the clock",
     "clock_value": "the time of the run is part of the output",
     "random": "chance is part of the output: uuid or random",
-    "limit": "LIMIT without ORDER BY: which rows are taken is open",
+    "limit": "LIMIT without ORDER BY or ANY_VALUE: which rows are taken is open",
 }
 
 

@@ -238,13 +238,14 @@ def dbt_names(environment: _Sandbox, result: Rendered, relations: Mapping[str, s
 
 
 def airflow_names(environment: _Sandbox) -> dict[str, Any]:
-    """https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html; every date is the same one."""
-    dates = ("execution_date", "logical_date", "data_interval_start", "data_interval_end", "next_execution_date")
-    days = ("ds", "prev_ds", "next_ds", "yesterday_ds", "tomorrow_ds")
+    """https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html, as of one day's run."""
+    before, after = _DAY - timedelta(days=1), _DAY + timedelta(days=1)
+    days = {"ds": _DAY, "prev_ds": before, "yesterday_ds": before, "next_ds": after, "tomorrow_ds": after}
     return (
-        dict.fromkeys(dates + ("prev_execution_date",), _DAY)
-        | dict.fromkeys(days, f"{_DAY:%Y-%m-%d}")
-        | {f"{name}_nodash": f"{_DAY:%Y%m%d}" for name in days}
+        dict.fromkeys(("execution_date", "logical_date", "data_interval_start"), _DAY)
+        | {"data_interval_end": after, "next_execution_date": after, "prev_execution_date": before}
+        | {name: f"{day:%Y-%m-%d}" for name, day in days.items()}
+        | {f"{name}_nodash": f"{day:%Y%m%d}" for name, day in days.items()}
         | {"ts": _DAY.isoformat(), "ts_nodash": f"{_DAY:%Y%m%dT%H%M%S}"}
         | {"macros": _Macros(environment), "run_id": "manual__2024-01-01"}
     )
@@ -262,18 +263,22 @@ class _Macros:
         return self._environment.undefined(name=name)
 
     @staticmethod
-    def ds_add(day: str, _days: int) -> str:
-        return day
+    def ds_add(day: str, days: int) -> str:
+        return f"{datetime.fromisoformat(day) + timedelta(days=days):%Y-%m-%d}"
 
     @staticmethod
-    def ds_format(_day: str, _from: str, to: str) -> str:
-        return _DAY.strftime(to)
+    def ds_format(day: str, given: str, wanted: str) -> str:
+        return datetime.strptime(day, given).replace(tzinfo=UTC).strftime(wanted)
+
+
+def _formatted(value: Any, form: str) -> Any:
+    return value.strftime(form) if isinstance(value, datetime) else value
 
 
 def airflow_filters() -> dict[str, Any]:
     return {
-        "ds": lambda _value: f"{_DAY:%Y-%m-%d}",
-        "ds_nodash": lambda _value: f"{_DAY:%Y%m%d}",
-        "ts": lambda _value: _DAY.isoformat(),
-        "ts_nodash": lambda _value: f"{_DAY:%Y%m%dT%H%M%S}",
+        "ds": lambda value: _formatted(value, "%Y-%m-%d"),
+        "ds_nodash": lambda value: _formatted(value, "%Y%m%d"),
+        "ts": lambda value: _formatted(value, "%Y-%m-%dT%H:%M:%S+00:00"),
+        "ts_nodash": lambda value: _formatted(value, "%Y%m%dT%H%M%S"),
     }

@@ -201,13 +201,28 @@ def expand_columns(reader: Reader, node: exp.Columns, scope: Scope) -> list[Item
 
 def output_name(reader: Reader, node: Any, place: int) -> str:
     """The name of an item without an alias: a field's or column's own, else what the dialect gives it."""
-    while node.__class__ in (exp.Paren, exp.Cast, exp.TryCast):
+    rules = reader.rules
+    whole = node
+    while node.__class__ in (exp.Paren, exp.Cast, exp.TryCast) and (rules.names_casts or node.__class__ is exp.Paren):
         node = node.this
     if node.__class__ is exp.Column or node.__class__ is exp.Dot:
         last = node.expression if node.__class__ is exp.Dot else node.this
         if last.__class__ is exp.Identifier:
             return reader.language.column(last)
-    return reader.rules.unnamed.format(place=place, number=place + 1, function=function_name(node))
+    if rules.unnamed == "{text}":
+        return reader.column(text_of(whole, reader))
+    return rules.unnamed.format(place=place, function=function_name(node))
+
+
+MAX_NAME = 200  # characters of a name made from an expression's text
+
+
+def text_of(node: Any, reader: Reader) -> str:
+    """What most dialects call a column without a name: the text of its expression."""
+    try:
+        return str(node.sql(dialect=reader.language.dialect, comments=False))[:MAX_NAME]
+    except RecursionError:
+        return ""
 
 
 def function_name(node: Any) -> str:

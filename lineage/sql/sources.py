@@ -159,13 +159,7 @@ def add_query(reader: Reader, node: Any, scope: Scope, parent: Scope | None = No
     """(SELECT …) AS q; brackets around a join show the joined tables themselves."""
     alias, names = alias_of(reader, node)
     inner = node.this if node.__class__ is exp.Subquery else node
-    while (
-        inner.__class__ is exp.Subquery
-        and isinstance(inner.this, exp.Subquery | exp.Table)
-        and not inner.args.get("alias")
-    ):
-        inner = inner.this
-    if node.__class__ is exp.Subquery and not alias and isinstance(inner, exp.Table):
+    if node.__class__ is exp.Subquery and not alias and isinstance(inner, exp.Table | exp.Subquery):
         add_source(reader, inner, scope)
         return
     if node.__class__ is exp.Subquery and (node.args.get("joins") or node.args.get("pivots")):
