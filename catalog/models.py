@@ -201,7 +201,11 @@ class Table(models.Model):
                 violation_error_message="Keep it for a number of days or forever, not both.",
             ),
         ]
-        indexes = [models.Index(fields=["name", "id"], name="table_by_name")]
+        indexes = [
+            models.Index(fields=["name", "id"], name="table_by_name"),
+            models.Index(fields=["kind", "name", "id"], name="table_by_kind"),
+            models.Index(fields=["status", "name", "id"], name="table_by_status"),
+        ]
 
     def __str__(self) -> str:
         return self.name
