@@ -108,6 +108,30 @@ class ColumnRows:
         return _degrees(ColumnEdge, self._arms, self._at, nodes)
 
 
+_AROUND = {
+    "upstream": Arm(-1, "table", "target_table_id", "table", "source_table_id"),
+    "downstream": Arm(1, "table", "source_table_id", "table", "target_table_id"),
+    "builders": Arm(-1, "table", "target_table_id", "pipeline", "pipeline_id"),
+    "readers": Arm(1, "table", "source_table_id", "pipeline", "pipeline_id"),
+}
+
+
+def around(table: int, limit: int) -> dict[str, tuple[list[int], int]]:
+    """Of a table now: `upstream` and `downstream` tables, `builders` and `readers`, each as at most `limit` ids and the
+    number of them all. One query, which reads a hub's index but not its rows."""
+    legs, parameters = [], []
+    for number, arm in enumerate(_AROUND.values()):
+        legs.append(_leg(TableEdge, number, arm, "valid_to IS NULL", limit))
+        legs.append(_count(TableEdge, number + len(_AROUND), arm, "= %s", "valid_to IS NULL"))
+        parameters += [[table], [table]]
+    rows = _fetch(legs, parameters)
+    counts = {number - len(_AROUND): count for number, _, count in rows if number >= len(_AROUND)}
+    return {
+        name: ([far for leg, _, far in rows if leg == number], counts.get(number, 0))
+        for number, name in enumerate(_AROUND)
+    }
+
+
 def _table_arms(sign: int, near: str, far: str, root: int | None) -> list[Arm]:
     """From a table to tables, or to the pipeline where the edge has no other end or is one of the root's."""
     to_table, to_pipeline = "1 = 1", f"{far}_table_id IS NULL"
@@ -178,15 +202,19 @@ def _degrees(
     legs, parameters = [], []
     for number, arm in enumerate(arms):
         if keys := _keys(arm.near_kind, nodes):
-            legs.append(
-                f"SELECT {number}, {arm.near}, COUNT(DISTINCT {arm.far}) FROM {_table(model)}"
-                f" WHERE {arm.near} IN ({', '.join(['%s'] * len(keys))}) AND {arm.where} AND {held} GROUP BY {arm.near}"
-            )
+            legs.append(_count(model, number, arm, f"IN ({', '.join(['%s'] * len(keys))})", held))
             parameters.append([*keys, *moments])
     counts: dict[Node, list[int]] = defaultdict(lambda: [0, 0])
     for number, key, count in _fetch(legs, parameters):
         counts[(arms[number].near_kind, key)][0 if arms[number].sign < 0 else 1] += count
     return {node: (up, down) for node, (up, down) in counts.items()}
+
+
+def _count(model: type[models.Model], number: int, arm: Arm, which: str, held: str) -> str:
+    return (
+        f"SELECT {number}, {arm.near}, COUNT(DISTINCT {arm.far}) FROM {_table(model)}"
+        f" WHERE {arm.near} {which} AND {arm.where} AND {held} GROUP BY {arm.near}"
+    )
 
 
 def _fetch(legs: list[str], parameters: list[list[Any]]) -> list[tuple[int, int, int]]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import QuerySet, Sum
 
 from catalog.models import Column, Pipeline, Table, node_id
 from catalog.queries import Owners, owner_slugs_of, with_inherited, with_owners
-from lineage import graph
+from lineage import graph, neighbours
 from lineage.graph import Direction, Node, Walk
 from lineage.models import ColumnEdge, EdgeOrigin, Problem, SqlVersion, TableEdge
 from lineage.neighbours import ColumnRows, TableRows
@@ -118,6 +118,25 @@ class ColumnNeighbours:
     more_targets: int = 0
 
 
+@dataclass(frozen=True)
+class Shortlist:
+    """The first of a list, and how many there are in all."""
+
+    items: list[Any]
+    total: int
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is next to a table: tables it is made of and those made of it, pipelines that write it and those that read
+    it."""
+
+    upstream: Shortlist
+    downstream: Shortlist
+    builders: Shortlist
+    readers: Shortlist
+
+
 def lineage_of(
     thing: Table | Pipeline | Column,
     direction: Direction = "both",
@@ -185,14 +204,19 @@ def readers_of(table_ids: Iterable[int]) -> dict[int, list[Pipeline]]:
     return _pipelines_of("source_table", table_ids)
 
 
-def builders_and_readers(table: Table) -> tuple[list[Pipeline], list[Pipeline]]:
-    """The pipelines that write a table now and those that read it, by name, with their owners. 3 queries."""
-    edges = _current(TableEdge).filter(Q(target_table=table) | Q(source_table=table)).order_by()
-    ends = list(edges.values_list("pipeline_id", "target_table_id", "source_table_id").distinct())
-    pipelines = list(with_owners(Pipeline.objects.filter(pk__in={pipeline for pipeline, _, _ in ends})))
-    builders = {pipeline for pipeline, target, _ in ends if target == table.pk}
-    readers = {pipeline for pipeline, _, source in ends if source == table.pk}
-    return [one for one in pipelines if one.pk in builders], [one for one in pipelines if one.pk in readers]
+def around(table: Table, limit: int = 25) -> Around:
+    """What is next to a table now, at most `limit` of each by name, with the number of them all. 4 queries."""
+    found = neighbours.around(table.pk, limit)
+    keys = {name: ids for name, (ids, _) in found.items()}
+    tables = _in_order(Table.objects.select_related("source"), keys["upstream"] + keys["downstream"])
+    pipelines = _in_order(with_owners(Pipeline.objects.all()), keys["builders"] + keys["readers"])
+    things = {"upstream": tables, "downstream": tables, "builders": pipelines, "readers": pipelines}
+    return Around(
+        **{
+            name: Shortlist([thing for thing in things[name] if thing.pk in ids], total)
+            for name, (ids, total) in found.items()
+        }
+    )
 
 
 def owner_slugs_of_tables(table_ids: Collection[int]) -> dict[int, Owners]:
@@ -205,18 +229,6 @@ def owner_slugs_of_tables(table_ids: Collection[int]) -> dict[int, Owners]:
     for table, pipeline, name in built:
         builders[table][name] = theirs[pipeline]
     return {table: with_inherited(own, builders[table]) for table, own in owner_slugs_of("table", table_ids).items()}
-
-
-def upstream_tables(table: Table) -> list[Table]:
-    """The tables whose data reaches this one in one hop, by name. One query."""
-    edges = _current(TableEdge).filter(target_table=table, source_table__isnull=False)
-    return _tables(edges.values("source_table"))
-
-
-def downstream_tables(table: Table) -> list[Table]:
-    """The tables this one's data reaches in one hop, by name. One query."""
-    edges = _current(TableEdge).filter(source_table=table, target_table__isnull=False)
-    return _tables(edges.values("target_table"))
 
 
 def inputs_and_outputs(pipeline: Pipeline) -> tuple[list[Table], list[Table]]:
@@ -317,6 +329,10 @@ def _current(model: Any) -> QuerySet:
 def _coverage(versions: QuerySet[SqlVersion]) -> Coverage:
     sums = versions.order_by().aggregate(statements=Sum("statements"), read=Sum("statements_read"))
     return Coverage(sums["statements"] or 0, sums["read"] or 0)
+
+
+def _in_order(things: QuerySet, ids: Iterable[int]) -> list[Any]:
+    return list(things.filter(pk__in=set(ids)).order_by("name", "id"))
 
 
 def _tables(ids: QuerySet) -> list[Table]:

@@ -9,18 +9,17 @@ import pytest
 from lineage.models import ColumnEdge, EdgeOrigin
 from lineage.queries import (
     Coverage,
+    around,
     builders_of,
     column_lineage,
     coverage,
     coverage_by_source,
     coverage_of,
     current_sql,
-    downstream_tables,
     inputs_and_outputs,
     lineage_of,
     problems_of,
     readers_of,
-    upstream_tables,
 )
 from lineage.snapshot import bump_graph_version
 from tests.factories import (
@@ -183,9 +182,25 @@ def test_builders_and_readers_come_with_their_owners(shop, django_assert_num_que
     assert readers_of([shop.orders.pk]) == {shop.orders.pk: [shop.export, shop.summary]}
 
 
-def test_neighbours_of_a_table_and_ends_of_a_pipeline(shop):
-    assert upstream_tables(shop.orders) == [shop.raw]
-    assert downstream_tables(shop.orders) == [shop.report]
+def test_what_is_around_a_table(shop, django_assert_num_queries):
+    with django_assert_num_queries(4):
+        found = around(shop.orders)
+    assert (found.upstream.items, found.upstream.total) == ([shop.raw], 1)
+    assert (found.downstream.items, found.downstream.total) == ([shop.report], 1)
+    assert (found.builders.items, found.builders.total) == ([shop.build], 1)
+    assert (found.readers.items, found.readers.total) == ([shop.export, shop.summary], 2)
+    assert around(make_table()).upstream.total == 0
+
+
+def test_of_what_is_around_a_hub_a_few_are_named_and_all_are_counted(shop):
+    for number in range(5):
+        make_edge(make_pipeline(f"reader {number}"), shop.app, make_table(f"made {number}"))
+    found = around(shop.app, limit=3)
+    assert (len(found.downstream.items), found.downstream.total) == (3, 6)
+    assert (len(found.readers.items), found.readers.total) == (3, 6)
+
+
+def test_ends_of_a_pipeline(shop):
     assert inputs_and_outputs(shop.build) == ([shop.raw], [shop.orders])
     assert inputs_and_outputs(shop.export) == ([shop.orders], [])
 
