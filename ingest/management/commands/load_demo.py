@@ -1,5 +1,6 @@
 """`manage.py load_demo`: a shop's warehouse to look around in. Builds its DuckDB file, ingests its repository, and adds
-what a running warehouse would tell: columns with types, row counts, runs. Doing it twice changes nothing."""
+what a running warehouse would tell: columns with types, row counts, runs, and its query log, from which the verdicts on
+unread tables follow. Doing it twice changes nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from typing import Any
 
 import duckdb
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
@@ -22,6 +24,7 @@ from catalog.facts import ColumnFact
 from catalog.ingested import store_columns
 from catalog.models import Pipeline, Run, Source, Table
 from demo import build
+from demo.queries import run_queries
 from ingest.layout import read_layout
 from ingest.management.commands.ingest_repo import in_words
 from ingest.progress import shown_progress
@@ -56,15 +59,28 @@ class Command(BaseCommand):
             runs = store_runs(_runs_file(file))
         self.stdout.write(in_words(outcome.summary))
         self.stdout.write(f"{tables} tables with their row counts from {file.name}, {runs:,} runs")
+        self.stdout.write("The demo's people ask their questions; who reads what follows from the query log …")
+        log = ["--format", "generic", "--source", "warehouse"]
+        call_command("ingest_queries", str(_query_log(file)), *log, stdout=self.stdout)
+        call_command("flag_unused", stdout=self.stdout)
 
 
 def _runs_file(file: Path) -> Path:
     return file.with_suffix(".runs.jsonl")
 
 
+def _query_log(file: Path) -> Path:
+    """The log of the demo's queries, which are really run on the file the first time."""
+    log = file.with_suffix(".queries.jsonl")
+    if not log.exists():
+        run_queries(file, log)
+    return log
+
+
 def _build(file: Path, progress: Callable[[str, int, int], None]) -> None:
     """The DuckDB file and its record of runs; the runs come last, so that a build cut short is done again."""
-    _runs_file(file).unlink(missing_ok=True)
+    for derived in (_runs_file(file), file.with_suffix(".queries.jsonl")):
+        derived.unlink(missing_ok=True)
     print("Building the demo warehouse: a few weeks of nightly runs on DuckDB, under a minute.", file=sys.stderr)
     nights = len(build.Story(dt.date.today()).days)
     done = iter(range(1, nights + 1))
