@@ -109,7 +109,7 @@ def _retention(reason: Values) -> str:
 def _exported(reason: Values) -> str:
     if "pipeline" in reason:
         return f"{reason['pipeline']} carries it out of the catalog's sight, where reads cannot be seen."
-    return f"It lies in a {reason['storage'].replace('_', ' ')} whose reads no log shows."
+    return f"Written to where no log shows reads ({reason['storage'].replace('_', ' ')})."
 
 
 def _seasonal(reason: Values) -> str:

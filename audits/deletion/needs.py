@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
-from audits.deletion.facts import outside_reads
+from audits.deletion.facts import reads_that_are_use
 from audits.deletion.models import DeletionReview, ReviewedTable, Verdict
 from audits.deletion.plan import current_edges
 from audits.usage.models import FailedRead, LoggedEdge, Read, Reader, SeenRead
@@ -73,7 +73,7 @@ def _read_since(review: DeletionReview, tables: list[ReviewedTable]) -> str | No
     """When it was flagged no read lay in the window, so any that lies there now is new, also in a late log."""
     windows = [each.table.verdict.evidence["window"] for each in tables if hasattr(each.table, "verdict")]
     first = review.evidence_until - dt.timedelta(days=min(windows, default=1) - 1)
-    reads = outside_reads().filter(table__in=[each.table for each in tables], day__gte=first)
+    reads = reads_that_are_use().filter(table__in=[each.table for each in tables], day__gte=first)
     read = reads.select_related("reader", "table").order_by("-day").first()
     return f"{read.table.name} was read on {read.day} by {_who(read.reader)}." if read else None
 

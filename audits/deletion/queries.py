@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Max, QuerySet
 
 from audits.deletion.evidence import Around, words
-from audits.deletion.facts import outside_reads
+from audits.deletion.facts import reads_that_are_use
 from audits.deletion.models import DeletionReview, Protection, ReviewedTable, Verdict, VerdictRun
 from audits.deletion.plan import Plan, plan_for
 from catalog.models import Table
@@ -37,7 +37,7 @@ def verdicts() -> QuerySet[Verdict]:
 def explained(found: Iterable[Verdict], run: VerdictRun | None = None) -> list[Explained]:
     """Verdicts of `verdicts()` in words. A query for them all, and one for the latest run unless it is given."""
     found, run = list(found), run or latest_run()
-    reads = outside_reads().filter(table__in=[verdict.table_id for verdict in found]).order_by()
+    reads = reads_that_are_use().filter(table__in=[verdict.table_id for verdict in found]).order_by()
     last = dict(reads.values_list("table_id").annotate(last=Max("day")))
     return [Explained(verdict, _sentences(verdict, run, last.get(verdict.table_id))) for verdict in found]
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from audits.deletion.facts import Ints
 from audits.deletion.models import Verdict, VerdictRun
 from audits.deletion.savings import totals
-from audits.deletion.verdicts import WORDS, Judged, digests_and_evidence
+from audits.deletion.verdicts import WORDS, Judged, digests_and_evidence, going_pipelines
 from catalog.bulk import as_stored, chunks, insert_rows
 
 _FIELDS = ("table", "verdict", "because", "is_proposed", "weight", "evidence", "digest", "since", "changed_at")
@@ -88,7 +88,7 @@ def _record(judged: Judged, written: int, started_at: dt.datetime) -> VerdictRun
         tables=len(judged.places),
         written=written,
         counts=judged.counts(),
-        totals=totals(),
+        totals=totals(going_pipelines(judged).tolist()),
         logs={log.slug: log.to_dict() for log in judged.facts.logs.values()},
     )
     for oldest in VerdictRun.objects.order_by("-id").values_list("id", flat=True)[_RUNS_KEPT : _RUNS_KEPT + 1]:

@@ -68,29 +68,25 @@ def judge(facts: Gathered) -> Judged:
     return Judged(facts, found.verdict, found.because, proposed)
 
 
-def proposals(judged: Judged) -> Proposals:
-    """Which pipelines go with the proposed tables. One that also feeds others, or that nobody could read, stays."""
+def going_pipelines(judged: Judged) -> Ints:
+    """Ids of the pipelines all of whose outputs are proposed, in order. One that nobody could read whole stays."""
     facts = judged.facts
     goes = judged.is_proposed[facts.builds[:, 0]]
-    touched = np.unique(facts.builds[goes, 1])
-    of_touched = facts.builds[np.isin(facts.builds[:, 1], touched)]
-    outputs: dict[int, list[int]] = {}
+    also = [*facts.half_exports, *facts.unread_sql]
+    stays = np.concatenate([facts.builds[~goes, 1], np.array(also, dtype=np.int64)])
+    return np.setdiff1d(facts.builds[goes, 1], stays)
+
+
+def proposals(judged: Judged) -> Proposals:
+    """Which pipelines go with the proposed tables, and which are to be trimmed of them."""
+    facts, whole = judged.facts, frozenset(going_pipelines(judged).tolist())
     by_table: dict[int, list[int]] = {}
-    for place, pipeline in of_touched.tolist():
-        outputs.setdefault(pipeline, []).append(place)
-        if judged.is_proposed[place]:
-            by_table.setdefault(place, []).append(pipeline)
-    whole = {
-        pipeline
-        for pipeline, places in outputs.items()
-        if all(judged.is_proposed[places]) and pipeline not in facts.half_exports and pipeline not in facts.unread_sql
-    }
-    trim = {
-        pipeline: facts.ids[[place for place in places if judged.is_proposed[place]]].tolist()
-        for pipeline, places in outputs.items()
-        if pipeline not in whole
-    }
-    return Proposals(frozenset(whole), trim, by_table)
+    trim: dict[int, list[int]] = {}
+    for place, pipeline in facts.builds[judged.is_proposed[facts.builds[:, 0]]].tolist():
+        by_table.setdefault(place, []).append(pipeline)
+        if pipeline not in whole:
+            trim.setdefault(pipeline, []).append(int(facts.ids[place]))
+    return Proposals(whole, trim, by_table)
 
 
 def evidence_of(judged: Judged, place: int) -> dict[str, Any]:
