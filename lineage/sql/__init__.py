@@ -1,10 +1,13 @@
 """SQL text in, lineage out: tables, columns with the kind of each edge, problems and load practices.
 
-Read the modules in the order data flows: render, tokens, script, statements, query, columns, practices.
+Read the modules in the order data flows: render (templates), tokens (split and bound), parse (with rewrites), script
+(what statements leave to each other), statements and dml, query with sources, selection and expressions over
+relations, practices over loads, and engine, which runs them all. dialects holds what differs between dialects.
 Imports no Django and nothing of the product outside this folder.
 """
 
 from .engine import ENGINE_VERSION, analyze
+from .explain import Step, explain
 from .model import (
     Analysis,
     ColumnEdge,
@@ -26,5 +29,7 @@ __all__ = [
     "Practices",
     "Problem",
     "Statement",
+    "Step",
     "analyze",
+    "explain",
 ]

@@ -1,9 +1,9 @@
 """What differs between dialects, in one table; the rest of the engine asks these rules and never a dialect's name."""
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from sqlglot import exp
@@ -171,10 +171,16 @@ class Language:
         return self._types[kind]
 
 
-@lru_cache(maxsize=64)
+_spoken = threading.local()  # parsers keep state while they parse: each thread has its own
+
+
 def language(name: str | None) -> Language:
     """The dialect of that name; None or "" is sqlglot's own. Raises ValueError for an unknown one."""
-    return Language((name or "").strip().lower())
+    key = (name or "").strip().lower()
+    known: dict[str, Language] = _spoken.__dict__
+    if key not in known:
+        known[key] = Language(key)
+    return known[key]
 
 
 def words(text: str) -> frozenset[str]:

@@ -19,7 +19,7 @@ class Write:
     rows: Flow = field(default_factory=dict)
     is_definition: bool = False  # the target now has exactly these columns
     is_temporary: bool = False
-    inputs: set[str] = field(default_factory=set)
+    made_of: Relation | None = None  # the query's result, column by column in the same places
 
 
 @dataclass(slots=True)
@@ -44,4 +44,4 @@ def write_of(target: str, relation: Relation, items: list[Item | Star] | None = 
     stars: list[Star] = []
     for item in relation.columns() if items is None else items:
         (stars if item.__class__ is Star else columns).append(item)  # type: ignore[arg-type]
-    return Write(target, columns, stars, row_flows(relation), **more)
+    return Write(target, columns, stars, row_flows(relation), made_of=relation, **more)

@@ -46,20 +46,34 @@ def analyze(
     `relations` names what templates refer to: {"orders": "shop.mart.orders"} for ref('orders'), {"raw.orders": …} for
     source('raw', 'orders'), {"this": …} for the model itself.
     """
+    run = start(sql, dialect, schema, default_database, default_schema, relations)
+    with rested_collector():
+        run.read_all()
+        return run.answer()
+
+
+def start(
+    sql: str,
+    dialect: str | None,
+    schema: Any,
+    default_database: str | None,
+    default_schema: str | None,
+    relations: Mapping[str, str] | None,
+) -> "Run":
+    """An analysis with its text rendered and nothing read yet."""
+    problems: list[Problem] = []
     try:
         spoken = language(dialect)
-        early: list[Problem] = []
     except ValueError:
         spoken = language("")
-        early = [Problem("unknown_dialect", ERROR, f"unknown dialect {dialect!r}, read as standard SQL", None, None)]
+        message = f"unknown dialect {dialect!r}, read as standard SQL"
+        problems.append(Problem("unknown_dialect", ERROR, message, None, None))
     rendered = render(sql.removeprefix("\ufeff"), relations or {})
     script = Script(rendered.sql, spoken, Schemas(schema, spoken), default_database, default_schema)
     script.has_template = bool(rendered.unknown or rendered.error)
     run = Run(script, rendered)
-    run.problems += early
-    with rested_collector():
-        run.read_all(split(rendered.sql, spoken))
-        return run.answer()
+    run.problems += problems
+    return run
 
 
 @contextmanager
@@ -87,8 +101,9 @@ class Run:
         self.judge = Judge(script)
         self.results: list[tuple[int, Relation]] = []
 
-    def read_all(self, pieces: list[Piece]) -> None:
+    def read_all(self) -> None:
         self.note_template()
+        pieces = split(self.rendered.sql, self.language)
         parsed = [(piece, self.parse(piece, number)) for number, piece in enumerate(pieces)]
         self.script.look_ahead([tree for _, tree in parsed])
         for number, (piece, tree) in enumerate(parsed):

@@ -107,7 +107,7 @@ class Transactions:
 
 def take(output: Output, load: Load, number: int, transaction: int | None) -> None:
     """Add one load to what is known of its target."""
-    if load.kind != "define":
+    if load.kind != "define" or load.replaces:
         output.visible.append((number, transaction))
     TAKERS[load.kind](output, load, number)
     for note in load.notes:
@@ -206,6 +206,8 @@ def move(outputs: dict[str, Output], effect: Effects, number: int, transaction: 
         if moved is not None:
             moved.visible = [*(before.visible if before else ()), (number, transaction)]
             moved.atomic = True
+            # The name it was built under is free again for the next run.
+            moved.loads = [(kind, True if kind == FULL_REFRESH else sure, back) for kind, sure, back in moved.loads]
             outputs[new] = moved
     for one, other in effect.swaps:
         first, second = outputs.pop(one, None), outputs.pop(other, None)

@@ -101,6 +101,7 @@ def renamed(relation: QueryRelation, names: list[str]) -> QueryRelation:
         items.append((names[place], item[1], item[2]) if place < len(names) else item)  # type: ignore[index]
     result = QueryRelation(items)
     result.rows, result.reads, result.inputs = relation.rows, relation.reads, relation.inputs
+    result.made_of = (relation,)
     return result
 
 
@@ -166,6 +167,7 @@ def combine(parts: list[QueryRelation], by_name: bool) -> QueryRelation:
         return parts[0]
     relation = QueryRelation(combine_by_name(parts) if by_name else combine_by_position(parts))
     relation.reads = list(parts)
+    relation.made_of = tuple(parts)
     return relation
 
 
@@ -232,14 +234,10 @@ def read_select(reader: Reader, node: exp.Select, parent: Scope | None, ctes: Ct
         hidden = {reader.language.column(column.this) for column in args["exclude"]}
         items = [item for item in items if item.__class__ is Star or item[0] not in hidden]  # type: ignore[index]
     read_clauses(reader, args, scope, items)
-    if args.get("kind") in ("STRUCT", "VALUE"):
-        items = as_value(args["kind"], items)
-    return finish(scope, items)
-
-
-def as_value(kind: str, items: list[Item | Star]) -> list[Item | Star]:
-    """SELECT AS STRUCT and AS VALUE of BigQuery: columns stay, since the only use of the value is field by field."""
-    return items
+    relation = finish(scope, items)
+    if reader.trace is not None:
+        reader.trace.note(relation, args["expressions"], scope)
+    return relation
 
 
 def read_items(reader: Reader, expressions: list[Any], scope: Scope) -> list[Item | Star]:

@@ -89,6 +89,7 @@ class Reader:
         self.language = language
         self.rules = language.rules
         self.column = language.column
+        self.trace = script.trace
         self.has_template = script.has_template
         self.script = script  # the statements before this one: temp tables, variables, defaults, schemas
         self.number = number

@@ -172,13 +172,14 @@ class TableRelation(Relation):
 class QueryRelation(Relation):
     """The result of a query, a CTE or a temp table: named columns, and stars that could not be expanded."""
 
-    __slots__ = ("index", "inputs", "is_open", "items", "notes", "stars", "trees")
+    __slots__ = ("index", "inputs", "is_open", "items", "made_of", "notes", "stars", "trees")
 
     def __init__(self, items: list[Item | Star]) -> None:
         super().__init__(())
         self.items = items
         self.inputs: set[str] = set()  # of a temp table: what the script read to fill it
         self.notes: dict[str, None] = {}
+        self.made_of: tuple[Relation, ...] = ()  # relations of the same columns in the same places
         self.trees: list[Any] = []  # of a temp table: the statements that filled it
         self.build_index()
 

@@ -357,6 +357,17 @@ def rewrite_unload(tokens: Tokens, language: Language) -> Any:
     return exp.Copy(this=exp.Subquery(this=query), kind=False, files=[exp.Literal.string(uri)])
 
 
+def rewrite_load(tokens: Tokens, language: Language) -> Any:
+    """LOAD DATA [LOCAL] INFILE 'path' [REPLACE] INTO TABLE u of MySQL."""
+    infile, table = find_word(tokens, "INFILE"), find_word(tokens, "TABLE")
+    if infile >= len(tokens) - 1 or table >= len(tokens) - 1:
+        return tokens
+    name = tokens[table + 1 : name_at(tokens, table + 1)]
+    query = language.parse(made("SELECT * FROM", tokens[0]) + name, "")
+    path = exp.Literal.string(tokens[infile + 1].text)
+    return exp.LoadData(this=query.args["from_"].this, inpath=path) if query is not None else tokens
+
+
 def rewrite_refresh(tokens: Tokens, language: Language) -> Any:
     """REFRESH MATERIALIZED VIEW v"""
     start = find_word(tokens, "VIEW") + 1
@@ -391,6 +402,7 @@ REWRITES: dict[str, Rewrite] = {
     "ALTER": rewrite_alter,
     "DROP": rewrite_drop,
     "UNLOAD": rewrite_unload,
+    "LOAD": rewrite_load,
     "REFRESH": rewrite_refresh,
     "SET": rewrite_set,
 }

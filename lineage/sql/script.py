@@ -49,6 +49,7 @@ class Script:
         self.schema = self._given(schema)
         self.has_template = False  # placeholders stand for names that the template leaves unknown
         self._lines: list[int] = []  # ends of lines, in a long text
+        self.trace: Any = None  # for explain: which expression each column is made by
         self.base = 0  # where the current piece's text stands
         self.temps: dict[str, QueryRelation] = {}
         self.variables: dict[str, Flow] = {}
@@ -319,6 +320,7 @@ class Script:
         relation = QueryRelation([*merge_columns(columns), *stars])
         relation.rows = {**(before.rows if before else {}), **write.rows}
         relation.reads = list(before.reads) if before else []
+        relation.made_of = (*(before.made_of if before else ()), *([write.made_of] if write.made_of else ()))
         relation.inputs = reader.inputs | (before.inputs if before else set())
         relation.notes = {**(before.notes if before else {}), **reader.notes}
         relation.trees = [*(before.trees if before else ()), tree]

@@ -395,6 +395,8 @@ class Splitter:
             return
         self.blocks -= after in ("TRY", "CATCH") and self.blocks > 0
         self.at += 2
+        if not self.language.rules.optional_semicolons:
+            self.at = self.end_of_statement(self.at)  # END LOOP label
 
     def take_condition(self) -> None:
         """IF, ELSEIF, WHILE, WHEN, UNTIL: the condition up to THEN, DO or LOOP; in T-SQL up to the next statement."""
