@@ -58,7 +58,7 @@ def _reasons(verdict: str, evidence: Values, around: Around) -> Iterable[str]:
 
 _INHERITED = {
     Verdict.Word.PROTECTED: "{because} is built from it, and is protected.",
-    Verdict.Word.IN_USE: "{because} is built from it, and is in use.",
+    Verdict.Word.IN_USE: "{because} is built from it, and is in use, itself or through what is built from it.",
     Verdict.Word.UNKNOWN: "{because} is built from it, and nobody can say whether that is used.",
 }
 

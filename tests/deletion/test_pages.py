@@ -150,7 +150,7 @@ def test_the_verdict_page_shows_why_and_the_way_to_it(flagged, warehouse, viewer
     build(used, base)
     call_command("flag_unused")
     page = text_of(browser.get("/tables/warehouse/shop.base/verdict/"))
-    assert "read.daily is built from it, and is in use." in page
+    assert "read.daily is built from it, and is in use" in page
     assert "The way to it" in page
 
 
