@@ -78,7 +78,7 @@ def _reversed(order: Sequence[str]) -> tuple[str, ...]:
 def _write(backwards: bool, row: Any, order: Sequence[str]) -> str:
     names = [field.lstrip("-") for field in order]
     values = [row[name] if isinstance(row, dict) else getattr(row, name) for name in names]
-    plain = [value.isoformat() if isinstance(value, dt.datetime) else value for value in values]
+    plain = [value.isoformat() if isinstance(value, dt.date) else value for value in values]
     text = json.dumps(["before" if backwards else "after", *plain], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
