@@ -58,7 +58,7 @@ class TableRows:
             wanted |= Q(pipeline=self._root, source_table__in=tables) | Q(pipeline=self._root, target_table__in=tables)
         fields = "source_table_id", "target_table_id", "pipeline_id"
         known = set(nodes)
-        for row in _in_force(TableEdge, self._at).filter(wanted).values_list(*fields).order_by(*fields).distinct():
+        for row in in_force(TableEdge, self._at).filter(wanted).values_list(*fields).order_by(*fields).distinct():
             yield from (edge for edge in self._as_edges(*row) if edge.source in known and edge.target in known)
 
     def degrees(self, nodes: Collection[Node]) -> Mapping[Node, tuple[int, int]]:
@@ -98,7 +98,7 @@ class ColumnRows:
         source = Q(source_column__in=columns) | Q(source_table__in=tables, source_column=None)
         target = Q(target_column__in=columns) | Q(target_table__in=tables, target_column=None)
         fields = "source_table_id", "source_column_id", "target_table_id", "target_column_id", "pipeline_id", "kind"
-        rows: QuerySet = _in_force(ColumnEdge, self._at).filter(source & target & self._kinds)
+        rows: QuerySet = in_force(ColumnEdge, self._at).filter(source & target & self._kinds)
         for source_table, source_column, target_table, target_column, pipeline, kind in (
             rows.values_list(*fields).order_by(*fields).distinct()
         ):
@@ -233,7 +233,8 @@ def _held(at: datetime | None) -> tuple[str, list[Any]]:
     return "valid_from <= %s AND (valid_to IS NULL OR valid_to > %s)", [moment, moment]
 
 
-def _in_force(model: Any, at: datetime | None) -> QuerySet:
+def in_force(model: Any, at: datetime | None) -> QuerySet:
+    """The edges that hold now, or held at that moment."""
     if at is None:
         return model.objects.filter(valid_to__isnull=True)
     return model.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=at), valid_from__lte=at)

@@ -386,13 +386,12 @@ def _column_start(thing: Table | Pipeline | Column, at: datetime | None) -> list
     """The column with the rows of its table, or all columns of a table or of what a pipeline writes, likewise."""
     if isinstance(thing, Column):
         return [("column", thing.pk), ("rows", thing.table_id)]
-    if isinstance(thing, Table):
-        tables: Any = [thing.pk]
-    else:
-        tables = inputs_and_outputs(thing)[1]
-    columns = list(Column.objects.filter(table__in=tables).values_list("table_id", "pk"))
-    rows = [("rows", getattr(table, "pk", table)) for table in tables]
-    return [*rows, *(("column", column) for _, column in columns)]
+    tables = [thing.pk]
+    if isinstance(thing, Pipeline):
+        writes = neighbours.in_force(TableEdge, at).filter(pipeline=thing, target_table__isnull=False)
+        tables = list(writes.values_list("target_table", flat=True).order_by("target_table").distinct())
+    columns = Column.objects.filter(table__in=tables).values_list("pk", flat=True)
+    return [*(("rows", table) for table in tables), *(("column", column) for column in columns)]
 
 
 def _table_grain(walked: Walk) -> tuple[list[GraphNode], set[GraphEdge]]:

@@ -163,6 +163,14 @@ def test_a_table_at_column_grain_starts_with_its_columns(shop):
         assert hops(lineage_of(thing, grain="column")) == {"order_id": 0, "id": -1}
 
 
+def test_a_pipeline_at_column_grain_as_of_a_date_starts_with_what_it_wrote_then(shop):
+    old = make_table("shop.old")
+    make_edge(shop.build, shop.raw, old, valid_to=NOON + dt.timedelta(days=2))
+    make_column_edge(shop.build, make_column("id", table=shop.raw), make_column("old_id", table=old))
+    assert hops(lineage_of(shop.build, grain="column", at=NOON)) == {"old_id": 0, "id": -1}
+    assert lineage_of(shop.build, grain="column").nodes == []
+
+
 def test_an_unexpanded_star_leads_from_rows_to_rows(shop):
     make_column_edge(shop.build, shop.raw, shop.orders)
     found = lineage_of(shop.orders, grain="column")
