@@ -49,15 +49,19 @@ class RowSerializer(serializers.ModelSerializer):
         return {"url": f"{self.context['url']}{row['id']}/"}
 
 
-class FactsSerializer(RowSerializer):
-    """Checks what is sent: unknown fields are refused, and so is changing a field of `Meta.fixed`."""
-
-    serializer_choice_field = OneOf
+class StrictSerializer(serializers.Serializer):
+    """Refuses fields that nobody knows, instead of passing them over."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if isinstance(data, dict) and (unknown := [name for name in data if name not in self.fields]):
             raise serializers.ValidationError({name: ["There is no such field."] for name in unknown})
         return super().to_internal_value(data)
+
+
+class FactsSerializer(StrictSerializer, RowSerializer):
+    """Checks what is sent; changing a field of `Meta.fixed` is refused."""
+
+    serializer_choice_field = OneOf
 
     def validate(self, facts: dict[str, Any]) -> dict[str, Any]:
         if self.instance is None:
@@ -69,7 +73,7 @@ class FactsSerializer(RowSerializer):
         return facts
 
 
-class OwnersSerializer(serializers.Serializer):
+class OwnersSerializer(StrictSerializer):
     """Slugs of owners by role; `inherited_from` names the pipelines whose owners a table falls back to."""
 
     business = serializers.ListField(child=serializers.CharField(max_length=150), required=False)

@@ -72,7 +72,9 @@ def register_owner(*, actor: User | None, name: str, slug: str = "", **facts: An
 
 
 def change_owner(*, actor: User | None, owner: Owner, **facts: Any) -> Owner:
-    """Set facts of an owner by hand, also that they left."""
+    """Set facts of an owner by hand, also that they left. Nobody joins a team on their own word: it may own things."""
+    if facts.get("team", owner.team) != owner.team:
+        policy_checked(actor, Action.EDIT)
     return _change(owner, actor, facts)
 
 

@@ -68,6 +68,15 @@ def test_a_member_of_the_owning_team_is_an_owner(with_token) -> None:
     assert with_token(member, "write").patch(path, {"description": "x"}).status_code == 200
 
 
+def test_nobody_makes_themselves_an_owner_by_joining_a_team(owner_person, editor, with_token) -> None:
+    make_owner(slug="finance", kind="team")
+    path = f"/api/v1/owners/{owner_person.owner.pk}/"
+    mine = with_token(owner_person, "write")
+    assert mine.patch(path, {"email": "keeper@example.com"}).status_code == 200
+    assert mine.patch(path, {"team": "finance"}).status_code == 403
+    assert with_token(editor, "write").patch(path, {"team": "finance"}).status_code == 200
+
+
 def test_an_owner_whom_a_person_replaced_may_no_longer(owner_person, with_token) -> None:
     pipeline = make_pipeline()
     own(pipeline, owner_person.owner, origin=Origin.INGEST)

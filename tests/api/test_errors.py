@@ -105,6 +105,8 @@ def test_fields_are_named_each_with_its_fault(program) -> None:
     fields = fault(answer, 400, "invalid")["fields"]
     assert set(fields) == {"source", "name", "tags.0", "retention_days"}
     assert set(fault(program.post("/api/v1/tables/", facts), 400, "invalid")["fields"]) == {"colour"}
+    owners = {"source": "warehouse", "name": "t", "owners": {"steward": ["ada"]}}
+    assert set(fault(program.post("/api/v1/tables/", owners), 400, "invalid")["fields"]) == {"owners.steward"}
 
 
 @pytest.mark.parametrize("name", ["nul \0", "half a pair \ud800", "x" * 501, " ", None, 3.5, {"a": 1}])
