@@ -99,17 +99,9 @@ def sqllineage_cases(checkout: Path, cache: Path) -> Iterator[Case]:
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder, "record.jsonl")
         places = {"PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{checkout}", "PEER_RECORD": str(record)}
-        command = [
-            str(python_of("sqllineage", cache)),
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "peer_recorder",
-            "-p",
-            "no:cacheprovider",
-        ]
-        subprocess.run([*command, "tests"], cwd=checkout, env=os.environ | places, capture_output=True, check=False)
+        pytest = ["-m", "pytest", "-q", "-p", "peer_recorder", "-p", "no:cacheprovider", "tests"]
+        command = [str(python_of("sqllineage", cache)), *pytest]
+        subprocess.run(command, cwd=checkout, env=os.environ | places, capture_output=True, check=False)
         lines = set(record.read_text(encoding="utf-8").splitlines()) if record.exists() else set()
     seen = set()
     for asserted in map(json.loads, sorted(lines)):
