@@ -190,4 +190,7 @@ def words(text: str) -> frozenset[str]:
 
 def dotted(parts: list[str]) -> str:
     """Parts of a name joined by dots; a part that holds a dot is double-quoted."""
-    return ".".join(f'"{part}"' if "." in part else part for part in parts)
+    joined = ".".join(parts)
+    if joined.count(".") < len(parts):
+        return joined
+    return ".".join([f'"{part}"' if "." in part else part for part in parts])

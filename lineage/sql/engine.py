@@ -46,10 +46,8 @@ def analyze(
     `relations` names what templates refer to: {"orders": "shop.mart.orders"} for ref('orders'), {"raw.orders": …} for
     source('raw', 'orders'), {"this": …} for the model itself.
     """
-    run = start(sql, dialect, schema, default_database, default_schema, relations)
     with rested_collector():
-        run.read_all()
-        return run.answer()
+        return finish(start(sql, dialect, schema, default_database, default_schema, relations))
 
 
 def start(
@@ -74,6 +72,12 @@ def start(
     run = Run(script, rendered)
     run.problems += problems
     return run
+
+
+def finish(run: "Run") -> Analysis:
+    """Read all and answer; with the return, nothing holds the trees any more."""
+    run.read_all()
+    return run.answer()
 
 
 @contextmanager

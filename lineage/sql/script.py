@@ -216,7 +216,9 @@ class Script:
         if not isinstance(this, exp.Identifier | exp.Dot):
             return self.special_relation(reader, this)
         parts = self.parts_of(table)
-        path = tuple(self.language.column(part) for part in path_nodes(table))
+        path = tuple(
+            [self.language.column(part) for part in path_nodes(table)] if self.rules.tables_keep_case else parts
+        )
         raw = dotted(parts)
         name = raw if raw in self.temps else self.full(parts)
         temp = self.temps.get(name)
