@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from catalog.facts import PipelineFact
 from ingest.analyze_file import (
     Span,
     SqlText,
@@ -116,7 +115,7 @@ class Reading:
 
     def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Iterator[Read]:
         """The lineage of every pipeline with SQL, producers before the consumers that need their columns."""
-        return _Analysis(self, workers, known).run()
+        return Analysis(self, workers, known).run()
 
 
 def read_batch(layout: Layout, files: list[tuple[str, bytes]]) -> list[FileFacts]:
@@ -137,7 +136,7 @@ def _batches(files: Iterable[File]) -> Iterator[list[tuple[str, bytes]]]:
         yield batch
 
 
-class _Analysis:
+class Analysis:
     """The analysis of all SQL of a reading: schemas from files first, then columns fed back from producers."""
 
     def __init__(self, reading: Reading, workers: Workers, known: Mapping[str, Known]) -> None:
@@ -244,22 +243,21 @@ class _Analysis:
 
     def _payload(self, path: str) -> SqlText | None:
         """What the worker needs; None where the text and all it depends on are as they were."""
+        text = self.text_of(path)
+        with self.lock:
+            digests = [self.digests[name] for name in text.columns]
+        parts = [self.base_key, self.reading.files[path].digest, text.builds, *text.columns, *digests]
+        key = self.keys[path] = digest(*parts, repr(text.relations))
+        old = self.known.get(path)
+        return None if old and old.key == key else text
+
+    def text_of(self, path: str) -> SqlText:
+        """A pipeline's SQL with the columns known so far of the tables that it may read or fill."""
         fact, facts = self.texts[path], self.reading.facts[path]
         with self.lock:
             used = sorted(self.by_lower[name] for name in self._mentioned(path) if name in self.by_lower)
             columns = {name: self.columns[name] for name in used}
-            digests = [self.digests[name] for name in used]
         relations = {ref: self.relations[ref] for ref in sorted(facts.refs) if ref in self.relations}
-        parts = [self.base_key, self.reading.files[path].digest, fact.builds, *used, *digests, repr(relations)]
-        key = self.keys[path] = digest(*parts)
-        old = self.known.get(path)
-        if old and old.key == key:
-            return None
-        return self._text(path, fact, facts, columns, relations)
-
-    def _text(
-        self, path: str, fact: PipelineFact, facts: FileFacts, columns: Mapping[str, Columns], relations: dict[str, str]
-    ) -> SqlText:
         return SqlText(
             path=path,
             sql=decode(path, self.reading.files[path].data)[0],

@@ -29,21 +29,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", metavar="DIR")
-        parser.add_argument("--layout", help=f"{', '.join(known_layouts())}, or the path of a layout file (plain)")
-        parser.add_argument("--dialect", help="of the SQL: bigquery, snowflake, redshift, postgres, spark, …")
-        parser.add_argument("--source", help="the source whose tables the SQL builds")
-        parser.add_argument("--default-database", help="goes before names in SQL that have none")
-        parser.add_argument("--default-schema", help="goes before names in SQL that have none")
+        add_reading_arguments(parser)
         parser.add_argument("--name", help="of the repository; the folder's name unless given")
         parser.add_argument("--allow-retire", action="store_true", help="retire what is gone, however much it is")
         parser.add_argument("--again", action="store_true", help="read unchanged files again too")
-        parser.add_argument("--jobs", type=int, default=None, help="worker processes (one for each core); 0 uses none")
         parser.add_argument("--json", action="store_true", help="print one object and nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder = Path(options["folder"])
         try:
-            settings, layout = _prepared(folder, options)
+            settings, layout = prepared(folder, options)
         except (SettingsError, LayoutError) as error:
             raise CommandError(str(error), returncode=WRONG_USE) from error
         jobs = options["jobs"] if options["jobs"] is not None else len(os.sched_getaffinity(0))
@@ -80,6 +75,16 @@ class Command(BaseCommand):
             )
 
 
+def add_reading_arguments(parser: ArgumentParser) -> None:
+    """The options that say how a folder is to be read."""
+    parser.add_argument("--layout", help=f"{', '.join(known_layouts())}, or the path of a layout file (plain)")
+    parser.add_argument("--dialect", help="of the SQL: bigquery, snowflake, redshift, postgres, spark, …")
+    parser.add_argument("--source", help="the source whose tables the SQL builds")
+    parser.add_argument("--default-database", help="goes before names in SQL that have none")
+    parser.add_argument("--default-schema", help="goes before names in SQL that have none")
+    parser.add_argument("--jobs", type=int, default=None, help="worker processes (one for each core); 0 uses none")
+
+
 def in_words(summary: Summary) -> str:
     """A summary as a person reads it."""
     lines = [
@@ -93,13 +98,14 @@ def in_words(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def _prepared(folder: Path, options: dict[str, Any]) -> tuple[Settings, Layout]:
+def prepared(folder: Path, options: dict[str, Any]) -> tuple[Settings, Layout]:
+    """How to read `folder`: its pipekeeper.yaml, overridden by the command's options. SettingsError, LayoutError."""
     if not folder.is_dir():
         raise SettingsError(f"{folder} is not a folder.")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise SettingsError(f"{folder} may not be read by this user.")
     keys = ("layout", "dialect", "source", "default_database", "default_schema", "name")
-    settings = overridden(read_settings(folder), **{key: options[key] for key in keys})
+    settings = overridden(read_settings(folder), **{key: options.get(key) for key in keys})
     check_dialect(settings.dialect)
     for source in settings.sources:
         check_dialect(source.dialect, f"{FILE}, source {source.name}: ")
