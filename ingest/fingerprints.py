@@ -29,12 +29,10 @@ _TEXT, _NUMBER = "\x01", "\x02"  # the marks that dropped strings, comments and 
 _DIGITS = r"\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b"
 _DIGIT_LISTS = rf"{_DIGITS}(?:\s*,\s*-?\d+(?:\.\d+)?\b)*"
 # Strings that name what is read: their text is part of what the query is.
-_BEFORE_NAMES = (
-    r"\b(?:from|join|into|to|location|execute(?:\s+immediate)?|unload\s*\(|identifier\s*\(|read_\w+\s*\(|\w+_scan\s*\()\s*[(\[]?\s*"
-)
+_BEFORE_NAMES = r"\b(?:from|join|into|to|location|execute(?:\s+immediate)?|unload\s*\(|identifier\s*\(|read_\w+\s*\(|\w+_scan\s*\()\s*[(\[]?\s*"
 _FILES = r"'(?:[\w.+-]+:/[^']*|@[^']*|[^'\s]*\.(?:parquet|csv|tsv|jsonl?|ndjson|avro|orc|txt)(?:\.\w+)?)'"
 _SQL_AFTER = re.compile(r"(?:\bas|\bdo|\bimmediate|\bexecute|\blanguage\s+\w+)\s*$", re.IGNORECASE)
-_MANY = re.compile(r"\?(?:\s*,\s*\?)+")
+_MANY = re.compile(r"\?(?:\s*,\s*-?\?)+")
 _SPACES = re.compile("  +")
 _MANY_ROWS = re.compile(r"\(\?\)(?:\s*,\s*\(\?\))+")
 
@@ -111,7 +109,8 @@ class Lexis:
     def _rare(self) -> re.Pattern[str]:
         dashed = r"|(?<=\w)-\d" if self.dashed_names else ""
         return re.compile(
-            r"[eE][xX][eE][cC]|[iI][dD][eE][nN][tT][iI]|[uU][nN][lL][oO]|:/|'@|\.(?:parquet|[ct]sv|json|ndjson|avro|orc|txt)" + dashed
+            r"[eE][xX][eE][cC]|[iI][dD][eE][nN][tT][iI]|[uU][nN][lL][oO]|:/|'@|\.(?:parquet|[ct]sv|json|ndjson|avro|orc|txt)"
+            + dashed
         )
 
     @cached_property
