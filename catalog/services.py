@@ -166,10 +166,11 @@ def _change(thing: Any, actor: User | None, facts: dict[str, Any], *, checked: b
     for field in changed:
         setattr(thing, field, facts[field])
     if changed:
-        if hasattr(thing, "stated_fields"):
+        beside = [field for field in ("stated_fields", "kind_is_inferred") if hasattr(thing, field)]
+        if "stated_fields" in beside:
             thing.stated_fields = sorted({*thing.stated_fields, *changed})
         thing.full_clean()
-        thing.save()
+        thing.save(update_fields=[*changed, *beside])  # what another changed meanwhile stays
     after = _facts_of(thing, changed)
     if tags is not None and (tags_after := sorted(set(tags))) != tags_before:
         _set_tags(thing, tags_after)

@@ -41,6 +41,15 @@ def test_a_change_notes_before_and_after_of_what_changed_only(editor) -> None:
     assert (pipeline.description, pipeline.stated_fields) == ("new", ["description"])
 
 
+def test_two_who_change_different_facts_at_once_both_keep_theirs(editor) -> None:
+    table = make_table()
+    seen_by_other = Table.objects.get()
+    services.change_table(actor=editor, table=table, description="new")
+    services.change_table(actor=editor, table=seen_by_other, retention_days=30)
+    table.refresh_from_db()
+    assert (table.description, table.retention_days) == ("new", 30)
+
+
 def test_changing_nothing_leaves_no_trace(editor) -> None:
     pipeline = make_pipeline(kind="summary", kind_is_inferred=True, tier=1)
     services.change_pipeline(actor=editor, pipeline=pipeline, kind="summary", tier=1, tags=[])
