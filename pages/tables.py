@@ -19,7 +19,6 @@ from lineage.filters import TableFilter
 from pages.find import table_or_404
 from pages.forms import ColumnForm, FactsForm, TableForm, saved
 from pages.lists import listing, options_of
-from pages.usage import usage_card
 
 
 def table_list(request: HttpRequest) -> HttpResponse:
@@ -47,18 +46,16 @@ def detail(request: HttpRequest, source: str, name: str) -> HttpResponse:
     """One table: what it is, who answers for it, what builds it, its columns, what is up- and downstream."""
     table = table_or_404(source, name)
     around = lineage_queries.around(table)
-    owners = queries.owners_with_fallback(table, around.builders.items)
     context = {
         "title": table.name,
         "table": table,
         "tags": table.tags.all(),
         "around": around,
-        "owners": owners,
+        "owners": queries.owners_with_fallback(table, around.builders.items),
         "columns": table.columns.all(),
         "history": queries.history_of(table),
         "disagreements": queries.disagreements(table),
         "may_edit": policy.may(request.user, Action.EDIT, table),
-        "card": usage_card(request, table, owners),
         "verdict": Verdict.objects.filter(table=table).first(),
     }
     return render(request, "tables/detail.html", context)

@@ -47,6 +47,7 @@ urlpatterns = [
     path("tables/<slug:source>/<path:name>/columns/new/", tables.create_column, name="column-create"),
     path("tables/<slug:source>/<path:name>/columns/<int:pk>/edit/", tables.edit_column, name="column-edit"),
     path("tables/<slug:source>/<path:name>/edit/", tables.edit, name="table-edit"),
+    path("tables/<slug:source>/<path:name>/use/", usage.table_usage, name="table-usage"),
     path("tables/<slug:source>/<path:name>/verdict/", deletion.table_verdict, name="table-verdict"),
     path("tables/<slug:source>/<path:name>/protect/", deletion.protect, name="table-protect"),
     path("tables/<slug:source>/<path:name>/", tables.detail, name="table-detail"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,8 +11,10 @@ from django.shortcuts import render
 from audits.usage import queries
 from audits.usage.models import LogCoverage
 from audits.usage.queries import Usage
-from catalog.models import Source, Table
-from catalog.queries import Owners
+from catalog.models import Source
+from catalog.queries import owners_with_fallback
+from lineage.queries import builders_of
+from pages.find import table_or_404
 
 WIDTH, HEIGHT, LOWEST = 360, 48, 2  # of a sparkline, in its own units; a day with one read still shows
 
@@ -45,10 +46,21 @@ def usage_lists(request: HttpRequest) -> HttpResponse:
     return render(request, "usage/lists.html", context)
 
 
-def usage_card(request: HttpRequest, table: Table, owners: Owners) -> dict[str, Any]:
-    """What the card on a table's page shows: `templates/usage/card.html`."""
+def table_usage(request: HttpRequest, source: str, name: str) -> HttpResponse:
+    """Who reads a table and how often; its overview brings the card in from here."""
+    table = table_or_404(source, name)
+    owners = owners_with_fallback(table, builders_of([table.pk]).get(table.pk, []))
     usage = queries.usage_of(table, viewer=request.user, owners=owners)
-    return {"usage": usage, "bars": sparkline(usage), "width": WIDTH, "height": HEIGHT}
+    context = {
+        "title": f"Use of {table.name}",
+        "table": table,
+        "tags": table.tags.all(),
+        "usage": usage,
+        "bars": sparkline(usage),
+        "width": WIDTH,
+        "height": HEIGHT,
+    }
+    return render(request, "usage/of_table.html", context)
 
 
 def sparkline(usage: Usage) -> list[Bar]:

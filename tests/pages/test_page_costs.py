@@ -36,6 +36,7 @@ PAGES = [
     "/pipelines/hub/edit/",
     "/tables/",
     "/tables/warehouse/hub/",
+    "/tables/warehouse/hub/use/",
     "/tables/warehouse/hub/lineage/",
     "/tables/warehouse/hub/lineage/?grain=column",
     "/tables/warehouse/hub/edit/",

@@ -44,7 +44,7 @@ def test_without_a_log_the_next_step_is_told(viewer, signed_in) -> None:
 def test_the_card_names_readers_to_owners_and_stewards_only(table, viewer, signed_in) -> None:
     owner = make_user(owner=table.ownerships.get().owner)
     pages = {
-        user: text_of(signed_in(user).get(table.get_absolute_url()))
+        user: text_of(signed_in(user).get(f"{table.get_absolute_url()}use/"))
         for user in (owner, make_user(Role.STEWARD), viewer)
     }
     assert ["ann@shop.example" in page for page in pages.values()] == [True, True, False]
@@ -53,11 +53,11 @@ def test_the_card_names_readers_to_owners_and_stewards_only(table, viewer, signe
 
 
 def test_the_sparkline_has_a_bar_for_each_day_with_reads(table, viewer, signed_in) -> None:
-    page = signed_in(viewer).get(table.get_absolute_url()).content.decode()
+    page = signed_in(viewer).get(f"{table.get_absolute_url()}use/").content.decode()
     assert page.count("<rect ") == 1
     assert f"<title>{NOW:%Y-%m-%d}: 7 reads by 1 reader</title>" in page
 
 
 def test_a_table_of_a_source_without_a_log(viewer, signed_in) -> None:
-    text = text_of(signed_in(viewer).get(make_table().get_absolute_url()))
+    text = text_of(signed_in(viewer).get(f"{make_table().get_absolute_url()}use/"))
     assert "nobody can say who reads this table" in text
