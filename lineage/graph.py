@@ -5,7 +5,7 @@ An edge goes with the data, from source to target; upstream is against the edges
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
@@ -77,18 +77,23 @@ def walk(
     and two at the end.
     """
     signs = _SIGNS[direction]
-    start = tuple(dict.fromkeys(start))[:cap]
-    found = {sign: dict.fromkeys(start, 0) for sign in signs}
-    frontier: dict[int, Collection[Node]] = dict.fromkeys(signs, start)
+    wanted = tuple(dict.fromkeys(start))
+    start = wanted[:cap]
     drawn = set(start)
+    found = {sign: set(start) for sign in signs}
+    frontier: dict[int, Collection[Node]] = dict.fromkeys(signs, start)
     hop = 0
     while any(frontier.values()) and (depth is None or hop < depth) and len(drawn) < cap:
         hop += 1
         pairs = list(neighbours.hop(frontier.get(-1, ()), frontier.get(1, ()), cap))
         beside = {sign: _beside(pairs, frontier[sign], sign) for sign in signs}
         drawn.update(_in_turns(chain(*(groups.values() for groups in beside.values())), drawn, cap - len(drawn)))
-        frontier = {sign: _enter(beside[sign], drawn, found[sign], sign * hop) for sign in signs}
-    return _finished(neighbours, start, found, depth)
+        frontier = {sign: _enter(beside[sign], drawn, found[sign]) for sign in signs}
+    edges = list(dict.fromkeys(neighbours.between(drawn)))
+    hops = {sign: _distances(edges, start, sign, depth) for sign in signs}
+    folded = _folded(neighbours.degrees(drawn), edges)
+    missing = len(wanted) - len(start) + max(_missing(hops, folded, depth), default=0)
+    return Walk(start, _nearest(hops.values()), edges, folded, missing > 0, len(drawn) + missing)
 
 
 def _beside(pairs: Iterable[tuple[Node, Node]], frontier: Collection[Node], sign: int) -> dict[Node, list[Node]]:
@@ -110,25 +115,40 @@ def _in_turns(groups: Iterable[Sequence[Node]], drawn: Collection[Node], room: i
     return list(islice(turns, room))
 
 
-def _enter(beside: Mapping[Node, list[Node]], drawn: set[Node], found: dict[Node, int], distance: int) -> list[Node]:
+def _enter(beside: Mapping[Node, list[Node]], drawn: set[Node], found: set[Node]) -> list[Node]:
     """Note the drawn nodes that this side reaches for the first time, and return them as the next frontier."""
-    new = dict.fromkeys(node for group in beside.values() for node in group if node in drawn and node not in found)
-    found.update(dict.fromkeys(new, distance))
-    return list(new)
+    new = list(
+        dict.fromkeys(node for group in beside.values() for node in group if node in drawn and node not in found)
+    )
+    found.update(new)
+    return new
 
 
-def _finished(
-    neighbours: Neighbours, start: tuple[Node, ...], found: Mapping[int, dict[Node, int]], depth: int | None
-) -> Walk:
-    distance: dict[Node, int] = {}
-    for side in found.values():
-        for node, hops in side.items():
-            if abs(hops) <= abs(distance.get(node, hops)):
-                distance[node] = hops
-    edges = list(dict.fromkeys(neighbours.between(distance)))
-    folded = _folded(neighbours.degrees(distance), edges)
-    missing = max(_missing(found, folded, depth), default=0)
-    return Walk(start, distance, edges, folded, missing > 0, len(distance) + missing)
+def _distances(edges: Iterable[Edge], start: Iterable[Node], sign: int, depth: int | None) -> dict[Node, int]:
+    """How far drawn nodes are on one side, by drawn edges; in a circle a node is on both sides."""
+    beside: dict[Node, list[Node]] = defaultdict(list)
+    for edge in edges:
+        near, far = (edge.target, edge.source) if sign < 0 else (edge.source, edge.target)
+        beside[near].append(far)
+    distances = dict.fromkeys(start, 0)
+    waiting = deque(distances)
+    while waiting:
+        node = waiting.popleft()
+        if depth is None or abs(distances[node]) < depth:
+            new = [far for far in dict.fromkeys(beside[node]) if far not in distances]
+            distances.update(dict.fromkeys(new, distances[node] + sign))
+            waiting.extend(new)
+    return distances
+
+
+def _nearest(sides: Iterable[Mapping[Node, int]]) -> dict[Node, int]:
+    """The distance on the nearer side; downstream, where both are as near."""
+    nearest: dict[Node, int] = {}
+    for side in sides:
+        for node, distance in side.items():
+            if abs(distance) <= abs(nearest.get(node, distance)):
+                nearest[node] = distance
+    return nearest
 
 
 def _folded(degrees: Mapping[Node, tuple[int, int]], edges: Iterable[Edge]) -> dict[Node, tuple[int, int]]:
@@ -144,10 +164,10 @@ def _folded(degrees: Mapping[Node, tuple[int, int]], edges: Iterable[Edge]) -> d
 
 
 def _missing(
-    found: Mapping[int, dict[Node, int]], folded: Mapping[Node, tuple[int, int]], depth: int | None
+    hops: Mapping[int, Mapping[Node, int]], folded: Mapping[Node, tuple[int, int]], depth: int | None
 ) -> Iterable[int]:
     """How many neighbours are not drawn, of each node that the walk should have gone on from."""
-    for sign, side in found.items():
-        for node, hops in side.items():
-            if node in folded and (depth is None or abs(hops) < depth):
+    for sign, side in hops.items():
+        for node, distance in side.items():
+            if node in folded and (depth is None or abs(distance) < depth):
                 yield folded[node][0 if sign < 0 else 1]

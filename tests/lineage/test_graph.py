@@ -91,6 +91,11 @@ def test_the_cap_says_how_many_are_missing_at_least():
     assert found.folded == {"hub": (0, 15)}
 
 
+def test_starting_nodes_beyond_the_cap_are_missing_too():
+    found = walk(flow("a b"), ["x", "y", "z"], cap=2)
+    assert (list(found.distance), found.capped, found.reached) == (["x", "y"], True, 3)
+
+
 def test_under_a_cap_the_nodes_of_a_frontier_take_turns():
     graph = flow("a hub", "a small", *(f"hub t{number}" for number in range(20)), "small leaf")
     assert "leaf" in walk(graph, ["a"], "downstream", depth=2, cap=6).distance
@@ -129,6 +134,11 @@ def test_both_is_upstream_and_downstream_together(edges, start, depth):
     both = walk(Memory(edges), [start], "both", depth, EVERYTHING).distance
     assert set(both) == set(sides[0]) | set(sides[1])
     assert all(abs(hops) == min(abs(side[node]) for side in sides if node in side) for node, hops in both.items())
+
+
+def test_a_cap_is_noticed_where_only_the_other_side_of_a_circle_goes_on():
+    found = walk(flow("0 2", "1 3", "2 1", "3 2"), ["3"], "both", depth=3, cap=3)
+    assert (set(found.distance), found.capped, found.reached) == ({"1", "2", "3"}, True, 4)
 
 
 @given(graphs, st.integers(0, 12), st.integers(1, 4), st.integers(1, 8))
