@@ -162,15 +162,26 @@ class ColumnEdge(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["source_column"], condition=_CURRENT, name="column_edge_downstream"),
-            models.Index(fields=["target_column"], condition=_CURRENT, name="column_edge_upstream"),
+            # As above; those of rows begin with two columns, so that SQLite prefers them to an index of columns.
             models.Index(
-                fields=["source_table"],
+                fields=["source_column", "target_column", "kind", "valid_to"],
+                condition=_CURRENT,
+                name="column_edge_downstream",
+            ),
+            models.Index(
+                fields=["target_column", "source_column", "kind", "valid_to"],
+                condition=_CURRENT,
+                name="column_edge_upstream",
+            ),
+            models.Index(
+                fields=["source_table", "source_column", "target_column", "kind", "valid_to"],
                 condition=_CURRENT & Q(source_column__isnull=True),
                 name="column_edge_from_rows",
             ),
             models.Index(
-                fields=["target_table"], condition=_CURRENT & Q(target_column__isnull=True), name="column_edge_on_rows"
+                fields=["target_table", "target_column", "source_column", "kind", "valid_to"],
+                condition=_CURRENT & Q(target_column__isnull=True),
+                name="column_edge_on_rows",
             ),
             models.Index(fields=["source_column"], condition=_ENDED, name="column_edge_downstream_ended"),
             models.Index(fields=["target_column"], condition=_ENDED, name="column_edge_upstream_ended"),

@@ -8,7 +8,7 @@ too, unless they start there. Column grain: ("column", id), and ("rows", table i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,8 @@ from lineage.models import ColumnEdge, TableEdge
 from lineage.sql.model import DIRECT_KINDS
 
 _LEGS_PER_QUERY = 400  # SQLite takes 500 in one UNION
+_TABLE_EDGE = ("source_table_id", "target_table_id", "pipeline_id")
+_COLUMN_EDGE = ("source_table_id", "source_column_id", "target_table_id", "target_column_id", "pipeline_id", "kind")
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,8 @@ class TableRows:
         return _hop(TableEdge, self._arms, self._at, upstream_of, downstream_of, limit)
 
     def between(self, nodes: Collection[Node]) -> Iterator[Edge]:
-        tables, pipelines = _keys("table", nodes), _keys("pipeline", nodes)
-        wanted = Q(source_table__in=tables, target_table__in=tables)
-        if pipelines:
-            wanted |= Q(source_table__in=tables, target_table=None, pipeline__in=pipelines)
-            wanted |= Q(source_table=None, target_table__in=tables, pipeline__in=pipelines)
-        if self._root in pipelines:
-            wanted |= Q(pipeline=self._root, source_table__in=tables) | Q(pipeline=self._root, target_table__in=tables)
-        fields = "source_table_id", "target_table_id", "pipeline_id"
         known = set(nodes)
-        for row in in_force(TableEdge, self._at).filter(wanted).values_list(*fields).order_by(*fields).distinct():
+        for row in _between(TableEdge, _TABLE_EDGE, self._arms, self._at, nodes):
             yield from (edge for edge in self._as_edges(*row) if edge.source in known and edge.target in known)
 
     def degrees(self, nodes: Collection[Node]) -> Mapping[Node, tuple[int, int]]:
@@ -83,7 +77,6 @@ class ColumnRows:
 
     def __init__(self, at: datetime | None = None, direct_only: bool = False) -> None:
         self._at = at
-        self._kinds = Q(kind__in=DIRECT_KINDS) if direct_only else Q()
         kinds = ", ".join(f"'{kind}'" for kind in DIRECT_KINDS)
         where = f"kind IN ({kinds})" if direct_only else "1 = 1"
         self._arms = [*_column_arms(-1, "target", "source", where), *_column_arms(1, "source", "target", where)]
@@ -94,13 +87,8 @@ class ColumnRows:
         return _hop(ColumnEdge, self._arms, self._at, upstream_of, downstream_of, limit)
 
     def between(self, nodes: Collection[Node]) -> Iterator[Edge]:
-        columns, tables = _keys("column", nodes), _keys("rows", nodes)
-        source = Q(source_column__in=columns) | Q(source_table__in=tables, source_column=None)
-        target = Q(target_column__in=columns) | Q(target_table__in=tables, target_column=None)
-        fields = "source_table_id", "source_column_id", "target_table_id", "target_column_id", "pipeline_id", "kind"
-        rows: QuerySet = in_force(ColumnEdge, self._at).filter(source & target & self._kinds)
-        for source_table, source_column, target_table, target_column, pipeline, kind in (
-            rows.values_list(*fields).order_by(*fields).distinct()
+        for source_table, source_column, target_table, target_column, pipeline, kind in _between(
+            ColumnEdge, _COLUMN_EDGE, self._arms, self._at, nodes
         ):
             yield Edge(_end(source_table, source_column), _end(target_table, target_column), pipeline, kind)
 
@@ -202,12 +190,33 @@ def _degrees(
     legs, parameters = [], []
     for number, arm in enumerate(arms):
         if keys := _keys(arm.near_kind, nodes):
-            legs.append(_count(model, number, arm, f"IN ({', '.join(['%s'] * len(keys))})", held))
+            legs.append(_count(model, number, arm, f"IN ({_marks(keys)})", held))
             parameters.append([*keys, *moments])
     counts: dict[Node, list[int]] = defaultdict(lambda: [0, 0])
     for number, key, count in _fetch(legs, parameters):
         counts[(arms[number].near_kind, key)][0 if arms[number].sign < 0 else 1] += count
     return {node: (up, down) for node, (up, down) in counts.items()}
+
+
+def _between(
+    model: type[models.Model], fields: Sequence[str], arms: list[Arm], at: datetime | None, nodes: Collection[Node]
+) -> list[tuple[Any, ...]]:
+    """`fields` of the edges that lead from a node to a node, sorted.
+
+    A leg per arm: for all kinds of ends in one condition SQLite finds no index, and reads every edge there is. Arms
+    upstream lead to the same edges, but for those without a source.
+    """
+    held, moments = _held(at)
+    legs, parameters = [], []
+    for arm in arms:
+        nears, fars = _keys(arm.near_kind, nodes), _keys(arm.far_kind, nodes)
+        if nears and fars and (arm.sign > 0 or arm.far_kind == "pipeline"):
+            legs.append(
+                f"SELECT {', '.join(fields)} FROM {_table(model)} WHERE {arm.near} IN ({_marks(nears)})"
+                f" AND {arm.far} IN ({_marks(fars)}) AND {arm.where} AND {held}"
+            )
+            parameters.append([*nears, *fars, *moments])
+    return sorted(set(_fetch(legs, parameters)), key=lambda row: [(value is not None, value) for value in row])
 
 
 def _count(model: type[models.Model], number: int, arm: Arm, which: str, held: str) -> str:
@@ -217,7 +226,11 @@ def _count(model: type[models.Model], number: int, arm: Arm, which: str, held: s
     )
 
 
-def _fetch(legs: list[str], parameters: list[list[Any]]) -> list[tuple[int, int, int]]:
+def _marks(values: Collection[int]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+def _fetch(legs: list[str], parameters: list[list[Any]]) -> list[tuple[Any, ...]]:
     if not legs:
         return []
     with connection.cursor() as cursor:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from itertools import product
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from lineage.models import ColumnEdge, EdgeOrigin
 from lineage.queries import (
@@ -246,3 +249,21 @@ def test_coverage_counts_current_sql_once(shop):
     assert coverage().share == 0.75
     assert coverage_of(shop.load).share is None
     assert coverage_by_source() == {"warehouse": Coverage(4, 3)}
+
+
+def test_no_walk_scans_all_edges(shop):
+    """One condition for which SQLite finds no index is enough for that."""
+    if connection.vendor != "sqlite":
+        pytest.skip("plans are SQLite's own")
+    columns = [make_column(table=table) for table in (shop.raw, shop.orders)]
+    make_column_edge(shop.build, *columns)
+    make_column_edge(shop.build, columns[0], shop.orders, "FILTER")
+    asks = [{}, {"at": NOON}, {"grain": "column"}, {"grain": "column", "direct_only": True, "at": NOON}]
+    for thing, options in product([shop.orders, shop.build, shop.export, columns[1]], asks):
+        with CaptureQueriesContext(connection) as asked:
+            lineage_of(thing, depth=2, **options)
+        for query in asked.captured_queries:
+            with connection.cursor() as cursor:
+                cursor.execute("EXPLAIN QUERY PLAN " + query["sql"].replace("%", "%%"))
+                plan = [step for *_, step in cursor.fetchall()]
+            assert not [step for step in plan if step.startswith("SCAN lineage_")]
