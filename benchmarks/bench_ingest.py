@@ -4,7 +4,7 @@
 
 Every round measures all rows in turn, so that a busy moment hits them alike; the best of the rounds counts. Parsing
 runs on as many processes as the ingest, started and warmed up before. The ingest is the whole command, on an empty
-SQLite file.
+SQLite file. CPU seconds are those of all processes together: on a machine that others use they say more.
 """
 
 from __future__ import annotations
@@ -13,73 +13,96 @@ import argparse
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from ingest import reading  # noqa: E402
 from ingest.layout import Layout, read_layout  # noqa: E402
-from ingest.reading import Reading  # noqa: E402
 from ingest.settings import Settings  # noqa: E402
 from ingest.workers import Workers  # noqa: E402
 
 
-def parse(job: tuple[str, list[str]]) -> int:
-    """In a worker: how many statements sqlglot reads in the texts."""
+class Took(NamedTuple):
+    """Seconds on the clock, and of CPU time in all processes."""
+
+    wall: float
+    cpu: float
+
+
+def parse(job: tuple[str, list[str]]) -> float:
+    """In a worker: CPU seconds that sqlglot takes to read the texts."""
+    import logging
+
     import sqlglot
 
+    logging.disable(logging.WARNING)
+    start = time.process_time()
     dialect, texts = job
-    statements = 0
     for text in texts:
         try:
-            statements += len(sqlglot.parse(text, dialect=dialect))
+            sqlglot.parse(text, dialect=dialect)
         except (sqlglot.errors.SqlglotError, RecursionError):
-            statements += 1
-    return statements
+            continue
+    return time.process_time() - start
 
 
-def seconds(what: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    what()
-    return time.perf_counter() - start
+def measured(what: Callable[[], Any]) -> tuple[Took, Any]:
+    start, used = time.perf_counter(), _cpu()
+    result = what()
+    return Took(time.perf_counter() - start, _cpu() - used), result
 
 
-def parse_alone(folder: Path, layout: Layout, jobs: int) -> float:
-    """Seconds to parse every SQL text, on warm processes."""
-    reading = Reading(folder, layout, Settings())
-    reading.walk()
-    texts = [file.data.decode("utf-8", "replace") for path, file in reading.files.items() if path.endswith(".sql")]
+def _cpu() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    both = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def parse_alone(folder: Path, layout: Layout, jobs: int) -> Took:
+    """Parsing every SQL text that is a pipeline, on warm processes."""
+    read = reading.Reading(folder, layout, Settings())
+    read.walk()
+    with Workers(0) as here:
+        sql = [path for path, fact in read.read(here).pipelines.items() if fact.language == "sql"]
+    texts = [read.files[path].data.decode("utf-8", "replace") for path in sql]
     batches = {number: (layout.dialect, texts[number::200]) for number in range(200)}
-    with Workers(jobs) as workers:
-        warm = {number: set() for number in range(jobs * 4)}
+    with Workers(jobs, ["sqlglot"]) as workers:
+        warm: dict[int, set[int]] = {number: set() for number in range(jobs * 4)}
         list(workers.run(parse, warm, lambda _: (layout.dialect, ["SELECT 1"]), 60))
-        return seconds(lambda: list(workers.run(parse, {key: set() for key in batches}, batches.__getitem__, 600)))
+        start = time.perf_counter()
+        answers = list(workers.run(parse, {key: set() for key in batches}, batches.__getitem__, 600))
+        return Took(time.perf_counter() - start, sum(cpu for _, cpu in answers))
 
 
-def read_without_database(folder: Path, layout: Layout, jobs: int) -> float:
-    """Seconds from the folder to every fact and edge as values, worker start included."""
+def read_without_database(folder: Path, layout: Layout, jobs: int) -> Took:
+    """From the folder to every fact and edge as values, worker start included."""
 
     def read() -> None:
-        reading = Reading(folder, layout, Settings())
-        reading.walk()
-        with Workers(jobs) as workers:
-            reading.read(workers)
-            for _ in reading.lineages(workers, {}):
+        one = reading.Reading(folder, layout, Settings())
+        with Workers(jobs, [reading.__name__]) as workers:
+            workers.start()
+            one.walk()
+            one.read(workers)
+            for _ in one.lineages(workers, {}):
                 pass
 
-    return seconds(read)
+    return measured(read)[0]
 
 
-def walk_read_hash(folder: Path, layout: Layout) -> float:
-    """Seconds to find, read and hash the same files, with nothing else done."""
-    reading = Reading(folder, layout, Settings())
-    reading.walk()
-    wanted = set(reading.files)
+def walk_read_hash(folder: Path, layout: Layout) -> Took:
+    """Finding, reading and hashing the same files, with nothing else done."""
+    read = reading.Reading(folder, layout, Settings())
+    read.walk()
+    wanted = set(read.files)
 
     def bare() -> None:
         for path in _files(str(folder)):
@@ -87,7 +110,7 @@ def walk_read_hash(folder: Path, layout: Layout) -> float:
                 with open(path, "rb") as file:
                     hashlib.blake2b(file.read()).digest()
 
-    return seconds(bare)
+    return measured(bare)[0]
 
 
 def _files(folder: str) -> Iterator[str]:
@@ -96,8 +119,8 @@ def _files(folder: str) -> Iterator[str]:
         yield from (os.path.join(root, name) for name in names)
 
 
-def command(folder: Path, layout: str, database: Path, jobs: int) -> tuple[float, dict[str, object]]:
-    """Seconds of the whole command, and the summary it prints."""
+def command(folder: Path, layout: str, database: Path, jobs: int) -> tuple[Took, dict[str, Any]]:
+    """The whole command, and the summary it prints."""
     arguments = [
         sys.executable,
         "manage.py",
@@ -109,11 +132,14 @@ def command(folder: Path, layout: str, database: Path, jobs: int) -> tuple[float
         f"--jobs={jobs}",
     ]
     environment = {**os.environ, "DATABASE_URL": f"sqlite:///{database}"}
-    start = time.perf_counter()
-    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    took, done = measured(run)
     if done.returncode not in (0, 3):
         raise SystemExit(done.stderr)
-    return time.perf_counter() - start, json.loads(done.stdout)
+    return took, json.loads(done.stdout)
 
 
 def new_database(folder: Path) -> Path:
@@ -123,8 +149,8 @@ def new_database(folder: Path) -> Path:
     return database
 
 
-def one_round(folder: Path, layout: Layout, jobs: int, scratch: Path) -> dict[str, float]:
-    """Seconds of each row."""
+def one_round(folder: Path, layout: Layout, jobs: int, scratch: Path) -> dict[str, Took]:
+    """Each row once."""
     times = {"parse alone": parse_alone(folder, layout, jobs)}
     times["read, no database"] = read_without_database(folder, layout, jobs)
     database = new_database(scratch)
@@ -147,26 +173,27 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
+    layout = read_layout(options.layout)
     with tempfile.TemporaryDirectory() as scratch:
-        rounds = [
-            one_round(options.folder, read_layout(options.layout), options.jobs, Path(scratch))
-            for _ in range(options.repeat)
-        ]
-    best = {row: min(times[row] for times in rounds) for row in rounds[0]}
-    print_table(best)
+        rounds = [one_round(options.folder, layout, options.jobs, Path(scratch)) for _ in range(options.repeat)]
+    print_table({row: Took(*map(min, zip(*(times[row] for times in rounds), strict=True))) for row in rounds[0]})
 
 
-def print_table(best: dict[str, float]) -> None:
-    again = best["second run"] - best["start-up"]
+def print_table(best: dict[str, Took]) -> None:
+    again = Took(*(a - b for a, b in zip(best["second run"], best["start-up"], strict=True)))
     ratios = {
-        "read, no database": (best["read, no database"] / best["parse alone"], "x parse alone", 2),
-        "whole ingest": (best["whole ingest"] / best["parse alone"], "x parse alone", 6),
-        "second run": (again / best["walk, read, hash"], "x walk, read, hash, after start-up", 3),
+        "read, no database": (best["read, no database"], best["parse alone"], "2 x parse alone"),
+        "whole ingest": (best["whole ingest"], best["parse alone"], "6 x parse alone"),
+        "second run": (again, best["walk, read, hash"], "3 x walk, read, hash, after start-up"),
     }
-    print(f"{'':20} {'seconds':>8} {'ratio':>7}  bound")
+    print(f"{'':20} {'wall s':>8} {'ratio':>6}  {'CPU s':>8} {'ratio':>6}  bound")
     for row, took in best.items():
-        ratio, of, bound = ratios.get(row, (None, "", 0))
-        print(f"{row:20} {took:8.2f} " + (f"{ratio:7.2f}  {bound} {of}" if ratio is not None else ""))
+        if row in ratios:
+            part, floor, bound = ratios[row]
+            wall, cpu = f"{part.wall / floor.wall:6.2f}", f"{part.cpu / floor.cpu:6.2f}"
+        else:
+            wall, cpu, bound = " " * 6, " " * 6, ""
+        print(f"{row:20} {took.wall:8.2f} {wall}  {took.cpu:8.2f} {cpu}  {bound}")
 
 
 if __name__ == "__main__":

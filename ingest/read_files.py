@@ -17,10 +17,14 @@ MAX_BYTES = 20_000_000  # of one file; larger ones are data, not code
 MAX_FIELDS = 20_000  # of one schema file, nested ones counted
 MAX_TYPE = 20_000  # characters of one column's type; wider structs are cut
 
-_UNREADABLE = {"file_too_large", "not_utf8", "empty_file", "worker_died"}
+_UNREADABLE = {"file_too_large", "not_utf8", "empty_file", "reader_died"}
 # Expressions for lower-case SQL: ignoring case would make them half as fast.
 _NAME = r'[`"\[]?[\w$.*-]+[`"\]]?(?:\s*\.\s*[`"\[]?[\w$*-]+[`"\]]?)*'
-_MENTION = re.compile(rf"(?:\b(?:from|join|into|update|using|table|overwrite|merge)\b|,)\s*({_NAME})")
+_MENTION = re.compile(
+    r"\b(?:from|join|into|update|using|table|overwrite|merge)\b(?:\s+(?:into|table|overwrite|only|lateral)\b)*\s*"
+    rf"({_NAME}(?:(?:\s+(?:as\s+)?\w+)?\s*,\s*{_NAME})*)"
+)
+_ALIAS = re.compile(r"(?<!\.)\s+(?!\.).*", re.DOTALL)
 _MADE = re.compile(
     rf"\b(?:create\s+(?:\w+\s+){{0,4}}?(?:table|view)\s+(?:if\s+not\s+exists\s+)?"
     rf"|insert\s+(?:into|overwrite)\s+(?:table\s+)?|merge\s+into\s+)({_NAME})"
@@ -81,8 +85,9 @@ def decode(path: str, data: bytes) -> tuple[str, tuple[FileProblem, ...]]:
 
 
 def mentioned_names(sql: str) -> frozenset[str]:
-    """Dotted names that stand where a table may, in SQL that is all lower case."""
-    return frozenset(name.translate(_QUOTES).strip(".") for name in _MENTION.findall(sql))
+    """Names that stand where a table may, in SQL that is all lower case: `from a as x, b.c` -> a, b.c"""
+    lists = (part for found in _MENTION.findall(sql) for part in found.split(","))
+    return frozenset(_ALIAS.sub("", part.strip()).translate(_QUOTES).strip(".") for part in lists)
 
 
 def _read_pipeline(path: str, data: bytes, pattern: PipelinePattern, parts: Mapping[str, str]) -> FileFacts:

@@ -31,7 +31,7 @@ from ingest.repository import Repository, combine, source_of
 from ingest.settings import Settings
 from ingest.walk import File, read_folder
 from ingest.workers import Died, Workers
-from lineage.facts import FileProblem, SqlLineage
+from lineage.facts import ERROR, FileProblem, SqlLineage
 from lineage.sql import ENGINE_VERSION
 
 READER_VERSION = 1  # raised whenever the same files may state something else, so that stored facts are read again
@@ -71,9 +71,9 @@ class Reading:
     problems: list[FileProblem] = field(default_factory=list)
     facts: dict[str, FileFacts] = field(default_factory=dict)
 
-    def walk(self) -> None:
+    def walk(self, on_file: Callable[[File], None] = lambda file: None) -> None:
         """Find and read the files: `files` and `problems` are known afterwards."""
-        self.files, self.problems = read_folder(self.folder, self.layout)
+        self.files, self.problems = read_folder(self.folder, self.layout, on_file)
 
     @property
     def key(self) -> str:
@@ -107,7 +107,7 @@ class Reading:
         work = partial(read_batch, self.layout)
         for number, answer in workers.run(work, jobs, lambda n: [batch[n]], self.seconds):
             if isinstance(answer, Died):
-                problem = FileProblem(batch[number][0], "worker_died", "error", f"Reading this file {answer.how}.")
+                problem = FileProblem(batch[number][0], "reader_died", ERROR, f"Reading this file {answer.how}.")
                 empty = read_file(batch[number][0], b"", self.layout)
                 answer = [replace(empty, problems=(problem,))]
             facts += answer

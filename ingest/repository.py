@@ -186,8 +186,11 @@ def _table_fields(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _folded(draft: _Draft, columns: Iterable[ColumnFact]) -> tuple[ColumnFact, ...]:
-    folded = (replace(column, name=draft.names.fold_column(column.name)) for column in columns)
-    return tuple({column.name: column for column in folded}.values())
+    folded = {}
+    for column in columns:
+        name = draft.names.fold_column(column.name)
+        folded[name] = column if name == column.name else replace(column, name=name)
+    return tuple(folded.values())
 
 
 def _pipeline_fields(draft: _Draft, path: str, said: Mapping[str, Any]) -> dict[str, Any]:

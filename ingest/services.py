@@ -26,6 +26,7 @@ from ingest.models import IngestedFile, IngestRun
 from ingest.names import TableKey
 from ingest.reading import Known, Read, Reading, output_columns
 from ingest.settings import Settings
+from ingest.walk import File
 from ingest.workers import Workers
 from lineage.facts import ERROR, WARNING, FileProblem, SqlLineage
 from lineage.models import ColumnEdge, Problem, SqlVersion, TableEdge
@@ -96,8 +97,10 @@ def ingest_repo(
     run = IngestRun.objects.create(kind="repo", scope=scope, actor_name=actor_name)
     started = time.monotonic()
     try:
-        ingest = _Ingest(folder, layout, settings, scope, jobs, allow_retire, progress, seconds)
-        outcome = (None if again else ingest.unchanged()) or ingest.run()
+        with Workers(jobs, [reading.__name__]) as workers:
+            ingest = _Ingest(Reading(folder, layout, settings, seconds), scope, workers, allow_retire, progress)
+            ingest.walk()
+            outcome = (None if again else ingest.unchanged()) or ingest.run()
     except BaseException as error:
         _finish(run, IngestRun.State.FAILED, error=f"{type(error).__name__}: {error}"[:2000])
         raise
@@ -116,34 +119,33 @@ def _finish(run: IngestRun, state: str, **facts: Any) -> None:
 class _Ingest:
     """One ingest under way."""
 
-    def __init__(
-        self,
-        folder: Path,
-        layout: Layout,
-        settings: Settings,
-        scope: str,
-        jobs: int,
-        allow_retire: bool,
-        progress: Progress,
-        seconds: float,
-    ) -> None:
-        self.scope, self.jobs, self.allow_retire, self.progress = scope, jobs, allow_retire, progress
+    def __init__(self, reading: Reading, scope: str, workers: Workers, allow_retire: bool, progress: Progress) -> None:
+        self.reading, self.scope, self.workers = reading, scope, workers
+        self.allow_retire, self.progress = allow_retire, progress
         self.at = timezone.now()
-        self.reading = Reading(folder, layout, settings, seconds)
-        self.reading.walk()
-        key = self.reading.key
-        self.digests = {path: digest(key, file.digest) for path, file in self.reading.files.items()}
         rows = IngestedFile.objects.filter(scope=scope).values_list("path", "digest")
         self.known_digests: dict[str, str] = dict(rows)
+        self.digests: dict[str, str] = {}
         self.sources: dict[str, int] = {}
         self.owners: dict[str, int] = {}
         self.tables: dict[TableKey, int] = {}
         self.pipelines: dict[str, int] = {}
         self.listed: set[TableKey] = set()
 
+    def walk(self) -> None:
+        """Read and digest the files; the first one that changed starts the workers, which takes them a moment."""
+        key = self.reading.key
+
+        def note(file: File) -> None:
+            self.digests[file.path] = digest(key, file.digest)
+            if self.known_digests.get(file.path) != self.digests[file.path]:
+                self.workers.start()
+
+        self.reading.walk(note)
+
     def unchanged(self) -> Outcome | None:
         """The outcome of the last run, if it ended well and no file has changed since."""
-        if self.digests != self.known_digests or self.reading.problems:
+        if self.digests != self.known_digests or not self._has_the_same_problems():
             return None
         last = IngestRun.objects.filter(kind="repo", scope=self.scope).exclude(summary={}).first()
         if last is None or last.state != IngestRun.State.DONE:
@@ -151,24 +153,25 @@ class _Ingest:
         has_errors = Problem.objects.filter(scope=self.scope, severity=ERROR).exists()
         return Outcome(Summary(**last.summary), has_errors, unchanged=True)
 
+    def _has_the_same_problems(self) -> bool:
+        """Whether the files that could not be read are those of last time."""
+        stored = Problem.objects.filter(scope=self.scope, code__in=WALK_CODES).values_list("path", "code")
+        return {(problem.path, problem.code) for problem in self.reading.problems} == set(stored)
+
     def run(self) -> Outcome:
         """Read everything, store what changed."""
-        with Workers(self.jobs, [reading.__name__]) as workers:
-            self.progress("Reading files", 0, len(self.reading.files))
-            self.repository = self.reading.read(
-                workers, lambda done: self.progress("Reading files", done, len(self.reading.files))
-            )
-            self.held_back = self._held_back()
-            self._store_catalog()
-            self._store_pipelines(workers)
+        files = len(self.reading.files)
+        self.progress("Reading files", 0, files)
+        self.repository = self.reading.read(self.workers, lambda done: self.progress("Reading files", done, files))
+        self.held_back = self._held_back()
+        self._store_catalog()
+        self._store_pipelines()
         with transaction.atomic():
             self._retire()
             self._store_problems()
             self._store_other_files()
         has_errors = Problem.objects.filter(scope=self.scope, severity=ERROR).exists()
-        return Outcome(
-            summary_of(self.scope, len(self.reading.files), len(self.repository.owners)), has_errors, self.held_back
-        )
+        return Outcome(summary_of(self.scope, files, len(self.repository.owners)), has_errors, self.held_back)
 
     def _held_back(self) -> int:
         """How many files are gone, if they are so many that nothing is retired: over a tenth, and over five."""
@@ -188,12 +191,12 @@ class _Ingest:
                 self.tables |= ingested.store_tables(part, self.sources, self.owners, self.scope, keep_missing=keep)
         self.listed = {(fact.source, fact.name) for fact in described if any(c.listed for c in fact.columns)}
 
-    def _store_pipelines(self, workers: Workers) -> None:
+    def _store_pipelines(self) -> None:
         """Pipelines as their SQL is analysed, a chunk a transaction; then those without SQL."""
         known = self._known()
         paths = set(self.repository.pipelines)
         total, done = len(paths), 0
-        for part in _parts(self.reading.lineages(workers, known)):
+        for part in _parts(self.reading.lineages(self.workers, known)):
             self._store_part([(read.path, read) for read in part])
             paths -= {read.path for read in part}
             done += len(part)
@@ -381,26 +384,9 @@ class _Ingest:
         )
 
 
-_FILE_CODES = (
-    *(
-        "not_utf8",
-        "file_too_large",
-        "empty_file",
-        "broken_yaml",
-        "unreadable_file",
-        "unreadable_folder",
-        "outside_folder",
-    ),
-    *(
-        "bad_front_comment",
-        "bad_metadata",
-        "unknown_key",
-        "unknown_source",
-        "unknown_dag",
-        "declared_twice",
-        "name_taken",
-    ),
-    *("vanished_files", "two_full_refresh_builders"),
+WALK_CODES = ("unreadable_file", "unreadable_folder", "outside_folder")
+_FILE_CODES = set(WALK_CODES) | set(
+    ["not_utf8", "file_too_large", "empty_file", "broken_yaml", "reader_died", "bad_front_comment", "bad_metadata", "unknown_key", "unknown_source", "unknown_dag", "declared_twice", "name_taken", "vanished_files", "two_full_refresh_builders"]
 )
 
 

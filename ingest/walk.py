@@ -25,7 +25,7 @@ class File:
 
 
 def read_folder(
-    folder: Path, layout: Layout, on_file: Callable[[], None] = lambda: None
+    folder: Path, layout: Layout, on_file: Callable[[File], None] = lambda file: None
 ) -> tuple[dict[str, File], list[FileProblem]]:
     """Every file the layout knows, by path, and problems with those that could not be read.
 
@@ -48,7 +48,7 @@ def read_folder(
             problems.append(FileProblem(path, "unreadable_file", ERROR, f"The file cannot be read: {error.strerror}."))
             continue
         files[path] = File(path, data, digest(data))
-        on_file()
+        on_file(files[path])
     return files, problems
 
 

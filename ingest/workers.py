@@ -91,12 +91,17 @@ class Schedule(Generic[Key]):
 class Workers:
     """`count` processes; 0 does the work in this process, where nothing protects it from a job that ends it.
 
-    They start at once and import `modules`, so that no job's time is spent on that.
+    They import `modules` when they start, so that no job's time is spent on that.
     """
 
     def __init__(self, count: int, modules: Sequence[str] = ()) -> None:
         self.count, self._modules = count, modules
-        self._slots = [_Worker(modules) for _ in range(count)]
+        self._slots: list[_Worker] = []
+
+    def start(self) -> None:
+        """Start the processes, if they are not there yet; `run` does it too, but not as early."""
+        while len(self._slots) < self.count:
+            self._slots.append(_Worker(self._modules))
 
     def __enter__(self) -> Workers:
         return self
@@ -123,6 +128,7 @@ class Workers:
         if not self.count:
             yield from _run_here(schedule, work, payload, learn)
             return
+        self.start()
         answers: queue.SimpleQueue[tuple[Any, Any] | BaseException] = queue.SimpleQueue()
 
         def serve(slot: int) -> None:
