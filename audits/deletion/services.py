@@ -32,7 +32,6 @@ from audits.deletion.models import (
     ReviewedPipeline,
     ReviewedTable,
     ReviewEvent,
-    UnreadWindow,
     VerdictRun,
 )
 from audits.deletion.needs import doubts_about, reason_to_stop
@@ -41,7 +40,7 @@ from audits.deletion.savings import savings_of
 from audits.deletion.targets import target_of
 from catalog import policy
 from catalog import services as catalog
-from catalog.models import Pipeline, Source, Table, Tag, User
+from catalog.models import Pipeline, Table, User
 from catalog.policy import Action
 
 NOTICE_DAYS = 14
@@ -49,7 +48,7 @@ QUARANTINE_DAYS = 14
 State = DeletionReview.State
 
 
-# Protections and windows
+# Protections
 
 
 @transaction.atomic
@@ -76,20 +75,6 @@ def lift(*, actor: User, protection: Protection) -> Protection:
     protection.lifted_at = timezone.now()
     protection.save(update_fields=["lifted_at"])
     return protection
-
-
-@transaction.atomic
-def set_window(
-    *, actor: User, days: int, source: Source | None = None, tag: Tag | None = None, tier: int | None = None
-) -> UnreadWindow:
-    """After how many days a table of this source, tag or tier is unread. Stewards only."""
-    policy.require(actor, Action.RETIRE)
-    of_one = {"source": source, "tag": tag, "tier": tier}
-    window = UnreadWindow.objects.filter(**of_one).first() or UnreadWindow(**of_one)
-    window.days = days
-    window.full_clean()
-    window.save()
-    return window
 
 
 # The review

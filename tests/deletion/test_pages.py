@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audits.deletion import services
 from audits.deletion.mails import token_of
-from audits.deletion.models import DeletionReview, Protection
+from audits.deletion.models import DeletionReview, Protection, UnreadWindow
 from catalog.models import Table
 from tests.deletion.helpers import TODAY, agreed, build, quarantined
 from tests.factories import make_table, make_user
@@ -213,3 +213,12 @@ def test_the_list_of_reviews(review, viewer, signed_in) -> None:
 def test_a_review_in_quarantine_says_until_when(review, jo, steward, editor, viewer, signed_in) -> None:
     review = quarantined(review, jo, steward, editor)
     assert "nothing is dropped" in text_of(signed_in(viewer).get(review.get_absolute_url()))
+
+
+def test_an_admin_states_a_window(admin, steward, signed_in) -> None:
+    path = "/admin/deletion/unreadwindow/add/"
+    assert signed_in(steward).get(path).status_code in (302, 403)
+    browser = signed_in(admin)
+    assert "A window is for one source" in text_of(browser.post(path, {"tier": "", "days": 30}))
+    browser.post(path, {"tier": 1, "days": 30})
+    assert UnreadWindow.objects.get().days == 30
