@@ -39,6 +39,7 @@ from lineage.services import (
     store_declared,
     store_lineage,
 )
+from lineage.snapshot import build_snapshot
 
 CHUNK_FILES, CHUNK_EDGES = 150, 20_000  # what one transaction holds at most, roughly
 Progress = Callable[[str, int, int], None]  # (step, done, of)
@@ -106,6 +107,7 @@ def ingest_repo(
         raise
     outcome = replace(outcome, summary=replace(outcome.summary, seconds=time.monotonic() - started))
     _finish(run, IngestRun.State.DONE, summary=outcome.summary.to_dict())
+    build_snapshot()
     return outcome
 
 
