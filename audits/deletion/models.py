@@ -62,7 +62,7 @@ class UnreadWindow(models.Model):
             models.CheckConstraint(
                 condition=Q(source__isnull=False, tag__isnull=True, tier__isnull=True)
                 | Q(source__isnull=True, tag__isnull=False, tier__isnull=True)
-                | Q(source__isnull=True, tag__isnull=True, tier__range=(1, 4)),
+                | Q(source__isnull=True, tag__isnull=True, tier__isnull=False, tier__range=(1, 4)),
                 name="unread_window_of_one_thing",
                 violation_error_message="A window is for one source, one tag, or one tier from 1 to 4.",
             ),
