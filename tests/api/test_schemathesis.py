@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import schemathesis
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi import checks as openapi
@@ -33,7 +37,17 @@ schema.app = application
 
 
 @pytest.fixture
-def secret(admin: User) -> str:
+def _one_connection() -> Iterator[None]:
+    """Keep the test's transaction open between requests, as Django's own test client does."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def secret(admin: User, _one_connection: None) -> str:
     """One thing of each noun, and a token of somebody who may do everything with it."""
     pipeline, table = make_pipeline("nightly", owner=make_owner(slug="finance")), make_table("shop.orders")
     make_edge(pipeline, target=table)
