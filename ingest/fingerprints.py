@@ -2,7 +2,7 @@
 
 Two steps, because the exact one is too slow for every entry:
 
-1. `key_sql`: an SQL expression that DuckDB computes for each entry. It drops strings, comments and numbers by the
+1. `bare_sql` and `key_sql`: SQL that DuckDB computes for each entry. It drops strings, comments and numbers by the
    cheapest means that are right for nearly all texts, and leaves a mark where each of them stood.
 2. `is_doubtful`: looks at each distinct key and says where the cheap means may have dropped more than literals, as in
    `"fiscal year 2024"` or `ds.2024`. Only entries with such keys are read again, by `exact_sql`.
@@ -29,7 +29,10 @@ _TEXT, _NUMBER = "\x01", "\x02"  # the marks that dropped strings, comments and 
 _DIGITS = r"\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b"
 _DIGIT_LISTS = rf"{_DIGITS}(?:\s*,\s*-?\d+(?:\.\d+)?\b)*"
 # Strings that name what is read: their text is part of what the query is.
-_BEFORE_NAMES = r"\b(?:from|join|into|to|location|execute(?:\s+immediate)?|unload\s*\(|identifier\s*\(|read_\w+\s*\(|\w+_scan\s*\()\s*[(\[]?\s*"
+_BEFORE_NAMES = (
+    r"\b(?:from|join|into|to|location|execute(?:\s+immediate)?|unload\s*\(|identifier\s*\(|read_\w+\s*\(|\w+_scan\s*\()"
+    r"\s*[(\[]?\s*"
+)
 _FILES = r"'(?:[\w.+-]+:/[^']*|@[^']*|[^'\s]*\.(?:parquet|csv|tsv|jsonl?|ndjson|avro|orc|txt)(?:\.\w+)?)'"
 _SQL_AFTER = re.compile(r"(?:\bas|\bdo|\bimmediate|\bexecute|\blanguage\s+\w+)\s*$", re.IGNORECASE)
 _MANY = re.compile(r"\?(?:\s*,\s*-?\?)+")
@@ -153,8 +156,8 @@ def lexis(dialect: str) -> Lexis:
     )
 
 
-def key_sql(of: Lexis, query: str) -> str:
-    """The DuckDB expression of the cheap key of the column `query`: equal for texts that differ in literals alone.
+def bare_sql(of: Lexis, query: str) -> str:
+    """The DuckDB expression of the column `query` without strings and comments: the first half of the cheap key.
 
     Splitting at quotes costs a fifth of what a regular expression for strings does, so texts without comments,
     escapes or other kinds of quotes are split.
@@ -164,10 +167,34 @@ def key_sql(of: Lexis, query: str) -> str:
     simple = "|".join([*(f"{quote}[^{quote}]*(?:{quote}|$)" for quote in quotes), of.comments])
     tokens = f"regexp_replace({query}, {_literal(simple)}, chr(1), 'g')"
     mixed = [*of.comment_starts, "/*", *(['"'] if of.double_quoted_strings else [])]
-    odd = ["\\", *(["'''", '"""'] if of.triple_quoted_strings else [])]
-    stripped = f"CASE WHEN {_contains(query, mixed)} THEN {tokens} ELSE {pieces} END"
-    cheap = f"regexp_replace({stripped}, {_literal(_DIGIT_LISTS)}, chr(2), 'g')"
-    return f"CASE WHEN {_contains(query, odd)} THEN {exact_sql(of, query)} ELSE {cheap} END"
+    cheap = f"CASE WHEN {_contains(query, mixed)} THEN {tokens} ELSE {pieces} END"
+    return f"CASE WHEN {_is_odd(of, query)} THEN {exact_sql(of, query)} ELSE {cheap} END"
+
+
+def parts_sql(bare: str) -> str:
+    """The DuckDB expression of the column `bare` split at its WHEREs."""
+    return f"string_split({bare}, CASE WHEN contains({bare}, 'WHERE') THEN 'WHERE' ELSE 'where' END)"
+
+
+def key_sql(of: Lexis, query: str, bare: str, parts: str, *, numbers_everywhere: bool = True) -> str:
+    """The DuckDB expression of the cheap key: equal for texts that differ in literals alone.
+
+    `bare` and `parts` are columns with `bare_sql` and `parts_sql`; as columns, because DuckDB would work them out again
+    for each place they stand in. Numbers are what costs most. `numbers_everywhere=False` takes them out only from WHERE
+    on, for logs in which those before it hardly vary: the keys are as right, only there may be more of them.
+    """
+    rest = _without_numbers(f"array_to_string({parts}[2:], ' where ')")
+    after_where = f"WHEN len({parts}) > 1 THEN concat({parts}[1], ' where ', {rest})"
+    cheap = f"{'' if numbers_everywhere else after_where} ELSE {_without_numbers(bare)} END"
+    return f"CASE WHEN {_is_odd(of, query)} THEN {bare} {cheap}"
+
+
+def _is_odd(of: Lexis, query: str) -> str:
+    return _contains(query, ["\\", *(["'''", '"""'] if of.triple_quoted_strings else [])])
+
+
+def _without_numbers(text: str) -> str:
+    return f"regexp_replace({text}, {_literal(_DIGIT_LISTS)}, chr(2), 'g')"
 
 
 def exact_sql(of: Lexis, query: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from ingest.fingerprints import Lexis, exact_sql, is_doubtful, key_sql
+from ingest.fingerprints import Lexis, bare_sql, exact_sql, is_doubtful, key_sql, parts_sql
 from ingest.log_files import BadLog, Notes, note_left_out
 from ingest.log_formats import TOOL_COMMENT, TOOL_TAG, View
 
@@ -29,6 +29,7 @@ _FIELDS = {
     "channel": "channel",
     "refs": "refs",
 }
+_LOOKED_AT = 5_000  # entries, to learn how literals vary in this log
 # Finds an entry again in another scan for little: a digest of its identity would have to read the text.
 _SPOT = "hash(concat_ws(chr(31), moment, who, id), strlen(query))"
 _IDENTITY = "md5_number_lower(coalesce(nullif(id, ''), concat_ws(chr(31), moment, who, query)))"
@@ -82,10 +83,12 @@ class Entries:
         self._notes = notes
         self._services = services
         self._taken_at = taken_at
+        self._numbers_everywhere = True
 
     def read(self) -> int:
         """Fill table `entry`, tell what is wrong with some rows, and return how many are right. Raises BadLog."""
         try:
+            self._numbers_everywhere = self._vary_before_where()
             self._database.execute(f"CREATE TABLE entry AS {self._slim()}")
         except duckdb.Error as error:
             raise BadLog(f"The log cannot be read: {str(error).strip().splitlines()[0]}") from error
@@ -148,7 +151,7 @@ class Entries:
                     OR CASE WHEN contains(query, '/*') OR contains(query, '--') THEN {comment} ELSE false END AS tool,
                 (query = '' AND refs IS NULL) OR {_MOMENT} IS NULL AS wrong,
                 coalesce({_ZONELESS}, false) AS zoneless
-            FROM ({self._fields()})"""
+            FROM ({self._fields() if numbered else self._with_bare()})"""
 
     def _fields(self) -> str:
         """SELECT of the log in the words of `log_formats`."""
@@ -170,7 +173,22 @@ class Entries:
         return self._view.entry.get(name, default)
 
     def _key(self) -> str:
-        return key_sql(self._lexis, "query")
+        return key_sql(self._lexis, "query", "bare", "parts", numbers_everywhere=self._numbers_everywhere)
+
+    def _with_bare(self, where: str = "") -> str:
+        """The fields, the text without strings and comments, and that in parts."""
+        bare = f"SELECT *, {bare_sql(self._lexis, 'query')} AS bare FROM ({self._fields()}) {where}"
+        return f"SELECT *, {parts_sql('bare')} AS parts FROM ({bare})"
+
+    def _vary_before_where(self) -> bool:
+        """Whether leaving numbers before WHERE alone would make many more keys of this log, judged by its beginning."""
+        distinct = [
+            f"count(DISTINCT {key_sql(self._lexis, 'query', 'bare', 'parts', numbers_everywhere=each)})"
+            for each in (False, True)
+        ]
+        first = self._with_bare(f"LIMIT {_LOOKED_AT}")
+        few, fewest = self._database.execute(f"SELECT {', '.join(distinct)} FROM ({first})").fetchone() or (0, 0)
+        return few > 1.1 * fewest + 20
 
     def _sampled(self) -> Iterator[tuple[Any, ...]]:
         """(k, r, query, refs, cut, key) of one entry for each k and r: a second scan, which keeps only these texts."""
@@ -178,7 +196,7 @@ class Entries:
         texts = f"""
             SELECT hash(key) AS k, r, query, refs, cut, key FROM (
                 SELECT query, refs, cut, coalesce(hash(refs), 0) AS r, {self._key()} AS key
-                FROM ({self._fields()}) WHERE {_SPOT} IN (SELECT spot FROM picked)
+                FROM ({self._with_bare(f"WHERE {_SPOT} IN (SELECT spot FROM picked)")})
             )"""
         return self._fetched(
             f"SELECT k, r, any_value(query), any_value(coalesce(refs, '')), bool_or(cut), any_value(key) "
@@ -193,8 +211,9 @@ class Entries:
             CREATE TABLE exact AS SELECT {_IDENTITY} AS d, cheap, r, query, refs, cut,
                 hash(concat(chr(3), {exact_sql(self._lexis, "query")})) AS k
             FROM (
-                SELECT *, coalesce(hash(refs), 0) AS r, hash({self._key()}) AS cheap FROM ({self._fields()})
-                WHERE {_SPOT} IN (SELECT spot FROM entry SEMI JOIN doubtful USING (k))
+                SELECT *, coalesce(hash(refs), 0) AS r, hash({self._key()}) AS cheap FROM ({
+                self._with_bare(f"WHERE {_SPOT} IN (SELECT spot FROM entry SEMI JOIN doubtful USING (k))")
+            })
             ) WHERE cheap IN (SELECT k FROM doubtful)"""
         )
         self._database.execute(

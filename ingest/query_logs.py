@@ -4,8 +4,8 @@ The steps, in order; DuckDB does what has to be done for every entry, Python wha
 
 1. `log_files.open_log`: the files as one view of text columns
 2. `log_entries`: a slim row for each entry: the digest of its identity, the key of its text, when, who, where
-3. `_Texts`: for each key one text, its fingerprint, and what the engine reads off it, remembered for ever
-4. `_Names`: the names in those texts as tables and columns of the catalog
+3. `log_texts`: for each key one text, its fingerprint, and what the engine reads off it, remembered for ever
+4. `log_names`: the names in those texts as tables and columns of the catalog
 5. `_store`: in one transaction, what was not counted before, grouped by table, day and reader
 
 An entry's identity is the id that the history gives it, or else its time, user and text. Identities are kept as 64-bit
@@ -16,13 +16,10 @@ counts once.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +29,17 @@ from django.db import transaction
 
 from audits.usage import services
 from audits.usage.models import Counter, LogCoverage, QueryFingerprint
-from audits.usage.names import match_columns, match_names
 from audits.usage.services import NamedReader
 from catalog.models import Source
-from ingest.fingerprints import LONGEST_TEXT, fingerprint, lexis
-from ingest.log_entries import Entries, Sample
+from ingest.fingerprints import lexis
+from ingest.log_entries import Entries
 from ingest.log_files import BadLog, Notes, open_log
-from ingest.log_formats import LogFormat, Refs
-from ingest.logged_query import Reading, is_system_table, read_queries
-from ingest.workers import Died, Workers
+from ingest.log_formats import LogFormat
+from ingest.log_names import Names, Touched
+from ingest.log_texts import Text, Texts
 from lineage.sql import ENGINE_VERSION
-from lineage.sql.dialects import dotted, language
 
 _MEMORY = "500MB"  # for DuckDB; what is beyond goes to files
-_TEXTS_AT_ONCE = 5_000
-_FEW = 150  # texts that are parsed here, because starting worker processes takes longer
-_TEXTS_A_JOB = 25
-_SECONDS_A_JOB = 120.0
-_PARTS = re.compile(r'"[^"]*"|[^.]+')
 _IS_USE = "NOT failed AND NOT tool AND NOT again AND n > 0"
 _IS_READ = "NOT failed AND NOT tool AND n > 0 AND (behind OR NOT again)"
 
@@ -99,16 +89,6 @@ def import_log(asked: LogImport) -> Imported:
     return result
 
 
-@dataclass(frozen=True)
-class _Text:
-    """What the entries with the keys `k` and `r` do, and the digest of their fingerprint."""
-
-    k: int
-    r: int
-    digest: str
-    reading: Reading
-
-
 class _Import:
     """One import under way."""
 
@@ -135,7 +115,7 @@ class _Import:
             taken_at=self.taken_at,
         )
         self.result.entries = entries.read()
-        texts = list(self._texts(entries))
+        texts = list(Texts(asked.form, self.dialect, asked.workers).read(entries.samples()))
         self.result.fingerprints = len({text.digest for text in texts if text.digest})
         self._resolve(texts)
         with transaction.atomic():
@@ -144,100 +124,16 @@ class _Import:
         self.result.notes, self.result.left_out = self.notes.lines, self.notes.left_out
         return self.result
 
-    # Texts
-
-    def _texts(self, entries: Entries) -> Iterator[_Text]:
-        samples = entries.samples()
-        while batch := list(islice(samples, _TEXTS_AT_ONCE)):
-            yield from self._read_batch(batch)
-
-    def _read_batch(self, batch: list[Sample]) -> Iterator[_Text]:
-        spoken = lexis(self.dialect)
-        prints = [fingerprint(spoken, sample.query) if sample.query else "" for sample in batch]
-        digests = [hashlib.sha256(text.encode()).hexdigest() if text else "" for text in prints]
-        readings = self._remembered(digests)
-        new = {
-            digest: (text, sample.query)
-            for digest, text, sample in zip(digests, prints, batch, strict=True)
-            if digest and digest not in readings
-        }
-        if new:
-            readings |= self._read_new(new)
-        for sample, digest in zip(batch, digests, strict=True):
-            yield _Text(sample.k, sample.r, digest, self._with_refs(sample, readings.get(digest, Reading())))
-
-    def _remembered(self, digests: Iterable[str]) -> dict[str, Reading]:
-        wanted = sorted(set(digests) - {""})
-        known: dict[str, Reading] = {}
-        mine = QueryFingerprint.objects.filter(dialect=self.dialect, engine_version=ENGINE_VERSION)
-        for start in range(0, len(wanted), 500):
-            rows = mine.filter(digest__in=wanted[start : start + 500]).values_list("digest", "reading", "problem")
-            known |= {digest: Reading.from_json(reading, problem) for digest, reading, problem in rows}
-        return known
-
-    def _read_new(self, new: dict[str, tuple[str, str]]) -> dict[str, Reading]:
-        """Parse one text of each new fingerprint, and remember what was read."""
-        found = dict(zip(new, self._parse([query for _, query in new.values()]), strict=True))
-        services.remember_fingerprints(
-            QueryFingerprint(
-                digest=digest,
-                dialect=self.dialect,
-                engine_version=ENGINE_VERSION,
-                text=new[digest][0][:LONGEST_TEXT],
-                reading=reading.to_json(),
-                problem=reading.problem,
-            )
-            for digest, reading in found.items()
-        )
-        return found
-
-    def _parse(self, queries: list[str]) -> list[Reading]:
-        jobs = {
-            n: queries[start : start + _TEXTS_A_JOB] for n, start in enumerate(range(0, len(queries), _TEXTS_A_JOB))
-        }
-        found: dict[int, list[Reading]] = {}
-        with Workers(self.asked.workers if len(queries) > _FEW else 0) as workers:
-            for job, answer in workers.run(
-                read_queries, {job: set() for job in jobs}, lambda job: (self.dialect, jobs[job]), _SECONDS_A_JOB
-            ):
-                found[job] = self._one_by_one(jobs[job], answer) if isinstance(answer, Died) else answer
-        return [reading for job in jobs for reading in found[job]]
-
-    def _one_by_one(self, queries: list[str], died: Died) -> list[Reading]:
-        """Read the texts of a job that ended its worker again, each alone, so that only the one at fault is lost."""
-        with Workers(1) as workers:
-            answers = dict(
-                workers.run(
-                    read_queries,
-                    {n: set() for n in range(len(queries))},
-                    lambda n: (self.dialect, [queries[n]]),
-                    _SECONDS_A_JOB / _TEXTS_A_JOB,
-                )
-            )
-        lost = [Reading(problem=f"The query {died.how}.")]
-        return [(lost if isinstance(answers[n], Died) else answers[n])[0] for n in range(len(queries))]
-
-    def _with_refs(self, sample: Sample, reading: Reading) -> Reading:
-        """What the log itself says was read and written goes before what its SQL says, which only adds columns."""
-        refs = self.asked.form.read_refs(sample.refs) if sample.refs else Refs()
-        if refs.reads or refs.writes:
-            return _logged_reading(refs, reading)
-        if sample.cut and not reading.problem:
-            return Reading(reading.reads, reading.edges, "The log cut the text.")
-        return reading
-
-    # Names
-
-    def _resolve(self, texts: list[_Text]) -> None:
+    def _resolve(self, texts: list[Text]) -> None:
         """Tables `combo`, `touch`, `edge`, `named` and `name`: what each text does, where it was asked."""
         by_key = {(text.k, text.r): text for text in texts}
         places = self.database.execute("SELECT DISTINCT k, r, db, schema_ FROM entry").fetchall()
-        self.names = _Names(self.asked.form, self.dialect, self.source)
+        self.names = Names(self.asked.form, self.dialect, self.source)
         combos = [(by_key[k, r], k, r, db, schema) for k, r, db, schema in places]
         for text, _, _, db, schema in combos:
             self.names.add(text.reading, db, schema)
         self.names.match()
-        rows = _Rows()
+        rows = Touched()
         for combo, (text, k, r, db, schema) in enumerate(combos):
             rows.combo.append((combo, k, r, db, schema, text.digest if text.reading.problem else ""))
             self.names.write(rows, combo, text.reading, db, schema)
@@ -500,93 +396,6 @@ class _Import:
         self.covered_from = last or taken_at
         if last is None or taken_at > last:
             services.note_counters(counters)
-
-
-@dataclass
-class _Rows:
-    """Rows on their way to DuckDB."""
-
-    combo: list[tuple] = field(default_factory=list)
-    touch: list[tuple] = field(default_factory=list)
-    edge: list[tuple] = field(default_factory=list)
-    named: list[tuple] = field(default_factory=list)
-
-
-class _Names:
-    """The names that texts use, each with the table it means, if the catalog has it."""
-
-    def __init__(self, form: LogFormat, dialect: str, source: Source) -> None:
-        self._language = language(dialect)
-        self._default_schema = form.default_schema
-        self._source = source
-        self._full: dict[tuple[str, str, str], str] = {}  # (as written, database, schema) -> in full
-        self._candidates: dict[str, list[str]] = {}
-        self._numbers: dict[str, int] = {}
-        self._tables: dict[str, int] = {}
-        self._columns: dict[tuple[int, str], int] = {}
-
-    def add(self, reading: Reading, db: str, schema: str) -> None:
-        """Note the names of a reading that was asked in this database and schema."""
-        for name in {*reading.reads, *(end for edge in reading.edges for end in edge)}:
-            if name and (name, db, schema) not in self._full and not is_system_table(name):
-                candidates = self._in_full(name, db, schema)
-                full = candidates[0]
-                self._full[name, db, schema] = full
-                self._candidates[full] = [*dict.fromkeys([*self._candidates.get(full, ()), *candidates])]
-                self._numbers.setdefault(full, len(self._numbers))
-
-    def match(self) -> None:
-        """Find the tables and their columns: once, for all names."""
-        self._tables = match_names(self._source, self._candidates)
-        self._columns = match_columns(self._tables.values())
-
-    def rows(self) -> list[tuple[int, str, int | None]]:
-        return [(number, name, self._tables.get(name)) for name, number in self._numbers.items()]
-
-    def write(self, rows: _Rows, combo: int, reading: Reading, db: str, schema: str) -> None:
-        """Rows of what a reading does, by number of name."""
-        for name, columns in reading.reads.items():
-            full = self._full.get((name, db, schema))
-            if full is None:
-                continue
-            behind = name in reading.behind
-            rows.touch.append((combo, self._numbers[full], behind))
-            table = self._tables.get(full)
-            ids = {self._columns.get((table, column.lower())) for column in columns} if table else set()
-            rows.named += [(combo, column, behind) for column in ids - {None}]
-        for source, target in reading.edges:
-            if (target, db, schema) in self._full:
-                end = self._full.get((source, db, schema))
-                rows.edge.append(
-                    (combo, self._numbers[end] if end else None, self._numbers[self._full[target, db, schema]])
-                )
-
-    def _in_full(self, name: str, db: str, schema: str) -> list[str]:
-        """The full names that a written one may stand for, the likeliest first."""
-        if "://" in name:
-            return [name]
-        keep = self._language.rules.tables_keep_case
-        place = [part if keep else self._language.fold(part) for part in (db, schema or self._default_schema)]
-        if self._language.rules.parts == 2:
-            place = [place[1] if schema else place[0] or place[1]]
-        parts = [part.strip('"') for part in _PARTS.findall(name)]
-        missing = max(0, len(place) + 1 - len(parts))
-        front = place[:missing] if all(place[:missing]) else [part for part in place[:missing][::-1][:1] if part]
-        full = [*front, *parts]
-        return [dotted(full[cut:]) for cut in range(max(1, len(full) - 1))]
-
-
-def _logged_reading(refs: Refs, read: Reading) -> Reading:
-    """Tables as the log names them; columns too, or else those that the SQL names."""
-    if refs.writes:
-        sources = [name for name in refs.reads if name not in refs.writes] or [""]
-        return Reading(edges=[(source, target) for target in refs.writes for source in sources])
-    reads = {name: columns or _columns_of(name, read) for name, columns in refs.reads.items()}
-    return Reading(reads, behind=refs.behind)
-
-
-def _columns_of(name: str, read: Reading) -> list[str]:
-    return next((columns for written, columns in read.reads.items() if f".{name}".endswith(f".{written}")), [])
 
 
 def _utc(moment: dt.datetime | None) -> dt.datetime | None:

@@ -361,14 +361,17 @@ def _add(model: type[models.Model], keys: tuple[str, ...], rows: Iterable[tuple]
     table, columns = model._meta.db_table, (*keys, *how)
     merge = _MERGE[connection.vendor]
     merged = ", ".join(f"{column} = {merge[way].format(t=table, c=column)}" for column, way in how.items())
+    sqlite = connection.vendor == "sqlite"
     insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
     conflict = f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {merged}"
-    row = f"({', '.join(['%s'] * len(columns))})"
-    adapted = _as_sqlite_has_it if connection.vendor == "sqlite" else _as_postgres_has_it
+    row = f"({', '.join(['?' if sqlite else '%s'] * len(columns))})"
+    adapted = _as_sqlite_has_it if sqlite else _as_postgres_has_it
     with connection.cursor() as cursor:
+        # Django would rewrite the marks of each statement, which takes longer than SQLite does for the rows.
+        run = connection.connection.execute if sqlite else cursor.execute
         for batch in _batches(rows, _ROWS):  # one statement for many rows: a third of the time of executemany
             values = [adapted(value) for each in batch for value in each]
-            cursor.execute(insert + ", ".join([row] * len(batch)) + conflict, values)
+            run(insert + ", ".join([row] * len(batch)) + conflict, values)
 
 
 def _as_sqlite_has_it(value: Any) -> Any:
