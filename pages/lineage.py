@@ -14,11 +14,9 @@ from django.utils import timezone
 from catalog import policy
 from catalog.models import Column, Pipeline, Table
 from catalog.policy import Action
-from lineage.queries import GraphNode, Lineage, lineage_of
+from lineage.queries import DEEPEST, GraphNode, Lineage, lineage_of
 from pages.find import pipeline_or_404, table_or_404
 from pages.picture import draw, lineage_url, with_pipelines_folded
-
-DEEPEST = 10
 
 
 class LineageForm(forms.Form):
