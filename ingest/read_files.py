@@ -17,7 +17,7 @@ MAX_BYTES = 20_000_000  # of one file; larger ones are data, not code
 MAX_FIELDS = 20_000  # of one schema file, nested ones counted
 MAX_TYPE = 20_000  # characters of one column's type; wider structs are cut
 
-_UNREADABLE = {"file_too_large", "not_utf8", "empty_file", "reader_died"}
+_UNREADABLE = {"file_too_large", "not_utf8", "reader_died"}
 # Expressions for lower-case SQL: ignoring case would make them half as fast.
 _NAME = r'[`"\[]?[\w$.*-]+[`"\]]?(?:\s*\.\s*[`"\[]?[\w$*-]+[`"\]]?)*'
 _MENTION = re.compile(

@@ -22,6 +22,7 @@ from ingest import reading
 from ingest.digests import digest
 from ingest.kinds import inferred_kind
 from ingest.layout import Layout
+from ingest.locks import only_one
 from ingest.models import IngestedFile, IngestRun
 from ingest.names import TableKey
 from ingest.reading import Known, Read, Reading, output_columns
@@ -93,13 +94,29 @@ def ingest_repo(
 
     `jobs` is the number of worker processes; 0 reads in this process. `seconds` bounds the reading of one file. What
     `scope` stated before and states no more is retired, unless so much is gone that it looks like a mistake
-    (`allow_retire` says that it is none).
+    (`allow_retire` says that it is none). Raises AlreadyRunning.
     """
-    run = IngestRun.objects.create(kind="repo", scope=scope, actor_name=actor_name)
+    with only_one(scope):
+        IngestRun.objects.filter(kind="repo", scope=scope, state=IngestRun.State.RUNNING).update(
+            state=IngestRun.State.FAILED, error="It was ended before it was done.", ended_at=timezone.now()
+        )
+        return _run(
+            IngestRun.objects.create(kind="repo", scope=scope, actor_name=actor_name),
+            Reading(folder, layout, settings, seconds),
+            Workers(jobs, [reading.__name__]),
+            allow_retire,
+            again,
+            progress,
+        )
+
+
+def _run(
+    run: IngestRun, what: Reading, workers: Workers, allow_retire: bool, again: bool, progress: Progress
+) -> Outcome:
     started = time.monotonic()
     try:
-        with Workers(jobs, [reading.__name__]) as workers:
-            ingest = _Ingest(Reading(folder, layout, settings, seconds), scope, workers, allow_retire, progress)
+        with workers:
+            ingest = _Ingest(what, run.scope, workers, allow_retire, progress)
             ingest.walk()
             outcome = (None if again else ingest.unchanged()) or ingest.run()
     except BaseException as error:
@@ -387,8 +404,11 @@ class _Ingest:
 
 
 WALK_CODES = ("unreadable_file", "unreadable_folder", "outside_folder")
-_FILE_CODES = set(WALK_CODES) | set(
-    ["not_utf8", "file_too_large", "empty_file", "broken_yaml", "reader_died", "bad_front_comment", "bad_metadata", "unknown_key", "unknown_source", "unknown_dag", "declared_twice", "name_taken", "vanished_files", "two_full_refresh_builders"]
+_FILE_CODES = (
+    *WALK_CODES,
+    *("not_utf8", "file_too_large", "empty_file", "broken_yaml", "reader_died", "bad_front_comment", "bad_metadata"),
+    *("unknown_key", "unknown_source", "unknown_dag", "declared_twice", "name_taken", "vanished_files"),
+    "two_full_refresh_builders",
 )
 
 

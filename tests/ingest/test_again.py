@@ -129,6 +129,25 @@ def test_a_file_that_vanished_retires_what_it_stated(tmp_path: Path) -> None:
     assert (table("mart.other").status, table("src.other").status) == ("active", "active")
 
 
+def test_an_emptied_file_moves_nothing_any_more(tmp_path: Path) -> None:
+    write(tmp_path, SHOP)
+    ingest(tmp_path)
+    write(tmp_path, {"mart/other.sql": ""})
+    ingest(tmp_path)
+    assert edges(pipeline__name="mart.other") == set()
+    assert problems() == [("mart/other.sql", "empty_file", None)]
+    assert pipeline("mart.other").status == "active"
+
+
+def test_a_file_that_became_unreadable_keeps_what_was_last_read(tmp_path: Path) -> None:
+    write(tmp_path, SHOP)
+    ingest(tmp_path)
+    write(tmp_path, {"mart/other.sql": b"SELECT \xff"})
+    ingest(tmp_path)
+    assert edges(pipeline__name="mart.other") == {("src.other", "mart.other")}
+    assert problems() == [("mart/other.sql", "not_utf8", 1)]
+
+
 def test_what_a_person_registered_is_never_retired(tmp_path: Path) -> None:
     make_pipeline("mart.other")
     make_table("mart.other", make_source("warehouse"))
@@ -190,12 +209,14 @@ def test_killed_in_the_middle_what_is_stored_is_whole_and_the_next_run_completes
     with pytest.raises(Killed):
         ingest(tmp_path, progress=killer)
     assert IngestRun.objects.latest("id").state == "failed"
+    IngestRun.objects.update(state="running")  # as a signal that cannot be caught would leave it
     assert Pipeline.objects.count() == SqlVersion.objects.count() == TableEdge.objects.count() == 4
     assert IngestedFile.objects.count() == 4
     outcome = ingest(tmp_path)
     assert not outcome.unchanged
     assert edges() == {(f"src.s{n}", f"mart.t{n}") for n in range(7)}
     assert SqlVersion.objects.count() == 7
+    assert [run.state for run in IngestRun.objects.order_by("id")] == ["failed", "done"]
     assert ingest(tmp_path).unchanged
 
 

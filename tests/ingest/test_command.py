@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from ingest.locks import only_one
 from tests.ingest.folders import write
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +81,15 @@ def test_wrong_use_ends_with_2_and_says_what_is_right(tmp_path: Path, arguments:
 
 def test_a_folder_that_is_not_there_ends_with_2(tmp_path: Path) -> None:
     assert run(tmp_path / "nowhere")[::2] == (2, f"{tmp_path / 'nowhere'} is not a folder.")
+
+
+def test_a_second_ingest_of_the_same_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "twice", {"a.sql": "SELECT 1 AS x"})
+    write(tmp_path / "other", {"b.sql": "SELECT 1 AS x"})
+    with only_one("twice"):
+        assert run(folder)[::2] == (2, "Another ingest of twice is running. Wait for it to end.")
+        assert run(tmp_path / "other")[0] == 0
+    assert run(folder)[0] == 0
 
 
 def test_broken_settings_end_with_2_and_name_the_line(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from ingest.layout import Layout, LayoutError, known_layouts, read_layout
+from ingest.locks import AlreadyRunning
 from ingest.progress import shown_progress
 from ingest.services import Outcome, Summary, ingest_repo
 from ingest.settings import FILE, Settings, SettingsError, check_dialect, overridden, read_settings
@@ -44,17 +45,20 @@ class Command(BaseCommand):
         jobs = options["jobs"] if options["jobs"] is not None else len(os.sched_getaffinity(0))
         if not 0 <= jobs <= 256:
             raise CommandError("--jobs must be from 0 to 256.", returncode=WRONG_USE)
-        with shown_progress(quiet=options["json"]) as progress:
-            outcome = ingest_repo(
-                folder=folder,
-                layout=layout,
-                settings=settings,
-                scope=settings.name or folder.resolve().name,
-                jobs=jobs,
-                allow_retire=options["allow_retire"],
-                again=options["again"],
-                progress=progress,
-            )
+        try:
+            with shown_progress(quiet=options["json"]) as progress:
+                outcome = ingest_repo(
+                    folder=folder,
+                    layout=layout,
+                    settings=settings,
+                    scope=settings.name or folder.resolve().name,
+                    jobs=jobs,
+                    allow_retire=options["allow_retire"],
+                    again=options["again"],
+                    progress=progress,
+                )
+        except AlreadyRunning as error:
+            raise CommandError(str(error), returncode=WRONG_USE) from error
         self._tell(outcome, as_json=options["json"])
         if outcome.held_back:
             sys.exit(GATE_SAID_NO)
