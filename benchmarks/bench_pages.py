@@ -5,7 +5,8 @@
 Starts gunicorn as `manage.py serve` does (one worker, eight threads) over that catalog and asks for pages one after
 the other on one connection, as one person would: of each noun's page other things every time, so that nothing is
 answered from memory alone, and of the widest thing there is, again and again. Every round asks for each kind once, so
-that a busy moment hits all alike. Adds the person "bench" and takes them away again.
+that a busy moment hits all alike; the worker's time on the processor stands beside the clock's. Adds the person
+"bench" and takes them away again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import cycle, islice
 from pathlib import Path
@@ -33,7 +35,7 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import include, path  # noqa: E402
 
-COLUMNS = "{:<34}{:>7}{:>9}{:>9}{:>9}{:>9}{:>8}"
+COLUMNS = "{:<32}{:>7}{:>8}{:>8}{:>8}{:>9}{:>8}{:>7}"
 
 
 def bare(request: HttpRequest) -> HttpResponse:
@@ -53,6 +55,15 @@ def _product():
     return get_wsgi_application()
 
 
+@dataclass
+class Row:
+    """What one kind of page took: milliseconds by the clock and of the processor, and gzipped bytes."""
+
+    milliseconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    size: int = 0
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rounds", type=int, default=40)
@@ -64,14 +75,15 @@ def main() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", asked.port, timeout=120)
         for addresses in pages.values():
             _timed(connection, addresses[0], cookie)  # the first request of all compiles templates
-        times: dict[str, list[float]] = {name: [] for name in pages}
-        sizes: dict[str, int] = {}
+        rows = {name: Row() for name in pages}
         for turn in range(asked.rounds):
             for name, addresses in pages.items():
-                seconds, sizes[name] = _timed(connection, addresses[turn], cookie)
-                times[name].append(seconds * 1000)
+                before = _cpu(server.pid)
+                seconds, rows[name].size = _timed(connection, addresses[turn], cookie)
+                rows[name].milliseconds.append(seconds * 1000)
+                rows[name].cpu.append((_cpu(server.pid) - before) * 1000)
         memory = _memory(server.pid)
-    _print(times, sizes)
+    _print(rows)
     print(f"\nResident memory after {asked.rounds * len(pages):,} pages: {memory}")
 
 
@@ -189,11 +201,19 @@ def _timed(connection: http.client.HTTPConnection, address: str, cookie: str) ->
     return seconds, len(body)
 
 
+def _worker(master: int) -> int:
+    return int(Path(f"/proc/{master}/task/{master}/children").read_text().split()[0])
+
+
+def _cpu(master: int) -> float:
+    """Seconds of the processor that the worker's threads have had: true also on a busy machine."""
+    threads = Path(f"/proc/{_worker(master)}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
 def _memory(master: int) -> str:
     """RSS of gunicorn's master and of its worker, in MB."""
-    children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    sizes = [_rss(int(pid)) for pid in children]
-    return f"worker {max(sizes):.0f} MB, gunicorn's master {_rss(master):.0f} MB"
+    return f"worker {_rss(_worker(master)):.0f} MB, gunicorn's master {_rss(master):.0f} MB"
 
 
 def _rss(pid: int) -> float:
@@ -201,20 +221,17 @@ def _rss(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
-def _print(times: dict[str, list[float]], sizes: dict[str, int]) -> None:
-    floor = statistics.median(times["bare signed-in view"])
-    print(COLUMNS.format("milliseconds", "rounds", "median", "p95", "most", "× bare", "KB gz"))
-    for name, taken in times.items():
-        middle = statistics.median(taken)
-        p95 = statistics.quantiles(taken, n=20)[-1]
-        figures = [
-            f"{middle:.1f}",
-            f"{p95:.1f}",
-            f"{max(taken):.1f}",
-            f"{middle / floor:.1f}",
-            f"{sizes[name] / 1024:.0f}",
-        ]
-        print(COLUMNS.format(name, len(taken), *figures))
+def _print(rows: dict[str, Row]) -> None:
+    floor = statistics.median(rows["bare signed-in view"].cpu)
+    print(COLUMNS.format("milliseconds", "rounds", "median", "p95", "CPU", "CPU p95", "× bare", "KB gz"))
+    for name, row in rows.items():
+        middle, cpu = statistics.median(row.milliseconds), statistics.median(row.cpu)
+        figures = [middle, _p95(row.milliseconds), cpu, _p95(row.cpu), cpu / floor]
+        print(COLUMNS.format(name, len(row.cpu), *(f"{figure:.1f}" for figure in figures), f"{row.size / 1024:.0f}"))
+
+
+def _p95(figures: list[float]) -> float:
+    return statistics.quantiles(figures, n=20)[-1]
 
 
 if __name__ == "__main__":

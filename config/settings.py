@@ -114,9 +114,9 @@ def _database() -> dict[str, object]:
             # failing halfway with "database is locked".
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
+            # A cache of 8 MB: each of a process's eight threads has a connection, and so a cache, of its own.
             "init_command": (
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
-                "PRAGMA cache_size=-32000; PRAGMA temp_store=MEMORY;"
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY;"
             ),
         }
     return config
