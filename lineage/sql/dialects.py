@@ -33,6 +33,7 @@ class Rules:
     parts: int = 3  # a full table name has this many parts
     pseudo_columns: frozenset[str] = frozenset()
     files_in_from: bool = False  # FROM 'x.parquet' reads a file
+    names_tables_in_calls: bool = False  # f(TABLE t) hands a table to a function
     formats_in_from: bool = False  # FROM parquet.`path` reads a file
     row_values: bool = False  # a table's alias may stand for its whole row
     unnamed: str = "{text}"  # the name of a select item without one
@@ -58,6 +59,7 @@ RULES = {
         row_values=True,
         unnamed="f{place}_",
         unnest_alias_is_value=True,
+        names_tables_in_calls=True,
         pseudo_columns=BIGQUERY_PSEUDO,
     ),
     "snowflake": Rules(
@@ -74,6 +76,7 @@ RULES = {
         struct_dot=True,
         truncate_commits=True,
         unnamed="{function}",
+        names_casts=True,
         bodies_are_atomic=True,
         declare_sections=True,
     ),
@@ -81,6 +84,7 @@ RULES = {
         pseudo_columns=POSTGRES_PSEUDO,
         row_values=True,
         unnamed="{function}",
+        names_casts=True,
         bodies_are_atomic=True,
         declare_sections=True,
     ),
@@ -153,7 +157,12 @@ class Language:
 
     def part(self, node: Any) -> str:
         """The normal form of one part of a table's name, without the quotes a dot would need."""
-        return node.name if self.rules.tables_keep_case else self.column(node)
+        if self.rules.tables_keep_case:
+            return str(node.name)
+        name = self.column(node)
+        if node.args.get("temporary"):
+            return "#" + name  # sqlglot takes T-SQL's sign of a temp table off the name
+        return "##" + name if node.args.get("global_") else name
 
     def type_name(self, node: exp.Expression | None) -> str | None:
         """A data type in the dialect's own words, such as INT64 or ARRAY<STRING>; None for one nested without end."""

@@ -10,7 +10,6 @@ from typing import Any
 from sqlglot import exp
 
 from . import query
-from .dialects import words
 from .reader import Reader
 from .relations import (
     AGGREGATION,
@@ -36,6 +35,7 @@ from .relations import (
     used_as,
 )
 from .render import PLACEHOLDER
+from .volatile import CHANCE, CHANCE_NAMES, CLOCK_NAMES, CLOCKS
 
 Stack = list[tuple[Any, Any, int]]  # (what to do, node, mode)
 Handler = Callable[[Reader, Any, int, Flow, Scope, Stack], None]
@@ -312,27 +312,6 @@ def guessed_in(scope: Scope, name: str) -> Flow | None:
 # --- what a second run cannot repeat
 
 
-def classes(names: str) -> tuple[type, ...]:
-    """sqlglot's classes of these names, as far as its version has them."""
-    return tuple(kind for name in names.split() if (kind := getattr(exp, name, None)) is not None)
-
-
-CLOCKS = classes(
-    "CurrentDate CurrentTime CurrentTimestamp CurrentDatetime CurrentTimestampLTZ Localtime Localtimestamp UtcDate "
-    "UtcTime UtcTimestamp Systimestamp Sysdate"
-)
-CHANCE = classes("Rand Randn Uuid Randstr RandomBytes")
-CLOCK_NAMES = words(
-    "NOW GETDATE GETUTCDATE SYSDATE SYSDATETIME SYSUTCDATETIME SYSDATETIMEOFFSET SYSTIMESTAMP CLOCK_TIMESTAMP "
-    "STATEMENT_TIMESTAMP TRANSACTION_TIMESTAMP TODAY YESTERDAY CURDATE CURTIME CURRENT_DATETIME CURRENT_TIMESTAMP "
-    "UTC_TIMESTAMP UNIX_TIMESTAMP TIMEOFDAY LOCALTIMESTAMP CURRENT_DATE"
-)
-CHANCE_NAMES = words(
-    "UUID UUID4 NEWID NEWSEQUENTIALID GENERATE_UUID GEN_RANDOM_UUID UUID_GENERATE_V4 UUID_STRING RAND RANDOM "
-    "RANDN UNIFORM RANDOM_UUID GENERATEUUIDV4 UUID_GENERATE_V1 RANDSTR CHECKSUM_NEWID"
-)
-
-
 def note_clock(reader: Reader, mode: int) -> None:
     reader.notes["clock_rows" if mode >= CONDITIONAL else "clock_value"] = None
 
@@ -541,6 +520,18 @@ def read_in(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stac
             push(stack, item, mode)
 
 
+def read_comprehension(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """[x * k FOR x IN xs IF x > 0]: x is an element of xs, not a column."""
+    args = node.args
+    mode = mode or TRANSFORMATION
+    inner = Scope(scope, scope.ctes)
+    element = ValueRelation(flow_of(reader, args["iterator"], scope), {}, is_open=False, with_path=True)
+    inner.sources.append(Source(reader.column(args["expression"]), element))
+    collect(reader, args["this"], mode, sink, inner)
+    if args.get("condition") is not None:
+        collect(reader, args["condition"], as_condition(mode), sink, inner)
+
+
 def read_call(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
     """A function that sqlglot has no class for. VALUES(c) in ON DUPLICATE KEY UPDATE is the row to be inserted."""
     name = node.name.upper()
@@ -576,6 +567,7 @@ HANDLERS: dict[type, Any] = {
     exp.SessionParameter: read_parameter,
     exp.Kwarg: read_named,
     exp.In: read_in,
+    exp.Comprehension: read_comprehension,
     exp.Anonymous: read_call,
 }
 ACTIONS = Actions(HANDLERS)

@@ -1,5 +1,6 @@
 """From a piece's tokens to its tree, by sqlglot, one statement at a time."""
 
+import re
 from typing import Any
 
 from sqlglot import exp
@@ -7,7 +8,7 @@ from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokens import Token, TokenType
 
 from .dialects import Language, words
-from .rewrites import REWRITES, open_rowset, word
+from .rewrites import REWRITES, named_tables, open_rowset, word
 from .tokens import CONDITION, DECLARATION, LOOP, Piece
 
 # Statements that move no data. Anything else that sqlglot keeps as a Command is opaque, and so an error.
@@ -18,6 +19,9 @@ HARMLESS = words(
     "KILL PRINT WAITFOR REVERT DENY RESUME SUSPEND DELIMITER SOURCE SIGNAL RAISE XACT LISTEN NOTIFY FLUSH PURGE "
     "INVALIDATE REFRESH"
 )
+
+
+TABLE_IN_CALL = re.compile(r"[(,]\s*TABLE\s", re.IGNORECASE)
 
 
 class Unread(Exception):
@@ -31,6 +35,8 @@ def parse_piece(piece: Piece, language: Language) -> Any:
             return parse_condition(piece, language)
         return parse_statement(piece, language)
     except ParseError as error:
+        if drop_comments(piece):
+            return parse_piece(piece, language)
         details = error.errors[0] if error.errors else {}
         message = details.get("description") or str(error)
         raise Unread("parse_error", message, details.get("line"), None) from None
@@ -39,6 +45,14 @@ def parse_piece(piece: Piece, language: Language) -> Any:
     except (SqlglotError, ValueError, TypeError, AttributeError, LookupError) as error:
         # sqlglot's parsers stumble over some broken texts; that costs this statement alone.
         raise Unread("parse_error", f"{type(error).__name__}: {error}", None, None) from None
+
+
+def drop_comments(piece: Piece) -> bool:
+    """sqlglot trips over a comment in some places; without comments the statement may well be read."""
+    commented = [token for token in piece.tokens if token.comments]
+    for token in commented:
+        token.comments = []
+    return bool(commented)
 
 
 def parse_condition(piece: Piece, language: Language) -> Any:
@@ -60,6 +74,8 @@ def parse_statement(piece: Piece, language: Language) -> Any:
         return None
     if language.rules.optional_semicolons and "OPENROWSET" in piece.text.upper():
         tokens = open_rowset(tokens)
+    if language.rules.names_tables_in_calls and TABLE_IN_CALL.search(piece.text):
+        tokens = named_tables(tokens)
     rewrite = REWRITES.get(head)
     found = rewrite(tokens, language) if rewrite else tokens
     if not isinstance(found, list):

@@ -173,6 +173,8 @@ def rewrite_replace(tokens: Tokens, language: Language) -> Any:
 
 
 def rewrite_insert(tokens: Tokens, language: Language) -> Any:
+    if language.rules.optional_semicolons:
+        tokens = without_hint(tokens)
     partition = find_word(tokens, "PARTITION", "DIRECTORY", *QUERY_WORDS)
     head = tokens[partition].text.upper() if partition < len(tokens) else ""
     if head == "PARTITION":  # PARTITION (…) IF NOT EXISTS
@@ -187,6 +189,53 @@ def rewrite_insert(tokens: Tokens, language: Language) -> Any:
             start = find_word(tokens, "SELECT", "WITH", "FROM", start=using + 1)
             tokens = tokens[:using] + tokens[start:]
     return split_output(tokens, language)
+
+
+def without_hint(tokens: Tokens) -> Tokens:
+    """T-SQL: INSERT INTO u WITH (TABLOCK) (a) SELECT …"""
+    place = find_word(tokens, "WITH", *QUERY_WORDS[:1])
+    is_hint = place + 1 < len(tokens) and tokens[place + 1].token_type is TokenType.L_PAREN
+    return tokens[:place] + tokens[bracket_end(tokens, place + 1) :] if is_hint else tokens
+
+
+def rewrite_select(tokens: Tokens, language: Language) -> Any:
+    """SELECT … INTO OUTFILE 'path' … FROM t of MySQL."""
+    place = find_word(tokens, "OUTFILE")
+    if place >= len(tokens) - 1 or tokens[place - 1].text.upper() != "INTO":
+        return tokens
+    source = find_word(tokens, "FROM", start=place)
+    query = language.parse(tokens[: place - 1] + tokens[source:], "")
+    if not isinstance(query, exp.Query):
+        return tokens
+    path = exp.Literal.string(tokens[place + 1].text)
+    return exp.Copy(this=exp.Subquery(this=query), kind=False, files=[path])
+
+
+def named_tables(tokens: Tokens) -> Tokens:
+    """f(TABLE d.t, …) is f((SELECT * FROM d.t), …)."""
+    kept: Tokens = []
+    place = 0
+    while place < len(tokens):
+        token = tokens[place]
+        before = tokens[place - 1].token_type if place else None
+        is_argument = token.token_type is TokenType.TABLE and before in (TokenType.L_PAREN, TokenType.COMMA)
+        if is_argument and place + 1 < len(tokens) and tokens[place + 1].token_type is not TokenType.L_PAREN:
+            end = name_at(tokens, place + 1)
+            bracketed = [*made("SELECT * FROM", token), *tokens[place + 1 : end]]
+            kept += [like(token, TokenType.L_PAREN, "("), *bracketed, like(token, TokenType.R_PAREN, ")")]
+            place = end
+        else:
+            kept.append(token)
+            place += 1
+    return kept
+
+
+def rewrite_merge(tokens: Tokens, language: Language) -> Any:
+    """MERGE … REMOVE DUPLICATES of Redshift: rows of the source replace those of the same key."""
+    if [token.text.upper() for token in tokens[-2:]] != ["REMOVE", "DUPLICATES"]:
+        return split_output(tokens, language)
+    tail = language.tokenize("WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
+    return language.parse(tokens[:-2] + tail, "")
 
 
 def insert_of_procedure(tokens: Tokens, language: Language) -> Any:
@@ -397,7 +446,8 @@ REWRITES: dict[str, Rewrite] = {
     "APPLY": rewrite_apply,
     "BULK": rewrite_bulk,
     "DELETE": split_output,
-    "MERGE": split_output,
+    "MERGE": rewrite_merge,
+    "SELECT": rewrite_select,
     "WITH": rewrite_with,
     "ALTER": rewrite_alter,
     "DROP": rewrite_drop,

@@ -262,6 +262,8 @@ class Script:
         this = table.this
         if self.rules.files_in_from and len(parts) == 1 and this.args.get("quoted") and FILE_NAME.search(this.name):
             return self.uri(this.name)
+        if self.rules.formats_in_from and len(parts) == 1 and "://" in this.name:
+            return self.uri(this.name)
         if self.rules.formats_in_from and len(parts) == 2 and parts[0].lower() in FORMATS and "/" in this.name:
             return self.uri(this.name)
         return ""

@@ -64,6 +64,9 @@ def add_source(reader: Reader, node: Any, scope: Scope, in_star: bool = True) ->
     if node.__class__ is exp.Select:
         return
     args = node.args
+    sample = args.get("sample")
+    if sample is not None and sample.args.get("seed") is None:
+        reader.notes["random"] = None
     for part in args.get("laterals") or ():
         add_source(reader, part, scope)
     for part in args.get("joins") or ():
@@ -257,6 +260,8 @@ def add_function(reader: Reader, node: Any, function: Any, scope: Scope) -> None
         relation: Relation = relations[0] if len(relations) == 1 else QueryRelation(list(columns))
         scope.add(Source(alias or "", under_names(relation, names) if names else relation))
         return
+    if isinstance(function, exp.Anonymous) and function.name.upper() == "TABLE" and function.expressions:
+        function = function.expressions[0]
     relation = argument_relation(reader, function, names, scope)
     scope.add(Source(alias or function_alias(reader, function), relation))
 
@@ -272,6 +277,9 @@ def argument_relation(reader: Reader, function: Any, names: list[str], scope: Sc
     tables: list[Relation] = []
     sink: Flow = {}
     for argument in arguments_of(function):
+        if isinstance(argument, exp.Anonymous) and argument.name.upper() in ("TABLE", "DESCRIPTOR"):
+            tables += table_argument(reader, argument, scope)
+            continue
         if isinstance(argument, exp.Query):
             tables.append(query.read_query(reader, argument, scope, scope.ctes))
         elif isinstance(argument, exp.Table):
@@ -287,6 +295,20 @@ def argument_relation(reader: Reader, function: Any, names: list[str], scope: Sc
     known = dict.fromkeys(names, sink)
     with_path = isinstance(function, exp.Explode | exp.Unnest | exp.Inline | exp.OpenJSON)
     return ValueRelation(sink, known, is_open=not names or isinstance(function, exp.Explode), with_path=with_path)
+
+
+def table_argument(reader: Reader, argument: exp.Anonymous, scope: Scope) -> list[Relation]:
+    """Trino's f(input => TABLE(t)); DESCRIPTOR(a) names columns and reads none. A function may stand inside TABLE()."""
+    found: list[Relation] = []
+    for inner in argument.expressions if argument.name.upper() == "TABLE" else ():
+        if isinstance(inner, exp.Column):
+            dialect = reader.language.dialect
+            found.append(relation_at(reader, exp.to_table(inner.sql(dialect=dialect), dialect=dialect), scope)[0])
+        elif isinstance(inner, exp.Func):
+            found.append(argument_relation(reader, inner, [], scope))
+        elif isinstance(inner, exp.Query):
+            found.append(query.read_query(reader, inner, scope, scope.ctes))
+    return found
 
 
 class PassingRelation(QueryRelation):

@@ -50,9 +50,15 @@ def read_into(reader: Reader, into: exp.Into, relation: QueryRelation) -> Effect
     if in_routine or reader.script.is_variable(table.name):
         reader.script.variables[reader.language.column(table.this)] = relation.whole()
         return Effects("SELECT")
-    temporary = bool(into.args.get("temporary")) or table.name.startswith("#")
+    temporary = bool(into.args.get("temporary")) or is_hash(table)
     target = reader.script.created_name(table, temporary)
     return Effects("SELECT_INTO", [write_of(target, relation, is_definition=True, is_temporary=temporary)])
+
+
+def is_hash(table: exp.Table) -> bool:
+    """#t and ##t of T-SQL and Redshift are temporary."""
+    this = table.this
+    return bool(this.args.get("temporary") or this.args.get("global_")) or table.name.startswith("#")
 
 
 def is_assignment(tree: Any) -> bool:
@@ -82,7 +88,7 @@ def read_create(reader: Reader, tree: exp.Create) -> Effects:
     if not isinstance(table, exp.Table):
         return Effects("CREATE")
     properties = tree.args["properties"].expressions if tree.args.get("properties") else []
-    temporary = any(isinstance(p, exp.TemporaryProperty) for p in properties) or table.name.startswith("#")
+    temporary = any(isinstance(p, exp.TemporaryProperty) for p in properties) or is_hash(table)
     target = reader.script.created_name(table, temporary)
     write = create_write(reader, tree, target, this, properties)
     write.is_definition, write.is_temporary = True, temporary
@@ -354,8 +360,10 @@ def read_multi_insert(reader: Reader, tree: exp.MultitableInserts) -> Effects:
     """Snowflake's INSERT ALL … SELECT, Hive's FROM t INSERT … INSERT …"""
     source = tree.args["source"]
     effects = Effects("INSERT")
+    with_ = tree.args.get("with_")
+    ctes = query.read_ctes(reader, with_, None, {}) if with_ is not None else {}
     if isinstance(source, exp.Query) and tree.args.get("kind"):
-        relation: Relation = query.read_query(reader, source, None, {})
+        relation: Relation = query.read_query(reader, source, None, ctes)
         for part in tree.expressions:
             effects.writes += conditional_insert(reader, part, relation)
         return effects
@@ -363,7 +371,7 @@ def read_multi_insert(reader: Reader, tree: exp.MultitableInserts) -> Effects:
         select = insert.expression
         if isinstance(select, exp.Select) and select.args.get("from_") is None:
             select.set("from_", exp.From(this=source.copy()))
-        effects.writes += read_dml(reader, insert).writes
+        effects.writes += read_dml(reader, insert, None, ctes).writes
     return effects
 
 
