@@ -88,3 +88,14 @@ def test_the_owner_of_a_table_may_describe_its_columns(signed_in) -> None:
     assert browser.post(url, fields_of(browser.get(url)) | {"description": "The order"}).status_code == 302
     other = signed_in(make_user("viewer", owner=make_owner()))
     assert other.post(url, {"name": "id"}).status_code == 403
+
+
+def test_of_very_many_columns_the_first_are_shown_and_all_when_asked(viewer, signed_in) -> None:
+    table = make_table("shop.wide")
+    Column.objects.bulk_create(Column(table=table, name=f"c{number:03}", position=number) for number in range(1, 211))
+    browser = signed_in(viewer)
+    page = text_of(browser.get("/tables/warehouse/shop.wide/"))
+    assert "c200" in page
+    assert "c201" not in page
+    assert "The first 200. Show all 210" in page
+    assert "c210" in text_of(browser.get("/tables/warehouse/shop.wide/?columns=all"))
