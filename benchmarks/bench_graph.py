@@ -3,8 +3,8 @@
     python benchmarks/bench_graph.py [--tables 10000 1000000] [--directory DIR] [--networkx] [--rounds 7]
 
 Makes one SQLite catalog per size, kept in DIR and used again: about 4 edges a table and a power law, as warehouses have
-it: most tables are read by few, one by tens of thousands (a million tables take four minutes and 1 GB). Milliseconds of CPU,
-medians; layouts are not taken from memory. --networkx adds networkx, which needs a minute and 4 GB for a million.
+it: most tables are read by few, one by tens of thousands (a million tables take four minutes and 1 GB). Milliseconds of
+CPU, medians; layouts are not taken from memory. --networkx adds networkx, which needs a minute and 4 GB for a million.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def insert_like(thing: models.Model, varying: Sequence[str], rows: Iterator[list
 
 
 def timed(rounds: int, work: Callable[[], Any]) -> tuple[float, Any]:
-    """Median CPU milliseconds (SQLite runs in the process), after one round that is not counted, and the last answer."""
+    """Median milliseconds of CPU (SQLite runs in the process), after a round not counted, and the last answer."""
     answer = work()
     taken = []
     for _ in range(rounds):
