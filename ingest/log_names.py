@@ -59,7 +59,7 @@ class Names:
         """Rows of what a reading does, by number of name."""
         for name, columns in reading.reads.items():
             full = self._full.get((name, db, schema))
-            if full is None:
+            if full is None or (name in reading.maybe and full not in self._tables):
                 continue
             behind = name in reading.behind
             rows.touch.append((combo, self._numbers[full], behind))
@@ -67,8 +67,10 @@ class Names:
             ids = {self._columns.get((table, column.lower())) for column in columns} if table else set()
             rows.named += [(combo, column, behind) for column in ids - {None}]
         for source, target in reading.edges:
+            end = self._full.get((source, db, schema))
+            if source in reading.maybe and end not in self._tables:
+                continue
             if (target, db, schema) in self._full:
-                end = self._full.get((source, db, schema))
                 rows.edge.append(
                     (combo, self._numbers[end] if end else None, self._numbers[self._full[target, db, schema]])
                 )

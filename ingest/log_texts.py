@@ -126,12 +126,23 @@ class Texts:
 
 
 def logged_reading(refs: Refs, read: Reading) -> Reading:
-    """Tables as the log names them; columns too, or else those that the SQL names."""
+    """Tables as the log names them, and what only the SQL names, if it is a table: views, which some logs see through.
+
+    Columns are those of the log, or else of the SQL.
+    """
+    sources = read.reads if not refs.writes else {source: [] for source, _ in read.edges if source}
+    named = {name: columns for name, columns in sources.items() if not _is_among(name, [*refs.reads, *refs.writes])}
+    maybe = frozenset(named)
     if refs.writes:
-        sources = [name for name in refs.reads if name not in refs.writes] or [""]
-        return Reading(edges=[(source, target) for target in refs.writes for source in sources])
+        ends = [name for name in (*refs.reads, *named) if name not in refs.writes] or [""]
+        return Reading(edges=[(source, target) for target in refs.writes for source in ends], maybe=maybe)
     reads = {name: columns or _columns_of(name, read) for name, columns in refs.reads.items()}
-    return Reading(reads, behind=refs.behind)
+    return Reading(reads | named, behind=refs.behind, maybe=maybe)
+
+
+def _is_among(name: str, names: list[str]) -> bool:
+    """Whether `name`, perhaps without its first parts, is one of `names`."""
+    return any(f".{each}".endswith(f".{name}") for each in names)
 
 
 def _columns_of(name: str, read: Reading) -> list[str]:

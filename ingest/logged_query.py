@@ -14,13 +14,15 @@ class Reading:
 
     `reads` are tables that it only reads, with the columns it names; `edges` are (source, target) of what it writes,
     the source empty for a write that reads nothing. `problem` says what could not be read. `behind` are those of the
-    reads that the query does not name itself, because they lie behind a view.
+    reads that the query does not name itself, because they lie behind a view; `maybe` are names that count only if the
+    catalog has them.
     """
 
     reads: dict[str, list[str]] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     problem: str = ""
     behind: frozenset[str] = frozenset()
+    maybe: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         return {"reads": self.reads, "edges": [list(edge) for edge in self.edges]}

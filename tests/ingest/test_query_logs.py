@@ -497,6 +497,23 @@ class TestBigQuery:
         load_rows(tmp_path, [self.job()], source, "bigquery")
         assert Read.objects.get().table == orders
 
+    def test_a_view_that_only_the_sql_names_is_read_too(self, tmp_path: Path, source: Source) -> None:
+        make_table("shop.mart.orders", source)
+        view = make_table("shop.mart.orders_view", source, kind="view")
+        column = make_column("amount", view)
+        load_rows(tmp_path, [self.job()], source, "bigquery")
+        assert [table for table, *_ in reads()] == ["shop.mart.orders", "shop.mart.orders_view"]
+        assert ColumnRead.objects.get().column == column
+        assert seen() == []
+
+    def test_a_view_that_a_write_reads_is_the_start_of_an_edge(self, tmp_path: Path, source: Source) -> None:
+        make_table("shop.mart.orders_view", source, kind="view")
+        target = {"project_id": "shop", "dataset_id": "mart", "table_id": "daily"}
+        query = "INSERT INTO mart.daily SELECT amount FROM mart.orders_view"
+        job = self.job(statement_type="INSERT", destination_table=target, query=query)
+        load_rows(tmp_path, [job], source, "bigquery")
+        assert edges() == [("shop.mart.orders", "shop.mart.daily", 1), ("shop.mart.orders_view", "shop.mart.daily", 1)]
+
     def test_csv_has_them_as_text(self, tmp_path: Path, source: Source) -> None:
         make_table("shop.mart.orders", source)
         job = {key: json.dumps(value) if isinstance(value, list | dict) else value for key, value in self.job().items()}
@@ -850,7 +867,7 @@ class TestTrino:
         for n, row in enumerate(rows):
             row["metadata"] = row["metadata"] | {"queryId": f"q{n}"}
         load_rows(tmp_path, rows, source, "trino")
-        assert {table: count for table, _, _, count in reads()} == {orders.name: 1, view.name: 1}
+        assert {table: count for table, _, _, count in reads()} == {orders.name: 1, view.name: 2}
         assert ColumnRead.objects.get().column == column
         assert edges() == [("lake.raw.orders", "lake.mart.daily", 1)]
 

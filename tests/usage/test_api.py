@@ -6,6 +6,8 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audits.usage.models import ColumnRead, FailedRead, LogCoverage, Read, Reader, SeenRead
 from catalog.models import Role
@@ -135,3 +137,16 @@ class TestLists:
         program.post("/api/v1/reads/", batch({}))
         program.post("/api/v1/reads/", {"source": "lake", "reads": [{"table": "a", "at": AT, "reader": "ann"}]})
         assert Reader.objects.count() == 2
+
+    @pytest.mark.parametrize("noun", ["reads", "usage"])
+    def test_lists_cost_the_same_for_few_rows_and_many(self, table, program, with_token, noun: str) -> None:
+        asking = with_token(make_user(owner=table.ownerships.get().owner))
+        asking.get("/api/v1/tags/")  # the first use of a token is noted
+        costs = []
+        for rows in (5, 15):
+            names = [make_table(source=table.source).name for _ in range(rows)]
+            program.post("/api/v1/reads/", batch(*({"table": name, "reader": name} for name in names)))
+            with CaptureQueriesContext(connection) as asked:
+                assert asking.get(f"/api/v1/{noun}/").status_code == 200
+            costs.append(len(asked))
+        assert costs[0] == costs[1] <= 8

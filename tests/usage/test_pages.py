@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audits.usage.models import LogCoverage, Read, Reader, SeenName, SeenRead
 from catalog.models import Role, Table
@@ -61,3 +63,19 @@ def test_the_sparkline_has_a_bar_for_each_day_with_reads(table, viewer, signed_i
 def test_a_table_of_a_source_without_a_log(viewer, signed_in) -> None:
     text = text_of(signed_in(viewer).get(f"{make_table().get_absolute_url()}use/"))
     assert "nobody can say who reads this table" in text
+
+
+def test_the_lists_cost_the_same_for_few_rows_and_many(table, viewer, signed_in) -> None:
+    browser = signed_in(viewer)
+    costs = []
+    for rows in (5, 20):
+        for number in range(rows):
+            other = make_table()
+            reader = Reader.objects.create(source=table.source, name=f"reader {other.pk}")
+            Read.objects.create(table=other, day=NOW.date(), reader=reader, count=number + 1, last_at=NOW)
+            name = SeenName.objects.create(source=table.source, name=f"gone.{other.pk}")
+            SeenRead.objects.create(name=name, day=NOW.date(), reader=reader, count=2, last_at=NOW)
+        with CaptureQueriesContext(connection) as asked:
+            assert browser.get("/usage/").status_code == 200
+        costs.append(len(asked))
+    assert costs[0] == costs[1] <= 12
