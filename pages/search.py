@@ -94,4 +94,4 @@ def _hit(thing: Pipeline | Table | Owner | Source, note: str) -> Hit:
 
 
 def _column_hit(column: Column) -> Hit:
-    return Hit(column.name, f"{column.table.get_absolute_url()}#column-{column.name}", f"of {column.table.name}")
+    return Hit(column.name, f"{column.table.get_absolute_url()}?columns=all#column-{column.name}", f"of {column.table.name}")
