@@ -94,4 +94,5 @@ def _hit(thing: Pipeline | Table | Owner | Source, note: str) -> Hit:
 
 
 def _column_hit(column: Column) -> Hit:
-    return Hit(column.name, f"{column.table.get_absolute_url()}?columns=all#column-{column.name}", f"of {column.table.name}")
+    table = column.table
+    return Hit(column.name, f"{table.get_absolute_url()}?columns=all#column-{column.name}", f"of {table.name}")
