@@ -1,4 +1,4 @@
-"""Bounds on one statement's tokens, checked before a parser that recurses sees them, and the cutting of literal lists."""
+"""Bounds on one statement's tokens, checked before a parser that recurses sees them; literal lists are cut."""
 
 from sqlglot.tokens import Token, TokenType
 

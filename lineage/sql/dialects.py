@@ -151,12 +151,16 @@ class Language:
             if node.__class__ is identifier:
                 args = node.args
                 return fold_quoted(args["this"]) if args.get("quoted") else fold(args["this"])
-            return node if isinstance(node, str) else fold(node.name)
+            if node.__class__ is str or node is None:  # None stands for the name that a broken statement lacks
+                return node or ""
+            return fold(node.name)
 
         return column
 
     def part(self, node: Any) -> str:
         """The normal form of one part of a table's name, without the quotes a dot would need."""
+        if not isinstance(node, exp.Expression):
+            return node or ""
         if self.rules.tables_keep_case:
             return str(node.name)
         name = self.column(node)

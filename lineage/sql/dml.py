@@ -95,7 +95,7 @@ def target_name(reader: Reader, table: Any) -> str:
 def read_insert(reader: Reader, node: exp.Insert, parent: Scope | None, ctes: Ctes) -> Effects:
     this = node.this
     if isinstance(this, exp.Directory):
-        relation = query.read_query(reader, node.expression, parent, ctes)
+        relation = insert_source(reader, node, parent, ctes)
         return Effects("INSERT", [write_of(reader.script.uri(this.this.name), relation)])
     table = this.this if isinstance(this, exp.Schema) else this
     target = target_name(reader, table)
@@ -211,7 +211,7 @@ def read_update(reader: Reader, node: exp.Update, parent: Scope | None, ctes: Ct
     scope = Scope(parent, ctes)
     from_ = args.get("from_")
     writes = update_targets(reader, node.this, from_.this if from_ else None, scope)
-    read_assignments(reader, args["expressions"], scope, writes)
+    read_assignments(reader, args.get("expressions") or [], scope, writes)
     where = args.get("where")
     if where is not None:
         collect_rows(reader, where.this, FILTER, scope)
@@ -431,11 +431,12 @@ def read_when(reader: Reader, when: exp.When, write: Write, scope: Scope, inner:
         collect_rows(reader, condition, FILTER, seen)
     then = when.args.get("then")
     if isinstance(then, exp.Update):
-        if any(isinstance(part, exp.Star) for part in then.expressions):
+        parts = then.args.get("expressions") or []
+        parts = parts if isinstance(parts, list) else [parts]
+        if any(isinstance(part, exp.Star) for part in parts):
             add_all(reader, write, source, by_name=True)
         else:
-            writes = {"": write, scope.sources[0].alias: write}
-            read_assignments(reader, then.expressions, scope, writes)
+            read_assignments(reader, parts, scope, {"": write, scope.sources[0].alias: write})
     elif isinstance(then, exp.Insert):
         read_merge_insert(reader, then, write, inner, source)
 

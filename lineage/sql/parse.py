@@ -28,15 +28,15 @@ class Unread(Exception):
     """A statement that could not be read: (code, message, line in the piece's text or None, tree of what could be)."""
 
 
-def parse_piece(piece: Piece, language: Language) -> Any:
+def parse_piece(piece: Piece, language: Language, has_comments: bool = True) -> Any:
     """The tree of a piece, None when it holds nothing that moves data. Raises Unread."""
     try:
         if piece.kind in (CONDITION, LOOP, DECLARATION):
             return parse_condition(piece, language)
         return parse_statement(piece, language)
     except ParseError as error:
-        if drop_comments(piece):
-            return parse_piece(piece, language)
+        if has_comments and drop_comments(piece):
+            return parse_piece(piece, language, has_comments=False)
         details = error.errors[0] if error.errors else {}
         message = details.get("description") or str(error)
         raise Unread("parse_error", message, details.get("line"), None) from None
@@ -82,7 +82,7 @@ def parse_statement(piece: Piece, language: Language) -> Any:
         if found is not None and found.meta.get("unread"):
             raise Unread("unsupported_statement", found.meta["unread"], tokens[0].line, found)
         return found
-    if language.rules.retokenize and found is tokens:
+    if language.rules.retokenize and found is tokens and not piece.is_anew:
         found = tokens_anew(piece, language)
     tree = language.parse(found, piece.text)
     if tree.__class__ is exp.Command:
@@ -93,11 +93,14 @@ def parse_statement(piece: Piece, language: Language) -> Any:
         raise Unread(
             "unsupported_statement", f"what {tree.this.name} reads and writes is not in the text", tokens[0].line, None
         )
+    if isinstance(tree, CHANGES) and not (tree.args.get("this") or tree.args.get("tables")):
+        raise Unread("parse_error", f"{head} names no table", tokens[0].line, None)
     if isinstance(tree, NOT_STATEMENTS) and not isinstance(tree, exp.Query) and head != "ASSERT":
         raise Unread("parse_error", "not a statement", tokens[0].line, None)
     return tree
 
 
+CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
 NOT_STATEMENTS = (
     exp.Alias,
     exp.Column,
@@ -115,6 +118,7 @@ def tokens_anew(piece: Piece, language: Language) -> list[Token]:
     """Athena: what is a name depends on the kind of statement."""
     piece.offset, piece.text = piece.start, piece.text[piece.tokens[0].start : piece.tokens[-1].end + 1]
     piece.tokens = language.dialect.tokenize(piece.text)
+    piece.is_anew = True
     return piece.tokens
 
 

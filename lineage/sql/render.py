@@ -26,7 +26,8 @@ _TAGS = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _LOOP = re.compile(r"\{%[-+]?\s*(for|endfor)\b")
 _DAY = datetime(2024, 1, 1, tzinfo=UTC)  # any day will do: a table name that ends in it is a date shard
-_UNREADABLE = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
+_UNREADABLE = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
+_UNREADABLE += (RecursionError, SyntaxError)
 
 
 @dataclass(slots=True)

@@ -141,8 +141,11 @@ def modified(reader: Reader, star: Any, items: list[Item | Star], scope: Scope) 
     """The star's columns without the excepted, with the replaced, under new names."""
     column = reader.language.column
     excepted = frozenset(column(name_of(node)) for node in star.args.get("except_") or ())
-    replaced = {column(node.args["alias"]): node.this for node in star.args.get("replace") or ()}
-    renames = {column(name_of(node.this)): column(node.args["alias"]) for node in star.args.get("rename") or ()}
+    replaced = {
+        column(node.args["alias"]): node.this for node in star.args.get("replace") or () if isinstance(node, exp.Alias)
+    }
+    pairs = [node for node in star.args.get("rename") or () if isinstance(node, exp.Alias)]
+    renames = {column(name_of(node.this)): column(node.args["alias"]) for node in pairs}
     flows = {name: flow_of(reader, node, scope) for name, node in replaced.items()}
     hidden = excepted | frozenset(replaced) | frozenset(renames)
     result: list[Item | Star] = []

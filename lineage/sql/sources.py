@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from . import query
 from .expressions import collect, collect_rows, flow_of, path_flow
@@ -132,6 +133,14 @@ def walked_array(reader: Reader, node: exp.Table, scope: Scope) -> Relation | No
     return ValueRelation(used_as(flow, TRANSFORMATION), {}, is_open=True, with_path=True)
 
 
+def named_table(reader: Reader, text: str) -> exp.Table:
+    """The table that a text names; a text that is no name is one part."""
+    try:
+        return exp.to_table(text, dialect=reader.language.dialect)
+    except SqlglotError:
+        return exp.Table(this=exp.Identifier(this=text, quoted=True))
+
+
 def under_names(relation: Relation, names: list[str]) -> Relation:
     copy = QueryRelation(list(relation.columns()))
     copy.reads = [relation]
@@ -147,8 +156,7 @@ def add_special_table(reader: Reader, node: exp.Table, this: Any, scope: Scope) 
         return
     alias, names = alias_of(reader, node)
     if isinstance(this, exp.DynamicIdentifier) and isinstance(this.this, exp.Literal):  # IDENTIFIER('db.t')
-        table = exp.to_table(this.this.name, dialect=reader.language.dialect)
-        relation, path = reader.relation_of(table)
+        relation, path = reader.relation_of(named_table(reader, this.this.name))
         scope.add(Source(alias or path[-1], under_names(relation, names) if names else relation, path))
         return
     if isinstance(this, exp.Var | exp.Literal | exp.Parameter | exp.Placeholder | exp.SessionParameter):
@@ -242,8 +250,7 @@ def add_table_from_rows(reader: Reader, node: exp.TableFromRows, scope: Scope) -
     """TABLE(function(…)), TABLE('name'), TABLE(query)."""
     this = node.this
     if isinstance(this, exp.Literal | exp.Identifier | exp.Column):
-        table = exp.to_table(this.name, dialect=reader.language.dialect)
-        relation, path = reader.relation_of(table)
+        relation, path = reader.relation_of(named_table(reader, this.name))
         alias, _ = alias_of(reader, node)
         scope.add(Source(alias or path[-1], relation, path))
     else:

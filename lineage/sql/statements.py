@@ -368,6 +368,8 @@ def read_multi_insert(reader: Reader, tree: exp.MultitableInserts) -> Effects:
             effects.writes += conditional_insert(reader, part, relation)
         return effects
     for insert in tree.expressions:
+        if not isinstance(insert, exp.Insert):
+            continue
         select = insert.expression
         if isinstance(select, exp.Select) and select.args.get("from_") is None:
             select.set("from_", exp.From(this=source.copy()))

@@ -46,6 +46,7 @@ class Piece:
     name: str = ""  # a loop's variable, or a declaration's
     message: str = ""  # of an opaque piece
     code: str = "unsupported_statement"
+    is_anew: bool = False  # tokenized again, by the kind of statement
     body: int | None = None  # the quoted body that it stands in, by its place in the text
 
     @property
