@@ -35,7 +35,7 @@ def parse_piece(piece: Piece, language: Language, has_comments: bool = True) -> 
             return parse_condition(piece, language)
         return parse_statement(piece, language)
     except ParseError as error:
-        if has_comments and drop_comments(piece):
+        if has_comments and drop_comments(piece, language):
             return parse_piece(piece, language, has_comments=False)
         details = error.errors[0] if error.errors else {}
         message = details.get("description") or str(error)
@@ -47,12 +47,19 @@ def parse_piece(piece: Piece, language: Language, has_comments: bool = True) -> 
         raise Unread("parse_error", f"{type(error).__name__}: {error}", None, None) from None
 
 
-def drop_comments(piece: Piece) -> bool:
-    """sqlglot trips over a comment in some places; without comments the statement may well be read."""
-    commented = [token for token in piece.tokens if token.comments]
-    for token in commented:
-        token.comments = []
-    return bool(commented)
+def drop_comments(piece: Piece, language: Language) -> bool:
+    """sqlglot trips over a comment inside PARTITION BY and the like: tokenize again with blanks in its place."""
+    parts, position, found = [], 0, False
+    for token in piece.tokens:
+        gap = piece.text[position : token.start]
+        found = found or (position > 0 and not gap.isspace() and bool(gap))
+        parts += [gap if gap.isspace() else re.sub(r"[^\n]", " ", gap), piece.text[token.start : token.end + 1]]
+        position = token.end + 1
+    if not found:
+        return False
+    piece.text = "".join(parts)
+    piece.tokens = language.tokenize(piece.text)
+    return True
 
 
 def parse_condition(piece: Piece, language: Language) -> Any:
