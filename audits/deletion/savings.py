@@ -20,7 +20,8 @@ _GIGABYTE = 10**9
 
 @dataclass(frozen=True)
 class Savings:
-    """Per month where it is a rate. Bytes and rows are those of tables whose size is known, `unsized` counts the rest.
+    """Per month where it is a rate. Bytes and rows are those that are known; `unsized` and `uncounted` count the tables
+    of which they are not.
 
     `money_per_month` is None where no price is set.
     """
@@ -30,6 +31,7 @@ class Savings:
     rows: int
     bytes: int
     unsized: int
+    uncounted: int
     runs_per_month: int
     compute_seconds_per_month: int
     money_per_month: float | None
@@ -50,6 +52,7 @@ def savings_of(tables: Iterable[Table], pipelines: Iterable[Pipeline]) -> Saving
         rows=sum(table.row_count or 0 for table in tables),
         bytes=size,
         unsized=sum(table.size_bytes is None for table in tables),
+        uncounted=sum(table.row_count is None for table in tables),
         runs_per_month=runs,
         compute_seconds_per_month=seconds,
         money_per_month=_money(size, seconds),
