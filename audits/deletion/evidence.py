@@ -66,11 +66,12 @@ _INHERITED = {
 def _reason(reason: Values, around: Around) -> str:
     code = reason["code"]
     if code in LOG_CODES:
-        return _log_doubt(code, around)
+        return log_doubt(code, around)
     return _REASONS[code](reason)
 
 
-def _log_doubt(code: str, around: Around) -> str:
+def log_doubt(code: str, around: Around) -> str:
+    """What is amiss with a source's log, by one of LOG_CODES."""
     log, source = around.log or {}, around.source or "this source"
     match code:
         case "no_log":
@@ -155,10 +156,11 @@ def _log(around: Around) -> Iterable[str]:
     if log.get("covered_from"):
         channels = f" in {log['channels']} channels" if log["channels"] > 1 else ""
         entries, read = log["entries"], log["entries"] - log["unparsed"]
-        yield (
-            f"The query log of {around.source or 'its source'} covers {log['covered_from']} to {log['covered_to']}"
-            f"{channels}; {read:,} of {entries:,} entries in the window were read."
+        share = (
+            f"; {read:,} of {entries:,} entries in the window were read" if entries else "; none of it in the window"
         )
+        source = around.source or "its source"
+        yield f"The query log of {source} covers {log['covered_from']} to {log['covered_to']}{channels}{share}."
 
 
 def _last_read(verdict: str, evidence: Values, around: Around) -> str:

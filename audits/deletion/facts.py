@@ -352,11 +352,13 @@ class _Draft:
 
     def _doubt_source(self, pk: int, log: SourceLog) -> None:
         tables = self.sources == pk
-        if log.covered_from is None or not log.entries:
+        if log.covered_from is None:
             self.hole[tables] |= Hole.NO_LOG
             return
         if not log.ends_in_time(self.as_of):
             self.hole[tables] |= Hole.LOG_ENDS_EARLY
+        elif not log.entries:
+            self.hole[tables] |= Hole.NO_LOG
         too_short = tables & (self.window_start + 1 < log.covered_from.toordinal())
         self.hole[too_short] |= Hole.LOG_TOO_SHORT
         if log.unparsed_share > MOST_UNPARSED:

@@ -397,6 +397,14 @@ def test_the_command_prints_json_and_writes_nothing_on_a_dry_run(unread, warehou
     assert not VerdictRun.objects.exists()
 
 
+def test_the_command_says_what_is_amiss_with_a_log(capsys) -> None:
+    source = make_source("lone")
+    cover(source, 200, 10)
+    build(make_table("a.b", source=source))
+    call_command("flag_unused", "--dry-run", as_of=TODAY)
+    assert f"The query log of lone ends on {day(10)}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("wrong", [["--window", "0"], ["--as-of", "yesterday"], ["--window", "x"]])
 def test_wrong_use_is_told(wrong) -> None:
     with pytest.raises(CommandError, match="no day|no number of days"):

@@ -8,11 +8,13 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from audits.deletion.evidence import Around, words
-from audits.deletion.facts import DEFAULT_WINDOW, gather
+from audits.deletion.evidence import LOG_CODES, Around, log_doubt, words
+from audits.deletion.facts import DEFAULT_WINDOW, Hole, gather
+from audits.deletion.judgement import Verdict
 from audits.deletion.store import store_verdicts
 from audits.deletion.verdicts import WORDS, Judged, Proposals, evidence_of, judge, proposals
 from audits.deletion.watch import stop_reviews_that_must
@@ -66,9 +68,23 @@ class Command(BaseCommand):
                 self.stdout.write(f"    {sentence}")
             if entry["pipelines"]:
                 self.stdout.write(f"    Goes with it: {', '.join(entry['pipelines'])}")
+        for sentence in doubts_about_logs(judged):
+            self.stdout.write(sentence)
         counts = ", ".join(f"{number:,} {name}" for name, number in judged.counts().items())
         self.stdout.write(f"As of {judged.facts.as_of}: {counts}.")
         self.stdout.write("Dry run: nothing written." if dry_run else f"{written:,} verdicts written.")
+
+
+def doubts_about_logs(judged: Judged) -> Iterator[str]:
+    """What is amiss with the logs of sources in which something is unknown, in sentences."""
+    facts = judged.facts
+    unknown = judged.places[judged.verdict[judged.places] == Verdict.UNKNOWN]
+    for pk in np.unique(facts.sources[unknown]).tolist():
+        log = facts.logs[pk]
+        amiss = int(np.bitwise_or.reduce(facts.hole[unknown[facts.sources[unknown] == pk]]))
+        for code in (str(hole.name).lower() for hole in Hole if amiss & hole):
+            if code in LOG_CODES:
+                yield log_doubt(code, Around(facts.as_of.isoformat(), log.slug, log.to_dict()))
 
 
 def entries(judged: Judged) -> Iterator[dict[str, Any]]:
