@@ -189,7 +189,7 @@ class Run:
             columns[""] = self.result_columns(result)
         return Analysis(
             rendered=self.rendered.sql,
-            inputs=tuple(sorted({self.final(name, n) for n, s in enumerate(self.statements) for name in s.inputs})),
+            inputs=tuple(sorted(self.inputs())),
             outputs=tuple(outputs),
             columns=columns,
             column_edges=tuple(edges),
@@ -197,6 +197,11 @@ class Run:
             problems=tuple(self.problems),
             practices=self.judge.answer(self.statements, self.rendered.config),
         )
+
+    def inputs(self) -> set[str]:
+        if not self.script.renamed:
+            return {name for statement in self.statements for name in statement.inputs}
+        return {self.final(name, number) for number, s in enumerate(self.statements) for name in s.inputs}
 
     def final(self, name: str, statement: int) -> str:
         """The name that a table read by that statement has at the end, if the script itself made it."""

@@ -43,6 +43,7 @@ Handler = Callable[[Reader, Any, int, Flow, Scope, Stack], None]
 # What to do with a node: nothing (SKIP), go on to its children with the same or a stronger mode, or a handler below.
 SKIP = None
 SAME, PLAIN, AGGREGATE = 1, 2, 3
+LIST = "list"  # of nodes
 
 LEAVES = (
     exp.Literal,
@@ -83,15 +84,21 @@ def collect(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope) -> N
         if action > SAME and mode < action - 1:
             mode = action - 1  # PLAIN makes TRANSFORMATION, AGGREGATE makes AGGREGATION
         for value in node.args.values():
-            for child in value if value.__class__ is list else (value,):
-                action = actions[child.__class__]
-                if action is read_column:  # by far the most frequent: no detour over the stack
-                    if child.args["this"].__class__ is identifier:
-                        flow = column_flow(reader, child, scope)
-                        if flow:
-                            add_flow(sink, flow, mode)
-                elif action is not None:
-                    stack.append((action, child, mode))
+            action = actions[value.__class__]
+            if action is None:
+                continue
+            if action is read_column:  # by far the most frequent: no detour over the stack
+                if value.args["this"].__class__ is identifier:
+                    flow = column_flow(reader, value, scope)
+                    if flow:
+                        add_flow(sink, flow, mode)
+            elif action is LIST:
+                for child in value:
+                    action = actions[child.__class__]
+                    if action is not None:
+                        stack.append((action, child, mode))
+            else:
+                stack.append((action, value, mode))
 
 
 def flow_of(reader: Reader, node: Any, scope: Scope) -> Flow:
@@ -570,7 +577,7 @@ HANDLERS: dict[type, Any] = {
     exp.Comprehension: read_comprehension,
     exp.Anonymous: read_call,
 }
-ACTIONS = Actions(HANDLERS)
+ACTIONS = Actions({**HANDLERS, list: LIST})
 
 
 def collect_rows(reader: Reader, node: Any, mode: int, scope: Scope) -> None:

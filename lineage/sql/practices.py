@@ -264,11 +264,15 @@ class Judgement:
     def of(self, outputs: dict[str, Output]) -> Practices:
         by_output = {name: self.judged(output) for name, output in sorted(outputs.items())}
         each = list(by_output.values())
-        overall = OutputPractices(
-            min((one.load_strategy for one in each), key=WORST_FIRST.index),
-            worst_of(one.idempotent for one in each),
-            worst_of(one.atomic for one in each),
-            worst_of(one.backfill_safe for one in each),
+        overall = (
+            each[0]
+            if len(each) == 1
+            else OutputPractices(
+                min((one.load_strategy for one in each), key=WORST_FIRST.index),
+                worst_of(one.idempotent for one in each),
+                worst_of(one.atomic for one in each),
+                worst_of(one.backfill_safe for one in each),
+            )
         )
         found = dict.fromkeys(reason for output in outputs.values() for reason in self.reasons(output))
         return Practices(overall, by_output, tuple(found))

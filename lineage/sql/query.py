@@ -100,7 +100,7 @@ def renamed(relation: QueryRelation, names: list[str]) -> QueryRelation:
             break
         items.append((names[place], item[1], item[2]) if place < len(names) else item)  # type: ignore[index]
     result = QueryRelation(items)
-    result.rows, result.reads, result.inputs = relation.rows, relation.reads, relation.inputs
+    result.rows, result.reads = relation.rows, relation.reads
     result.made_of = (relation,)
     return result
 
@@ -225,8 +225,8 @@ def read_select(reader: Reader, node: exp.Select, parent: Scope | None, ctes: Ct
         ctes = read_ctes(reader, args["with_"], parent, ctes)
     scope = Scope(parent, ctes)
     sources.read_from(reader, args, scope)
-    for window in args.get("windows") or ():
-        scope.windows[reader.language.column(window.this)] = window
+    if args.get("windows"):
+        scope.windows = {reader.column(window.this): window for window in args["windows"]}
     items = read_items(reader, args["expressions"], scope)
     if not items and args.get("from_") and not args["expressions"]:
         items = expand_star(reader, exp.Star(), scope)

@@ -4,7 +4,7 @@ A *flow* says where a value comes from: {(table, column, path, mode): basis}. A 
 number that grows with strength, and a *basis* is how sure its table is, as a number that grows with doubt.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 from .model import BASES, KINDS
@@ -116,8 +116,8 @@ class Relation:
 
     def __init__(self, names: Container[str]) -> None:
         self.names = names  # the columns known by name
-        self.rows: Flow = {}
-        self.reads: list[Relation] = []
+        self.rows: Flow = NOTHING
+        self.reads: Sequence[Relation] = ()
 
     def find(self, name: str, basis: int) -> Flow:
         """The flow of that column, MISSING or AMBIGUOUS; `basis` counts where a table's own column is meant."""
@@ -170,17 +170,14 @@ class TableRelation(Relation):
 
 
 class QueryRelation(Relation):
-    """The result of a query, a CTE or a temp table: named columns, and stars that could not be expanded."""
+    """The result of a query or a CTE: named columns, and stars that could not be expanded."""
 
-    __slots__ = ("index", "inputs", "is_open", "items", "made_of", "notes", "stars", "trees")
+    __slots__ = ("index", "is_open", "items", "made_of", "stars")
 
     def __init__(self, items: list[Item | Star]) -> None:
         super().__init__(())
         self.items = items
-        self.inputs: set[str] = set()  # of a temp table: what the script read to fill it
-        self.notes: dict[str, None] = {}
         self.made_of: tuple[Relation, ...] = ()  # relations of the same columns in the same places
-        self.trees: list[Any] = []  # of a temp table: the statements that filled it
         self.build_index()
 
     def build_index(self) -> None:
@@ -212,6 +209,18 @@ class QueryRelation(Relation):
         return self.items
 
 
+class TempRelation(QueryRelation):
+    """A temp table: what the script read to fill it, what no run can repeat of it, and the statements that filled it."""
+
+    __slots__ = ("inputs", "notes", "trees")
+
+    def __init__(self, items: list[Item | Star]) -> None:
+        super().__init__(items)
+        self.inputs: set[str] = set()
+        self.notes: dict[str, None] = {}
+        self.trees: list[Any] = []
+
+
 class ValueRelation(Relation):
     """Elements of an array, rows of a function: any column asked of it is a part of the one value it is made from."""
 
@@ -239,6 +248,9 @@ class ValueRelation(Relation):
         return merged([self.flow, *self.known.values()])
 
 
+EMPTY: dict[str, Any] = {}  # never written to
+
+
 class Source:
     """A relation under the name that a FROM clause gives it; `path` is the full name's parts, for db.table.column."""
 
@@ -263,10 +275,10 @@ class Scope:
         self.rows: Flow = {}
         self.reads: list[Relation] = []
         self.cache: dict[str, Flow] = {}  # unqualified names already resolved to a source
-        self.joined: dict[str, Flow] = {}  # columns merged by USING
+        self.joined: dict[str, Flow] = EMPTY  # columns merged by USING
         self.aliases: dict[str, Flow] = {}  # select items so far
         self.alias_use = 0  # whether a clause may use them: see below
-        self.windows: dict[str, Any] = {}
+        self.windows: dict[str, Any] = EMPTY
 
     def add(self, source: Source) -> None:
         self.sources.append(source)

@@ -42,7 +42,7 @@ class Rendered:
 
 def render(sql: str, relations: Mapping[str, str]) -> Rendered:
     """Render `sql` when it holds template marks; never raises: an unreadable template is stripped of its marks."""
-    if not _MARK.search(sql):
+    if "{" not in sql or not _MARK.search(sql):
         return Rendered(sql)
     result = Rendered(sql)
     text = _END_SNAPSHOT.sub("", _SNAPSHOT.sub(r"{%\1 do config(materialized='snapshot') %}", sql))

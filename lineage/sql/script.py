@@ -12,7 +12,7 @@ from .dml import merge_columns
 from .effects import Effects, Write, write_of
 from .model import OutputColumns
 from .reader import Reader, Schemas, table_parts
-from .relations import NOTHING, Flow, QueryRelation, Relation, Scope, Star, TableRelation, ValueRelation
+from .relations import NOTHING, Flow, Relation, Scope, Star, TableRelation, TempRelation, ValueRelation
 from .render import PLACEHOLDER
 
 # A date at the end of a table's name is a shard's, and so is a star: events_20240101, events_*, events_2024*.
@@ -51,7 +51,7 @@ class Script:
         self._lines: list[int] = []  # ends of lines, in a long text
         self.trace: Any = None  # for explain: which expression each column is made by
         self.base = 0  # where the current piece's text stands
-        self.temps: dict[str, QueryRelation] = {}
+        self.temps: dict[str, TempRelation] = {}
         self.variables: dict[str, Flow] = {}
         self.variable_notes: dict[str, dict[str, None]] = {}
         self.atomic_tables: set[str] = set()  # of a format whose overwrites are atomic
@@ -321,7 +321,7 @@ class Script:
         before = None if write.is_definition else self.temps.get(write.target)
         columns = [*(before.index.values() if before else ()), *write.columns]
         stars: list[Star] = [*(before.stars if before else ()), *write.stars]
-        relation = QueryRelation([*merge_columns(columns), *stars])
+        relation = TempRelation([*merge_columns(columns), *stars])
         relation.rows = {**(before.rows if before else {}), **write.rows}
         relation.reads = list(before.reads) if before else []
         relation.made_of = (*(before.made_of if before else ()), *([write.made_of] if write.made_of else ()))

@@ -121,7 +121,7 @@ def relation_at(reader: Reader, node: exp.Table, scope: Scope) -> tuple[Relation
         array = walked_array(reader, node, scope)
         if array is not None:
             return array, (name,)
-    return reader.relation_of(node)
+    return reader.script.relation_of(reader, node)
 
 
 def walked_array(reader: Reader, node: exp.Table, scope: Scope) -> Relation | None:
@@ -406,7 +406,7 @@ def join_using(
     for name in names:
         before = scope.joined.get(name) or side_flow(reader, left, name, node)
         flow = merged([before, side_flow(reader, right, name, node)])
-        scope.joined[name] = flow
+        scope.joined = {**scope.joined, name: flow}
         scope.cache.pop(name, None)
         add_flow(scope.rows, flow, JOIN)
 

@@ -9,7 +9,7 @@ from .dml import read_dml
 from .effects import Effects, Write, write_of
 from .expressions import collect, flow_of
 from .reader import Reader
-from .relations import FILTER, NOTHING, Item, QueryRelation, Relation, Scope, Source, Star
+from .relations import FILTER, NOTHING, Item, QueryRelation, Relation, Scope, Source, Star, TempRelation
 
 STORED = ("TABLE", "VIEW", "MATERIALIZED VIEW", "DYNAMIC TABLE")
 
@@ -258,7 +258,7 @@ def read_declare(reader: Reader, tree: exp.Declare) -> Effects:
         kind = item.args.get("kind")
         for name in names:
             if isinstance(kind, exp.Schema):  # T-SQL: DECLARE @t TABLE (…)
-                reader.script.temps["@" + name.name.lower()] = QueryRelation(defined_columns(reader, kind))
+                reader.script.temps["@" + name.name.lower()] = TempRelation(list(defined_columns(reader, kind)))
                 continue
             default = item.args.get("default")
             flow = flow_of(reader, default, Scope(None, {})) if default is not None else NOTHING
