@@ -51,6 +51,8 @@ def analyze_file(text: SqlText) -> SqlLineage:
         default_schema=text.schema or None,
         relations=text.relations,
     )
+    if "\0" in analysis.rendered:
+        return unread(text, "gave a NUL character, which no database keeps, out of a template")
     return lineage_of(analysis, text)
 
 

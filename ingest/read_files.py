@@ -76,12 +76,16 @@ def decode(path: str, data: bytes) -> tuple[str, tuple[FileProblem, ...]]:
     if len(data) > MAX_BYTES:
         message = f"The file has {len(data):,} bytes; files over {MAX_BYTES:,} are not read."
         return "", (FileProblem(path, "file_too_large", ERROR, message),)
+    wrong = data.find(b"\0")  # valid UTF-8, but no text: a binary file, or UTF-16 without its mark
     try:
-        return data.decode("utf-8-sig"), ()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        message = f"Byte {error.start} (0x{data[error.start]:02x}) is not UTF-8. Save the file as UTF-8."
-        return "", (FileProblem(path, "not_utf8", ERROR, message, line),)
+        wrong = error.start
+    if wrong < 0:
+        return text, ()
+    line = data.count(b"\n", 0, wrong) + 1
+    message = f"Byte {wrong} (0x{data[wrong]:02x}) is not UTF-8 text. Save the file as UTF-8."
+    return "", (FileProblem(path, "not_utf8", ERROR, message, line),)
 
 
 def mentioned_names(sql: str) -> frozenset[str]:
@@ -210,11 +214,16 @@ _READERS: dict[str, Callable[[dict[str, Any], MetadataPattern], tuple[dict[str, 
 
 
 def _texts(values: list[Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(value).strip() for value in values if isinstance(value, str | int | float)))
+    return tuple(dict.fromkeys(str(_scalar(value)) for value in values if isinstance(value, str | int | float)))
 
 
 def _scalar(value: Any) -> Any:
     """A value that is one text or number; lists and mappings are not facts (and may be bombs of aliases)."""
     if isinstance(value, str):
-        return value.strip()
+        return value.strip() if value.isprintable() else _storable(value).strip()
     return value if isinstance(value, bool | int | float) else None
+
+
+def _storable(text: str) -> str:
+    """Without what YAML can write as an escape and no database keeps: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

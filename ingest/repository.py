@@ -146,8 +146,7 @@ def _builds(settings: Settings, facts: FileFacts) -> str:
     if not settings.table_name:
         return facts.about
     folder, file = _folder(facts.path).rsplit("/", 1)[-1], facts.path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    parts = {"folder": folder, "file": file, **facts.parts}
-    return settings.table_name.format_map({key: value or "" for key, value in parts.items()}).strip(".")
+    return settings.table_name.format(folder=folder, file=file).strip(".")
 
 
 def _add_described_tables(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
@@ -149,7 +149,8 @@ class _Ingest:
         self.owners: dict[str, int] = {}
         self.tables: dict[TableKey, int] = {}
         self.pipelines: dict[str, int] = {}
-        self.listed: set[TableKey] = set()
+        self.listed: set[TableKey] = set()  # tables whose columns are known from a schema or from their first builder
+        self.refused: list[FileProblem] = []
 
     def walk(self) -> None:
         """Read and digest the files; the first one that changed starts the workers, which takes them a moment."""
@@ -229,8 +230,20 @@ class _Ingest:
         rows = IngestedFile.objects.filter(scope=self.scope).exclude(key="")
         return {path: Known(*facts) for path, *facts in rows.values_list("path", "digest", "key", "columns")}
 
-    @transaction.atomic
     def _store_part(self, part: list[tuple[str, Read | None]]) -> None:
+        """Store files in one transaction; where the database refuses it, one by one, so that only one is left out."""
+        before = dict(self.sources), dict(self.tables), dict(self.pipelines), set(self.listed)
+        try:
+            with transaction.atomic():
+                self._store(part)
+        except (DataError, IntegrityError) as error:
+            self.sources, self.tables, self.pipelines, self.listed = before
+            if len(part) == 1:
+                self.refused.append(FileProblem(part[0][0], "not_stored", ERROR, f"The database refused it: {error}"))
+            for one in part if len(part) > 1 else ():
+                self._store_part([one])
+
+    def _store(self, part: list[tuple[str, Read | None]]) -> None:
         lineages = {path: read.lineage for path, read in part if read and read.lineage}
         facts = {path: self.repository.pipelines[path] for path, _ in part}
         self._ensure_tables(lineages.values(), facts.values())
@@ -369,7 +382,7 @@ class _Ingest:
 
     def _store_problems(self) -> None:
         """Problems with files and between pipelines; those of SQL were stored with their pipeline."""
-        found = [*self.reading.problems, *self.repository.problems, *self._held_back_problem()]
+        found = [*self.reading.problems, *self.repository.problems, *self.refused, *self._held_back_problem()]
         found += [problem for fact in self.repository.pipelines.values() for problem in self._name_taken(fact)]
         pipelines = {path: self.pipelines.get(fact.name) for path, fact in self.repository.pipelines.items()}
         Problem.objects.filter(scope=self.scope, code__in=_FILE_CODES).delete()
@@ -386,7 +399,7 @@ class _Ingest:
         return [FileProblem("", "vanished_files", ERROR, message)]
 
     def _name_taken(self, fact: PipelineFact) -> list[FileProblem]:
-        if fact.name in self.pipelines:
+        if fact.name in self.pipelines or any(problem.path == fact.path for problem in self.refused):
             return []
         message = f"A pipeline called {fact.name} is stated by another repository; this file was left out."
         return [FileProblem(fact.path, "name_taken", ERROR, message)]
@@ -403,12 +416,12 @@ class _Ingest:
         )
 
 
-WALK_CODES = ("unreadable_file", "unreadable_folder", "outside_folder")
+WALK_CODES = ("unreadable_file", "unreadable_folder", "outside_folder", "path_too_long")
 _FILE_CODES = (
     *WALK_CODES,
     *("not_utf8", "file_too_large", "empty_file", "broken_yaml", "reader_died", "bad_front_comment", "bad_metadata"),
     *("unknown_key", "unknown_source", "unknown_dag", "declared_twice", "name_taken", "vanished_files"),
-    "two_full_refresh_builders",
+    *("not_stored", "two_full_refresh_builders"),
 )
 
 

@@ -81,6 +81,7 @@ def settings_from(data: Any, text: str = "") -> Settings:
         raise SettingsError(f"{FILE} must hold keys such as `dialect: bigquery`, not a {type(data).__name__}.")
     _check_keys(FILE, data, _KEYS)
     texts = {key: _text(data, key) for key in ("name", "layout", "dialect", "source", "table_name")}
+    _check_table_name(texts["table_name"])
     defaults = {key: _text(data, key) for key in ("default_database", "default_schema")}
     return Settings(
         **texts,
@@ -121,6 +122,14 @@ def names_in(value: Any) -> tuple[str, ...]:
 def overridden(settings: Settings, **given: str | None) -> Settings:
     """The settings with what the command line gives put in their place."""
     return replace(settings, **{key: value for key, value in given.items() if value})
+
+
+def _check_table_name(pattern: str) -> None:
+    try:
+        pattern.format(folder="", file="")
+    except (KeyError, IndexError, ValueError) as error:
+        message = f'{FILE}: table_name {pattern!r} may hold {{folder}} and {{file}}, as in "{{folder}}.{{file}}".'
+        raise SettingsError(message) from error
 
 
 def _source(entry: Mapping[str, Any]) -> SourceFact:

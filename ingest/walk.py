@@ -12,6 +12,7 @@ from ingest.layout import Layout, first_match
 from ingest.read_files import MAX_BYTES
 from lineage.facts import ERROR, WARNING, FileProblem
 
+MAX_PATH = 500  # characters that the catalog keeps
 _PASSED_OVER = {"node_modules", "venv", "__pycache__", "site-packages"}
 
 
@@ -40,6 +41,10 @@ def read_folder(
             continue
         if entry.is_symlink() and not _is_inside(entry.path, root):
             problems.append(_outside(path))
+            continue
+        if len(path) > MAX_PATH:
+            message = f"The path has {len(path):,} characters; files beyond {MAX_PATH:,} are not read."
+            problems.append(FileProblem(path[:MAX_PATH], "path_too_long", ERROR, message))
             continue
         try:
             with open(entry.path, "rb") as handle:

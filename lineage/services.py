@@ -212,9 +212,9 @@ def _replace_edges(
                 ended.append(pk)
     for part in chunks(ended):
         model._default_manager.filter(pk__in=part).update(valid_to=at)
-    since = as_stored(at)
+    since, origin_value = as_stored(at), origin.value
     rows = [
-        (pipeline, versions.get(pipeline), origin.value, since, *edge)
+        (pipeline, versions.get(pipeline), origin_value, since, *edge)
         for pipeline, edges in wanted.items()
         for edge in edges
         if edge not in kept.get(pipeline, ())

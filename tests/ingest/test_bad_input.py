@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db import DataError
 
 from ingest import read_files
+from ingest import services as ingest_services
 from ingest.layout import read_layout
 from ingest.read_files import read_file
 from ingest.settings import SettingsError, check_dialect, read_settings
 from lineage.models import Problem
+from lineage.services import store_lineage
 from tests.ingest.folders import edges, ingest, pipeline, problems, write
 
 GOOD = {"mart/good.sql": "SELECT a FROM src.t"}
@@ -22,6 +26,8 @@ GOOD = {"mart/good.sql": "SELECT a FROM src.t"}
     ("content", "problem"),
     [
         (b"SELECT a\nFROM \xff\xfe", ("mart/bad.sql", "not_utf8", 2)),
+        (b"SELECT a\n\nFROM t\0", ("mart/bad.sql", "not_utf8", 3)),
+        ("SELECT a FROM t".encode("utf-16"), ("mart/bad.sql", "not_utf8", 1)),
         ("  \n\n", ("mart/bad.sql", "empty_file", None)),
         ("", ("mart/bad.sql", "empty_file", None)),
     ],
@@ -82,6 +88,36 @@ def test_broken_yaml_is_a_problem_with_its_line(tmp_path: Path, text: str, line:
     assert edges() == {("p.d.u", "p.d.t")}
 
 
+@pytest.mark.django_db
+def test_escapes_that_no_database_keeps_are_dropped(tmp_path: Path) -> None:
+    files = {
+        "sql/p/d/t/query.sql": "SELECT 1 AS a",
+        "sql/p/d/t/metadata.yaml": 'description: "a\\0b"\nowners: ["x\\0@y.z"]',
+    }
+    write(tmp_path, files)
+    ingest(tmp_path, "bigquery-etl")
+    assert pipeline("p.d.t").description == "ab"
+    assert problems() == []
+
+
+@pytest.mark.django_db
+def test_what_the_database_refuses_costs_only_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def strict(lineages: Any, at: Any) -> None:
+        if any("bad" in lineage.read.path for lineage in lineages):
+            raise DataError("out of range")
+        store_lineage(lineages, at)
+
+    monkeypatch.setattr(ingest_services, "store_lineage", strict)
+    write(tmp_path, {**GOOD, "mart/bad.sql": "SELECT b FROM src.u", "mart/other.sql": "SELECT c FROM src.v"})
+    ingest(tmp_path)
+    assert problems() == [("mart/bad.sql", "not_stored", None)]
+    assert edges() == {("src.t", "mart.good"), ("src.v", "mart.other")}
+    monkeypatch.undo()
+    ingest(tmp_path)
+    assert problems() == []
+    assert ("src.u", "mart.bad") in edges()
+
+
 def test_a_bomb_of_aliases_is_no_fact() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
@@ -122,6 +158,7 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
         ("sources: [{name: x, storage: cellar}]", "storage 'cellar'; use one of warehouse"),
         ("owners: [{name: x, kind: robot}]", "'robot' should be person or team"),
         ("tables: {a: b}", "`tables` must be a list"),
+        ('table_name: "{schema}.{file}"', "may hold {folder} and {file}"),
     ],
 )
 def test_wrong_settings_are_told_of_with_file_and_key(tmp_path: Path, text: str, words: str) -> None:

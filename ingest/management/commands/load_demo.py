@@ -10,14 +10,13 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from catalog.facts import ColumnFact
@@ -26,9 +25,10 @@ from catalog.models import Pipeline, Run, Source, Table
 from demo import build
 from demo.queries import run_queries
 from ingest.layout import read_layout
+from ingest.locks import AlreadyRunning
 from ingest.management.commands.ingest_repo import in_words
 from ingest.progress import shown_progress
-from ingest.services import ingest_repo
+from ingest.services import Outcome, Progress, ingest_repo
 from ingest.settings import read_settings
 
 SCOPE = "demo shop"
@@ -46,14 +46,10 @@ class Command(BaseCommand):
         with shown_progress() as progress:
             if options["rebuild"] or not file.exists() or not _runs_file(file).exists():
                 _build(file, progress)
-            outcome = ingest_repo(
-                folder=build.REPO,
-                layout=read_layout("plain"),
-                settings=read_settings(build.REPO),
-                scope=SCOPE,
-                jobs=len(os.sched_getaffinity(0)),
-                progress=progress,
-            )
+            try:
+                outcome = _ingest(progress)
+            except AlreadyRunning as error:
+                raise CommandError(str(error)) from error
         with transaction.atomic():
             tables = store_warehouse(file)
             runs = store_runs(_runs_file(file))
@@ -63,6 +59,17 @@ class Command(BaseCommand):
         log = ["--format", "generic", "--source", "warehouse"]
         call_command("ingest_queries", str(_query_log(file)), *log, stdout=self.stdout)
         call_command("flag_unused", stdout=self.stdout)
+
+
+def _ingest(progress: Progress) -> Outcome:
+    return ingest_repo(
+        folder=build.REPO,
+        layout=read_layout("plain"),
+        settings=read_settings(build.REPO),
+        scope=SCOPE,
+        jobs=len(os.sched_getaffinity(0)),
+        progress=progress,
+    )
 
 
 def _runs_file(file: Path) -> Path:
@@ -77,7 +84,7 @@ def _query_log(file: Path) -> Path:
     return log
 
 
-def _build(file: Path, progress: Callable[[str, int, int], None]) -> None:
+def _build(file: Path, progress: Progress) -> None:
     """The DuckDB file and its record of runs; the runs come last, so that a build cut short is done again."""
     for derived in (_runs_file(file), file.with_suffix(".queries.jsonl")):
         derived.unlink(missing_ok=True)
