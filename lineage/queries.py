@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from catalog.models import Column, Pipeline, Table, node_id
 from catalog.queries import Owners, owner_slugs_of, with_inherited, with_owners
 from lineage import graph, neighbours
 from lineage.graph import Direction, Node, Walk
-from lineage.models import ColumnEdge, EdgeOrigin, Problem, SqlVersion, TableEdge
+from lineage.models import EdgeOrigin, Problem, SqlVersion, TableEdge
 from lineage.neighbours import ColumnRows, TableRows
 from lineage.snapshot import current_snapshot, graph_version
 
@@ -108,17 +108,6 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class ColumnNeighbours:
-    """A column with its direct sources and targets, each with the kind of the edge. `more_*` count those left out."""
-
-    column: Column
-    sources: list[tuple[Column, str]] = field(default_factory=list)
-    targets: list[tuple[Column, str]] = field(default_factory=list)
-    more_sources: int = 0
-    more_targets: int = 0
-
-
-@dataclass(frozen=True)
 class Shortlist:
     """The first of a list, and how many there are in all."""
 
@@ -196,12 +185,13 @@ def impact_of(table: Table) -> Impact | None:
 
 def builders_of(table_ids: Iterable[int]) -> dict[int, list[Pipeline]]:
     """The pipelines that write each table now, with their owners; tables nobody writes are left out. 4 queries."""
-    return _pipelines_of("target_table", table_ids)
-
-
-def readers_of(table_ids: Iterable[int]) -> dict[int, list[Pipeline]]:
-    """The pipelines that read each table now, with their owners; tables nobody reads are left out. 4 queries."""
-    return _pipelines_of("source_table", table_ids)
+    edges = _current(TableEdge).filter(target_table__in=list(table_ids))
+    pairs = list(edges.order_by().values_list("target_table", "pipeline_id").distinct())
+    pipelines = with_owners(Pipeline.objects.filter(pk__in={pipeline for _, pipeline in pairs})).in_bulk()
+    found: dict[int, list[Pipeline]] = defaultdict(list)
+    for table, pipeline in pairs:
+        found[table].append(pipelines[pipeline])
+    return {table: sorted(group, key=lambda pipeline: pipeline.name) for table, group in found.items()}
 
 
 def around(table: Table, limit: int = 25) -> Around:
@@ -279,34 +269,9 @@ def problems_of(pipeline: Pipeline) -> list[Problem]:
     return list(Problem.objects.filter(pipeline=pipeline).order_by("severity", "path", "line", "id"))
 
 
-def column_lineage(table: Table, limit: int = 20) -> list[ColumnNeighbours]:
-    """Each column of a table with its direct sources and targets, at most `limit` of each. 4 queries."""
-    columns = list(table.columns.all())
-    keys = [column.pk for column in columns]
-    into = _column_pairs("target_column", "source_column", keys)
-    out = _column_pairs("source_column", "target_column", keys)
-    wanted = {key for pairs in (into, out) for ends in pairs.values() for key, _ in ends[:limit]}
-    found = Column.objects.select_related("table__source").in_bulk(wanted)
-    return [
-        ColumnNeighbours(
-            column,
-            sources=[(found[key], kind) for key, kind in into[column.pk][:limit]],
-            targets=[(found[key], kind) for key, kind in out[column.pk][:limit]],
-            more_sources=max(0, len(into[column.pk]) - limit),
-            more_targets=max(0, len(out[column.pk]) - limit),
-        )
-        for column in columns
-    ]
-
-
 def coverage() -> Coverage:
     """How much of all current SQL was read. One query."""
     return _coverage(_current(SqlVersion))
-
-
-def coverage_of(pipeline: Pipeline) -> Coverage:
-    """How much of one pipeline's current SQL was read. One query."""
-    return _coverage(_current(SqlVersion).filter(pipeline=pipeline))
 
 
 def coverage_by_source() -> dict[str, Coverage]:
@@ -339,16 +304,6 @@ def _tables(ids: QuerySet) -> list[Table]:
     return list(Table.objects.select_related("source").filter(pk__in=ids).order_by("name", "id"))
 
 
-def _pipelines_of(end: str, table_ids: Iterable[int]) -> dict[int, list[Pipeline]]:
-    edges = _current(TableEdge).filter(**{f"{end}__in": list(table_ids)})
-    pairs = list(edges.order_by().values_list(end, "pipeline_id").distinct())
-    pipelines = with_owners(Pipeline.objects.filter(pk__in={pipeline for _, pipeline in pairs})).in_bulk()
-    found: dict[int, list[Pipeline]] = defaultdict(list)
-    for table, pipeline in pairs:
-        found[table].append(pipelines[pipeline])
-    return {table: sorted(group, key=lambda pipeline: pipeline.name) for table, group in found.items()}
-
-
 def _reached(thing: Table | Pipeline | Column, direction: Direction, depth: int | None, version: int) -> int | None:
     """How many nodes a walk would reach without a cap; None where no snapshot is of this version."""
     snapshot = current_snapshot()
@@ -370,16 +325,6 @@ _SIDES: dict[str, tuple[Literal["upstream", "downstream"], ...]] = {
     "downstream": ("downstream",),
     "both": ("upstream", "downstream"),
 }
-
-
-def _column_pairs(near: str, far: str, keys: list[int]) -> dict[int, list[tuple[int, str]]]:
-    """Per column its neighbours on one side, with the kind of edge; indirect edges on all rows are not among them."""
-    edges = _current(ColumnEdge).filter(**{f"{near}__in": keys, f"{far}__isnull": False})
-    fields = (near, f"{far}__table__name", f"{far}__name", far, "kind")
-    pairs: dict[int, list[tuple[int, str]]] = defaultdict(list)
-    for key, _, _, other, kind in edges.order_by(*fields).values_list(*fields).distinct():
-        pairs[key].append((other, kind))
-    return pairs
 
 
 def _column_start(thing: Table | Pipeline | Column, at: datetime | None) -> list[Node]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from catalog import policy
 from catalog.models import Column, Pipeline, Table
 from catalog.policy import Action
-from lineage.queries import DEEPEST, GraphNode, Lineage, lineage_of
+from lineage.queries import DEEPEST, GraphNode, Lineage, impact_of, lineage_of
 from pages.find import pipeline_or_404, table_or_404
 from pages.picture import draw, lineage_url, with_pipelines_folded
 
@@ -68,7 +68,7 @@ def of_table(request: HttpRequest, source: str, name: str) -> HttpResponse:
     form = LineageForm(request.GET)
     asked = Asked.by(form)
     thing = _column_or_404(table, asked.column) if asked.column else table
-    context = {"table": table, "tags": table.tags.all(), "head": "tables/head.html"}
+    context = {"table": table, "tags": table.tags.all(), "head": "tables/head.html", "impact": impact_of(table)}
     return _page(request, thing, form, asked, context | {"may_edit": policy.may(request.user, Action.EDIT, table)})
 
 

@@ -13,13 +13,14 @@ from catalog import policy, queries, services
 from catalog.filters import SourceFilter
 from catalog.models import Source, Table
 from catalog.policy import Action
+from lineage.queries import coverage_by_source
 from pages.find import source_or_404
 from pages.forms import SourceForm, saved
 from pages.lists import listing
 
 
 def source_list(request: HttpRequest) -> HttpResponse:
-    """Every source with its number of tables."""
+    """Every source with its number of tables, and how much of the SQL that writes to it was read."""
     found = listing(
         request,
         SourceFilter,
@@ -27,7 +28,13 @@ def source_list(request: HttpRequest) -> HttpResponse:
         order=("name", "id"),
         controls={"q": "Name or platform", "storage": "Storage"},
     )
-    context = {"title": "Sources", "listing": found, "may_register": policy.may(request.user, Action.EDIT)}
+    coverage = coverage_by_source()
+    context = {
+        "title": "Sources",
+        "listing": found,
+        "rows": [(source, coverage.get(source.slug)) for source in found.page.items],
+        "may_register": policy.may(request.user, Action.EDIT),
+    }
     return render(request, "sources/list.html", context)
 
 

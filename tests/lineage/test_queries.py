@@ -14,15 +14,12 @@ from lineage.queries import (
     Coverage,
     around,
     builders_of,
-    column_lineage,
     coverage,
     coverage_by_source,
-    coverage_of,
     current_sql,
     inputs_and_outputs,
     lineage_of,
     problems_of,
-    readers_of,
 )
 from lineage.snapshot import bump_graph_version
 from tests.factories import (
@@ -190,7 +187,6 @@ def test_builders_and_readers_come_with_their_owners(shop, django_assert_num_que
         builders = builders_of([shop.orders.pk, shop.app.pk])
         assert [ownership.owner.name for ownership in builders[shop.orders.pk][0].ownerships.all()] == ["Ana"]
     assert builders == {shop.orders.pk: [shop.build]}
-    assert readers_of([shop.orders.pk]) == {shop.orders.pk: [shop.export, shop.summary]}
 
 
 def test_what_is_around_a_table(shop, django_assert_num_queries):
@@ -216,19 +212,6 @@ def test_ends_of_a_pipeline(shop):
     assert inputs_and_outputs(shop.export) == ([shop.orders], [])
 
 
-def test_column_lineage_lists_direct_neighbours_and_counts_the_rest(shop):
-    target = make_column("total", table=shop.orders)
-    for number in range(5):
-        make_column_edge(shop.build, make_column(f"part_{number}", table=shop.raw), target, "TRANSFORMATION")
-    make_column_edge(shop.summary, target, make_column("sum", table=shop.report), "AGGREGATION")
-    [line] = column_lineage(shop.orders, limit=3)
-    assert [(column.name, kind) for column, kind in line.sources] == [
-        (f"part_{number}", "TRANSFORMATION") for number in range(3)
-    ]
-    assert line.more_sources == 2
-    assert [(column.name, kind) for column, kind in line.targets] == [("sum", "AGGREGATION")]
-
-
 def test_current_sql_and_problems(shop):
     make_sql_version(shop.build, "select 1", valid_to=NOON, valid_from=NOON)
     now = make_sql_version(shop.build, "select 2")
@@ -245,9 +228,8 @@ def test_coverage_counts_current_sql_once(shop):
     make_sql_version(shop.load, statements=9, statements_read=0, valid_to=NOON, valid_from=NOON)
     make_edge(shop.build, shop.raw, shop.orders, sql_version=version)
     make_edge(shop.build, shop.raw, shop.report, sql_version=version)
-    assert coverage() == coverage_of(shop.build) == Coverage(4, 3)
+    assert coverage() == Coverage(4, 3)
     assert coverage().share == 0.75
-    assert coverage_of(shop.load).share is None
     assert coverage_by_source() == {"warehouse": Coverage(4, 3)}
 
 
