@@ -9,7 +9,7 @@ DEV_STAMP := .venv/.requirements-dev
 export DEMO
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench clean
+.PHONY: help setup run test check format bench bench-lineage clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -35,8 +35,11 @@ format: $(DEV_STAMP) ## Format the code and mend what lint can
 	@$(BIN)/ruff format .
 
 bench: $(DEV_STAMP) ## Say how to run each benchmark
-	@for file in benchmarks/bench_*.py; do printf '%-34s %s\n' "$$file" "$$(sed -n '1s/^"""//p' $$file)"; done
-	@echo 'Run one with: $(BIN)/python benchmarks/NAME.py --help'
+	@for file in benchmarks/bench_*.py; do \
+	  printf '  %-42s %s\n' "$(BIN)/python -m benchmarks.$$(basename $$file .py)" "$$(sed -n '1s/^"""//;1s/"""$$//;1p' $$file)"; done
+
+bench-lineage: $(DEV_STAMP) ## Time the engine beside its peers (REPO=DIR: also on a copy of mozilla/bigquery-etl)
+	@$(BIN)/python -m benchmarks.bench_lineage $(if $(REPO),--repo $(REPO))
 
 clean: ## Remove the environment and caches; your data under var/ stays
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
