@@ -175,9 +175,8 @@ def run(folder: Path, arguments: argparse.Namespace) -> None:
     second, again = timed(lambda: load(overlap))
     show("overlapping file, texts known", again, second.entries)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"memory at most {memory:.0f} MB, a worker {worker:.0f} MB; {Read.objects.count():,} reads rows, ", end="")
-    print(f"{ColumnRead.objects.count():,} of columns")
+    print(f"memory at most {memory:.0f} MB; rows stored: {Read.objects.count():,} of reads, ", end="")
+    print(f"{ColumnRead.objects.count():,} of columns' reads")
     check(first, second)
 
 

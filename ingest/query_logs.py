@@ -84,6 +84,8 @@ def import_log(asked: LogImport) -> Imported:
         config = {"memory_limit": _MEMORY, "temp_directory": folder, "preserve_insertion_order": "false"}
         with duckdb.connect(":memory:", config=config) as database:
             database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            # It takes files for a few rows and would hold the whole log on the side of a join that must fit in memory.
+            database.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
             result = _Import(asked, database, Path(folder)).run()
     result.seconds = time.monotonic() - start
     return result
