@@ -31,9 +31,11 @@ class Rules:
     use_sets: str = "schema"  # what a bare USE x sets
     unnest_alias_is_value: bool = False  # UNNEST(a) AS e names the element, not a row
     parts: int = 3  # a full table name has this many parts
+    no_columns: frozenset[str] = frozenset()  # names that look like columns and have no source
     pseudo_columns: frozenset[str] = frozenset()
     files_in_from: bool = False  # FROM 'x.parquet' reads a file
     names_tables_in_calls: bool = False  # f(TABLE t) hands a table to a function
+    ctas_by_name: bool = False  # CREATE TABLE u (a INT) SELECT … fills its columns by name
     formats_in_from: bool = False  # FROM parquet.`path` reads a file
     row_values: bool = False  # a table's alias may stand for its whole row
     unnamed: str = "{text}"  # the name of a select item without one
@@ -95,7 +97,7 @@ RULES = {
     "trino": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None),
     "presto": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None),
     "athena": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None, retokenize=True),
-    "mysql": Rules(declares_by_statement=False, truncate_commits=True, ddl_commits=True, parts=2),
+    "mysql": Rules(ctas_by_name=True, declares_by_statement=False, truncate_commits=True, ddl_commits=True, parts=2),
     "duckdb": Rules(
         lateral_alias=True,
         struct_dot=True,
@@ -103,10 +105,23 @@ RULES = {
         files_in_from=True,
         pseudo_columns=frozenset({"rowid", "filename"}),
     ),
-    "tsql": Rules(unnamed="", implicit_recursion=True, use_sets="database", optional_semicolons=True),
+    "tsql": Rules(
+        unnamed="",
+        implicit_recursion=True,
+        use_sets="database",
+        optional_semicolons=True,
+        no_columns=frozenset({"$action"}),
+    ),
     "fabric": Rules(unnamed="", implicit_recursion=True, use_sets="database", optional_semicolons=True),
     "clickhouse": Rules(lateral_alias=True, struct_dot=True, parts=2, pseudo_columns=frozenset({"_part", "_file"})),
-    "oracle": Rules(implicit_recursion=True, truncate_commits=True, ddl_commits=True, parts=2, declare_sections=True),
+    "oracle": Rules(
+        implicit_recursion=True,
+        truncate_commits=True,
+        ddl_commits=True,
+        parts=2,
+        declare_sections=True,
+        no_columns=frozenset({"ROWNUM", "LEVEL"}),
+    ),
     "sqlite": Rules(pseudo_columns=frozenset({"rowid"})),
 }
 

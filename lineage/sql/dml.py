@@ -19,6 +19,7 @@ from .relations import (
     Scope,
     Source,
     Star,
+    TableRelation,
     add_flow,
     row_flows,
 )
@@ -55,8 +56,7 @@ def returning_scope(reader: Reader, node: Any, effects: Effects, parent: Scope |
     scope = Scope(parent, ctes)
     if isinstance(node, exp.Insert):
         write = effects.writes[0]
-        relation: Relation = QueryRelation([*write.columns, *write.stars])
-        scope.add(Source(last_part(write.target), relation))
+        scope.add(Source(last_part(write.target), changed_rows(reader, write)))
     else:
         table = node.this
         alias, _ = sources.alias_of(reader, table)
@@ -67,6 +67,13 @@ def returning_scope(reader: Reader, node: Any, effects: Effects, parent: Scope |
             for source in part if isinstance(part, list) else [part.this] if part else []:
                 sources.add_source(reader, source, scope)
     return scope
+
+
+def changed_rows(reader: Reader, write: Write) -> Relation:
+    """The rows that a statement put in: what it set, and the target's own values for the rest."""
+    names = frozenset(name for name, _, _ in write.columns)
+    rest = TableRelation(write.target, None, frozenset())
+    return QueryRelation([*write.columns, *(write.stars or [Star(rest, names)])])
 
 
 def last_part(name: str) -> str:
@@ -194,7 +201,7 @@ def output_into(reader: Reader, node: Any, write: Write) -> list[Write]:
     table = into.this if isinstance(into, exp.Schema) else into
     names = [reader.language.column(name_node(column)) for column in into.expressions] if table is not into else []
     scope = Scope(None, {})
-    changed = QueryRelation([*write.columns, *write.stars])
+    changed = changed_rows(reader, write)
     for alias in ("inserted", "deleted"):
         scope.sources.append(Source(alias, changed))
     items = query.read_items(reader, returning.expressions, scope)

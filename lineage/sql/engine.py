@@ -12,6 +12,7 @@ from .model import (
     BASES,
     ERROR,
     KINDS,
+    NO_PRACTICES,
     WARNING,
     Analysis,
     ColumnEdge,
@@ -47,7 +48,11 @@ def analyze(
     source('raw', 'orders'), {"this": …} for the model itself.
     """
     with rested_collector():
-        return finish(start(sql, dialect, schema, default_database, default_schema, relations))
+        try:
+            return finish(start(sql, dialect, schema, default_database, default_schema, relations))
+        except Exception as error:  # a fault of ours must not end what the caller reads besides
+            problem = Problem("internal_error", ERROR, f"{type(error).__name__}: {error}", None, None)
+            return Analysis(sql, (), (), {}, (), (), (problem,), NO_PRACTICES)
 
 
 def start(

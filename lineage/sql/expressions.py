@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from . import query
+from . import query, structs
 from .reader import Reader
 from .relations import (
     AGGREGATION,
@@ -28,7 +28,6 @@ from .relations import (
     Flow,
     Scope,
     Source,
-    StructFlow,
     ValueRelation,
     add_flow,
     below,
@@ -105,8 +104,10 @@ def flow_of(reader: Reader, node: Any, scope: Scope) -> Flow:
     """The flow of an expression's value; shared with the column when it is nothing but a column."""
     if node.__class__ is exp.Column and node.args["this"].__class__ is exp.Identifier:
         return column_flow(reader, node, scope)
-    if node.__class__ is exp.Struct and node.expressions:
-        return struct_flow(reader, node, scope)
+    if node.__class__ in structs.BUILDERS:
+        struct = structs.built_struct(reader, node, scope)
+        if struct is not None:
+            return struct
     sink: Flow = {}
     collect(reader, node, 0, sink, scope)
     return sink
@@ -137,19 +138,6 @@ def classify(kind: type) -> Any:
     elif issubclass(kind, exp.AggFunc):
         action = AGGREGATE
     return action
-
-
-def struct_flow(reader: Reader, node: exp.Struct, scope: Scope) -> Flow:
-    """STRUCT(a AS x, b): the fields x and b, each with its own flow; a field without a name has its place for one."""
-    fields: dict[str, Flow] = {}
-    for place, part in enumerate(node.expressions):
-        if isinstance(part, exp.PropertyEQ | exp.Alias):
-            name = part.this if isinstance(part, exp.PropertyEQ) else part.args["alias"]
-            value = part.expression if isinstance(part, exp.PropertyEQ) else part.this
-        else:
-            name, value = part.this if isinstance(part, exp.Column) else str(place), part
-        fields[reader.column(name)] = flow_of(reader, value, scope)
-    return StructFlow(fields)
 
 
 # --- columns
@@ -226,7 +214,7 @@ def source_named(scope: Scope, names: list[str]) -> Source | None:
 
 def unqualified(reader: Reader, name: str, node: Any, scope: Scope) -> Flow:
     """The flow of a bare name: the innermost scope that has it, then script variables."""
-    if reader.has_template and name.startswith(PLACEHOLDER):
+    if (reader.has_template and name.startswith(PLACEHOLDER)) or name in reader.rules.no_columns:
         return NOTHING
     level: Scope | None = scope
     while level is not None:
@@ -460,7 +448,7 @@ def read_access(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, 
         if kind is exp.Dot:
             last = base.args["expression"]
             if last.__class__ is not exp.Identifier:
-                read_method(reader, base, last, mode, scope, stack)
+                read_method(reader, base, last, mode, sink, scope, stack)
                 return
             names.append(reader.column(last))
         elif kind in JSON_ACCESS:
@@ -493,13 +481,16 @@ def read_access(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, 
 JSON_ACCESS = (exp.JSONExtract, exp.JSONExtractScalar, exp.StructExtract)
 
 
-def read_method(reader: Reader, node: exp.Dot, last: Any, mode: int, scope: Scope, stack: Stack) -> None:
+def read_method(reader: Reader, node: exp.Dot, last: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
     """dataset.function(x): the arguments are what is read; value.method(x): the value too."""
     push(stack, last, mode or TRANSFORMATION)
     base = node.this
     while base.__class__ is exp.Dot:
         base = base.this
-    if base.__class__ not in (exp.Column, exp.Identifier):
+    if base.__class__ is exp.Identifier:  # x.value('…') of T-SQL, where x is a column; else a dataset
+        flow = known_in(scope, reader.column(base)) or NOTHING
+        add_flow(sink, flow, mode or TRANSFORMATION)
+    elif base.__class__ is not exp.Column:
         push(stack, base, mode or TRANSFORMATION)
 
 

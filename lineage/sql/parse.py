@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokens import Token, TokenType
 
 from .dialects import Language, words
@@ -57,8 +57,12 @@ def drop_comments(piece: Piece, language: Language) -> bool:
         position = token.end + 1
     if not found:
         return False
-    piece.text = "".join(parts)
-    piece.tokens = language.tokenize(piece.text)
+    text = "".join(parts)
+    try:
+        piece.tokens = language.tokenize(text)
+    except TokenError:
+        return False
+    piece.text = text
     return True
 
 

@@ -41,6 +41,9 @@ def used_as(flow: Flow, mode: int) -> Flow:
     if mode == IDENTITY:
         return flow
     sink: Flow = {}
+    if flow.__class__ is StructFlow:
+        fields = flow.fields.items()  # type: ignore[attr-defined]
+        sink = StructFlow({name: used_as(field, mode) for name, field in fields})
     add_flow(sink, flow, mode)
     return sink
 
@@ -210,7 +213,7 @@ class QueryRelation(Relation):
 
 
 class TempRelation(QueryRelation):
-    """A temp table: what the script read to fill it, what no run can repeat of it, and the statements that filled it."""
+    """A temp table: what the script read to fill it, what no run can repeat of it, the statements that filled it."""
 
     __slots__ = ("inputs", "notes", "trees")
 
@@ -242,6 +245,8 @@ class ValueRelation(Relation):
 
     def columns(self) -> list[Item | Star]:
         named: list[Item | Star] = [(name, flow, None) for name, flow in self.known.items()]
+        if not named and self.flow.__class__ is StructFlow:
+            return [(name, flow, None) for name, flow in self.flow.fields.items()]  # type: ignore[attr-defined]
         return [*named, Star(self)] if self.is_open and not named else named
 
     def whole(self) -> Flow:

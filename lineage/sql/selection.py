@@ -5,24 +5,10 @@ from typing import Any
 
 from sqlglot import exp
 
-from .expressions import collect, column_flow, flow_of, path_flow
+from .expressions import column_flow, flow_of, path_flow
 from .reader import Reader
-from .relations import (
-    CONDITIONAL,
-    MISSING,
-    NOTHING,
-    TRANSFORMATION,
-    Flow,
-    Item,
-    Scope,
-    Star,
-    StructFlow,
-    ValueRelation,
-    add_flow,
-    below,
-)
-
-STRUCT = re.compile(r"^\s*STRUCT\s*<(.*)>\s*$", re.IGNORECASE | re.DOTALL)
+from .relations import MISSING, NOTHING, Flow, Item, Scope, Star, StructFlow, ValueRelation, below
+from .structs import fields_of_type
 
 
 def expand_star(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
@@ -70,71 +56,19 @@ def qualified_star(reader: Reader, node: exp.Column, scope: Scope) -> list[Item 
     return struct_items(flow, next((kind for kind in kinds if kind is not None), None))
 
 
-def struct_fields(kind: str) -> list[tuple[str, str]]:
-    """'STRUCT<a INT64, b ARRAY<STRING>>' -> [('a', 'INT64'), ('b', 'ARRAY<STRING>')]"""
-    found = STRUCT.match(kind)
-    fields: list[tuple[str, str]] = []
-    depth, start = 0, 0
-    text = f"{found[1]}," if found else ""
-    for place, character in enumerate(text):
-        depth += (character in "<(") - (character in ">)")
-        if character == "," and depth == 0:
-            name, _, field = text[start:place].strip().replace(":", " ", 1).partition(" ")
-            fields.append((name.strip("`").lower(), field.strip()))
-            start = place + 1
-    return fields
+def struct_items(flow: Flow, kind: Any) -> list[Item | Star]:
+    """Fields as they were built, or by their type, where it is known; else a star over the value."""
+    if flow.__class__ is StructFlow:
+        return [(name, field, None) for name, field in flow.fields.items()]  # type: ignore[attr-defined]
+    fields = fields_of_type(str(kind)) if kind is not None else []
+    if fields and flow:
+        return [(name, below(flow, name), field) for name, field in fields]
+    return [Star(ValueRelation(flow, {}, is_open=True, with_path=True))]
 
 
 def struct_star(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
     """(expression).*: by the fields of the structs that the expression chooses from, where they are built in it."""
-    fields = built_fields(reader, node, scope)
-    if fields is not None:
-        return [(name, flow, None) for name, flow in fields.items()]
     return struct_items(flow_of(reader, node, scope), None)
-
-
-def built_fields(reader: Reader, node: Any, scope: Scope) -> dict[str, Flow] | None:
-    """The fields of STRUCT(…), and of IF or CASE between such; None for anything else."""
-    while isinstance(node, exp.Paren):
-        node = node.this
-    if isinstance(node, exp.Struct):
-        flow = flow_of(reader, node, scope)
-        return flow.fields if isinstance(flow, StructFlow) else None
-    if isinstance(node, exp.If):
-        return joined_fields(reader, [node.args.get("true"), node.args.get("false")], [node.this], scope)
-    if isinstance(node, exp.Case):
-        ifs = node.args["ifs"]
-        values = [*(branch.args["true"] for branch in ifs), node.args.get("default")]
-        return joined_fields(reader, values, [node.args.get("this"), *(branch.this for branch in ifs)], scope)
-    return None
-
-
-def joined_fields(reader: Reader, values: list[Any], conditions: list[Any], scope: Scope) -> dict[str, Flow] | None:
-    """Field by field, by the first struct's names; ('a', 1) without names goes by position."""
-    first = next((found for found in (built_fields(reader, value, scope) for value in values) if found), None)
-    if first is None:
-        return None
-    chosen: Flow = {}
-    for condition in conditions:
-        collect(reader, condition, CONDITIONAL, chosen, scope)
-    joined: dict[str, Flow] = {name: dict(chosen) for name in first}
-    for value in values:
-        parts = value.expressions if isinstance(value, exp.Tuple) else []
-        found = built_fields(reader, value, scope) or {}
-        found = found or dict(zip(first, (flow_of(reader, part, scope) for part in parts), strict=False))
-        for name, flow in found.items():
-            add_flow(joined.setdefault(name, {}), flow, TRANSFORMATION)
-    return joined
-
-
-def struct_items(flow: Flow, kind: Any) -> list[Item | Star]:
-    """Fields by their type, where it is known; else a star over the value."""
-    if flow.__class__ is StructFlow:
-        return [(name, field, None) for name, field in flow.fields.items()]  # type: ignore[attr-defined]
-    fields = struct_fields(str(kind)) if kind is not None else []
-    if fields and flow:
-        return [(name, below(flow, name), field) for name, field in fields]
-    return [Star(ValueRelation(flow, {}, is_open=True, with_path=True))]
 
 
 def modified(reader: Reader, star: Any, items: list[Item | Star], scope: Scope) -> list[Item | Star]:

@@ -5,17 +5,16 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from . import query
+from . import pivots, query
 from .expressions import collect, collect_rows, flow_of, path_flow
 from .reader import Reader
 from .relations import (
-    AGGREGATION,
-    CONDITIONAL,
-    GROUP_BY,
+    FILTER,
     JOIN,
     MISSING,
     NOTHING,
     ONLY_CANDIDATE,
+    SORT,
     TRANSFORMATION,
     Flow,
     Item,
@@ -45,7 +44,9 @@ def read_from(reader: Reader, args: dict[str, Any], scope: Scope) -> None:
     for join in args.get("joins") or ():
         add_join(reader, join, scope)
     for pivot in args.get("pivots") or ():
-        pivot_last(reader, pivot, scope)
+        pivots.pivot_last(reader, pivot, scope)
+    if args.get("match") is not None and scope.sources:
+        match_rows(reader, args["match"], scope)
 
 
 def add_source(reader: Reader, node: Any, scope: Scope, in_star: bool = True) -> None:
@@ -74,7 +75,7 @@ def add_source(reader: Reader, node: Any, scope: Scope, in_star: bool = True) ->
         add_join(reader, part, scope)
     if args.get("pivots") and node.__class__ in (exp.Table, exp.Subquery, exp.Values):
         for pivot in args["pivots"]:
-            pivot_last(reader, pivot, scope)
+            pivots.pivot_last(reader, pivot, scope)
 
 
 def alias_of(reader: Reader, node: Any) -> tuple[str, list[str]]:
@@ -137,7 +138,7 @@ def named_table(reader: Reader, text: str) -> exp.Table:
     """The table that a text names; a text that is no name is one part."""
     try:
         return exp.to_table(text, dialect=reader.language.dialect)
-    except SqlglotError:
+    except (SqlglotError, TypeError):
         return exp.Table(this=exp.Identifier(this=text, quoted=True))
 
 
@@ -293,6 +294,7 @@ def argument_relation(reader: Reader, function: Any, names: list[str], scope: Sc
             tables.append(relation_at(reader, argument, scope)[0])
         else:
             collect(reader, argument, TRANSFORMATION, sink, scope)
+    add_flow(sink, owner_flow(reader, function, scope), TRANSFORMATION)
     if tables:
         items: list[Item | Star] = [item for table in tables for item in table.columns()]
         everything = merged([sink, *(used_as(table.whole(), TRANSFORMATION) for table in tables)])
@@ -302,6 +304,19 @@ def argument_relation(reader: Reader, function: Any, names: list[str], scope: Sc
     known = dict.fromkeys(names, sink)
     with_path = isinstance(function, exp.Explode | exp.Unnest | exp.Inline | exp.OpenJSON)
     return ValueRelation(sink, known, is_open=not names or isinstance(function, exp.Explode), with_path=with_path)
+
+
+def owner_flow(reader: Reader, function: Any, scope: Scope) -> Flow:
+    """t.doc.nodes('…') of T-SQL is of the column t.doc; a schema's function is of none."""
+    names: list[str] = []
+    part = function.this if function.__class__ is exp.Dot else None
+    while part.__class__ is exp.Dot:
+        names.append(reader.column(part.expression))
+        part = part.this
+    if part.__class__ is exp.Identifier:
+        names.append(reader.column(part))
+    is_column = len(names) > 1 and scope.by_alias(names[-1]) is not None
+    return path_flow(reader, names[::-1], function, scope) if is_column else NOTHING
 
 
 def table_argument(reader: Reader, argument: exp.Anonymous, scope: Scope) -> list[Relation]:
@@ -421,122 +436,31 @@ def side_flow(reader: Reader, sources: list[Source], name: str, node: Any) -> Fl
     return found[0] if found else NOTHING
 
 
-# --- pivots
+def add_final(reader: Reader, node: exp.Final, scope: Scope) -> None:
+    """FROM t FINAL of ClickHouse."""
+    add_source(reader, node.this, scope)
 
 
-def pivot_last(reader: Reader, pivot: exp.Pivot, scope: Scope) -> None:
-    """Replace the last source by what PIVOT or UNPIVOT makes of it."""
+def match_rows(reader: Reader, match: exp.MatchRecognize, scope: Scope) -> None:
+    """MATCH_RECOGNIZE: the partition's columns and the measures; all of the source's too where each row is shown."""
     source = scope.sources.pop()
     inner = Scope(scope.parent, scope.ctes)
     inner.sources = [source]
-    inner.rows = scope.rows
-    items = unpivoted(reader, pivot, inner) if pivot.args.get("unpivot") else pivoted(reader, pivot, inner)
-    relation = QueryRelation(items)
-    relation.reads = [source.relation]
-    alias, names = alias_of(reader, pivot)
+    args = match.args
+    for symbol in args.get("define") or ():  # a pattern variable stands for rows of the source
+        inner.sources.append(Source(reader.column(symbol.args["alias"]), source.relation, in_star=False))
+        collect_rows(reader, symbol.this, FILTER, inner)
+    items = query.read_items(reader, args.get("partition_by") or [], inner)
+    for term in args["order"].expressions if args.get("order") else ():
+        collect_rows(reader, term, SORT, inner)
+    measures = query.read_items(reader, [part.this for part in args.get("measures") or ()], inner)
+    shows_all = "ALL ROWS" in (args["rows"].name.upper() if args.get("rows") else "")
+    front = list(source.relation.columns()) if shows_all else items
+    relation = QueryRelation([*front, *measures])
+    relation.rows, relation.reads = inner.rows, [source.relation, *inner.reads]
+    alias, names = alias_of(reader, match)
     scope.cache.clear()
-    scope.add(Source(alias or source.alias, query.renamed(relation, names), () if alias else source.path))
-
-
-def pivoted(reader: Reader, pivot: exp.Pivot, scope: Scope) -> list[Item | Star]:
-    """The source's other columns group the rows; each value of FOR gets a column for each aggregate."""
-    source = scope.sources[0]
-    aggregates = [flow_of(reader, node, scope) for node in pivot.args.get("using") or pivot.expressions]
-    keys: Flow = {}
-    for field in pivot.args.get("fields") or ():
-        collect(reader, field.this, 0, keys, scope)
-    used = {name for _, name, _, _ in merged([*aggregates, keys])} | names_in(reader, pivot)
-    rest = without(source.relation.columns(), frozenset(used))
-    names = [reader.language.column(name) for name in pivot.args.get("columns") or ()]
-    step = max(len(aggregates), 1)
-    made: list[Item | Star] = []
-    for place, name in enumerate(names):
-        flow = dict(aggregates[place % step]) if aggregates else {}
-        add_flow(flow, keys, CONDITIONAL)
-        made.append((name, flow, None))
-    for item in rest:
-        if item.__class__ is not Star:
-            add_flow(scope.rows, item[1], GROUP_BY)  # type: ignore[index]
-    return rest + made
-
-
-def names_in(reader: Reader, pivot: exp.Pivot) -> set[str]:
-    """Columns that the pivot uses up, by the names it gives them."""
-    nodes = [*pivot.expressions, *(field.this for field in pivot.args.get("fields") or ())]
-    return {reader.language.column(column.this) for node in nodes for column in node.find_all(exp.Column)}
-
-
-def unpivoted(reader: Reader, pivot: exp.Pivot, scope: Scope) -> list[Item | Star]:
-    """UNPIVOT (v FOR n IN (a, b)): v comes from a and b, n from nowhere, the rest stays."""
-    source = scope.sources[0]
-    column = reader.language.column
-    values = [column(name_of(node)) for node in flat_names(pivot.expressions)]
-    flows: list[Flow] = [{} for _ in values]
-    used: set[str] = set()
-    labels: list[str] = []
-    for field in pivot.args.get("fields") or ():
-        labels.append(column(name_of(field.this)))
-        for node in field.expressions:
-            inner = node.this if isinstance(node, exp.PivotAlias | exp.Alias) else node
-            members = inner.expressions if isinstance(inner, exp.Tuple) else [inner]
-            for place, member in enumerate(members):
-                name = column(name_of(member))
-                used.add(name)
-                if flows:
-                    add_flow(flows[min(place, len(flows) - 1)], source.relation.find(name, ONLY_CANDIDATE), 0)
-    rest = without(source.relation.columns(), frozenset(used))
-    made = [(label, NOTHING, None) for label in labels]
-    return [*rest, *made, *((name, flow, None) for name, flow in zip(values, flows, strict=True))]
-
-
-def flat_names(nodes: list[Any]) -> list[Any]:
-    return [part for node in nodes for part in (node.expressions if isinstance(node, exp.Tuple) else [node])]
-
-
-def name_of(node: Any) -> Any:
-    return node.this if node.__class__ is exp.Column else node
-
-
-def without(items: list[Item | Star], names: frozenset[str]) -> list[Item | Star]:
-    kept: list[Item | Star] = []
-    for item in items:
-        if item.__class__ is Star:
-            kept.append(item.without(names))  # type: ignore[union-attr]
-        elif item[0] not in names:  # type: ignore[index]
-            kept.append(item)
-    return kept
-
-
-def add_pivot(reader: Reader, node: exp.Pivot, scope: Scope) -> None:
-    """DuckDB's PIVOT t ON x IN ('a', 'b') USING sum(y) GROUP BY k as a source of its own."""
-    add_source(reader, node.this, scope)
-    if node.args.get("unpivot"):
-        pivot_last(reader, node, scope)
-        return
-    source = scope.sources[-1]
-    inner = Scope(scope.parent, scope.ctes)
-    inner.sources, inner.rows = [source], scope.rows
-    using = node.args.get("using") or []
-    value = merged(used_as(flow_of(reader, part, inner), AGGREGATION) for part in using)
-    keys: Flow = {}
-    for part in node.expressions:
-        collect(reader, part.this if isinstance(part, exp.In) else part, CONDITIONAL, keys, inner)
-    value = merged([value, keys])
-    labels = [item for part in node.expressions if isinstance(part, exp.In) for item in part.expressions]
-    names = [reader.language.fold(item.alias_or_name or item.name) for item in labels]
-    made: list[Item | Star] = [(name, value, None) for name in names]
-    if not made:
-        made = [Star(ValueRelation(value, {}, is_open=True, with_path=False))]
-    group = node.args.get("group")
-    if group is not None:
-        rest = query.read_items(reader, group.expressions, inner)
-        query.collect_clause(reader, group.expressions, GROUP_BY, inner, rest)
-    else:
-        used = {reader.column(c.this) for part in [*node.expressions, *using] for c in part.find_all(exp.Column)}
-        rest = without(source.relation.columns(), frozenset(used))
-    relation = QueryRelation([*rest, *made])
-    relation.reads = [source.relation]
-    scope.sources[-1] = Source(source.alias, relation, source.path)
+    scope.add(Source(alias or source.alias, query.renamed(relation, names)))
 
 
 def add_stream(reader: Reader, node: Any, scope: Scope) -> None:
@@ -556,8 +480,9 @@ ADDERS: dict[type, Any] = {
     exp.Unnest: add_unnest,
     exp.Lateral: add_lateral,
     exp.TableFromRows: add_table_from_rows,
-    exp.Pivot: add_pivot,
+    exp.Pivot: pivots.add_pivot,
     exp.Stream: add_stream,
+    exp.Final: add_final,
 }
 
 __all__ = ["TableRelation", "add_source", "read_from"]

@@ -107,8 +107,12 @@ def create_write(reader: Reader, tree: exp.Create, target: str, this: Any, prope
     expression = tree.args.get("expression")
     if isinstance(expression, exp.Query | exp.Table):
         relation = read_body(reader, tree, expression)
-        names = [name for name, _, _ in defined]
+        by_name = reader.rules.ctas_by_name and (tree.args.get("kind") or "").upper() == "TABLE"
+        names = [] if by_name else [name for name, _, _ in defined]
         write = write_of(target, query.renamed(relation, names))
+        if by_name:
+            made = {name for name, _, _ in write.columns}
+            write.columns = [*(item for item in defined if item[0] not in made), *write.columns]
         kinds = {name: kind for name, _, kind in defined if kind is not None}
         write.columns = [(name, flow, kinds.get(name, kind)) for name, flow, kind in write.columns]
         return write
@@ -432,14 +436,14 @@ def read_execute(reader: Reader, tree: exp.Execute) -> Effects:
     effects = Effects("ALTER")
     if len(texts) < 2 or not all(texts[:2]):
         return effects
-    old = exp.to_table(texts[0], dialect=reader.language.dialect)
+    old = sources.named_table(reader, texts[0])
     if len(texts) > 2 and texts[2].upper() == "COLUMN":
         table = exp.Table(this=old.args["db"], db=old.args.get("catalog")) if old.args.get("db") else old
         names = reader.language.column(old.this), reader.language.fold(texts[1])
         reader.script.rename_column(reader.script.target_name(table), *names)
     else:
         name = reader.script.target_name(old)
-        effects.renames.append((name, reader.script.renamed_to(name, exp.to_table(texts[1]))))
+        effects.renames.append((name, reader.script.renamed_to(name, sources.named_table(reader, texts[1]))))
     return effects
 
 
