@@ -39,6 +39,7 @@ class Rules:
     formats_in_from: bool = False  # FROM parquet.`path` reads a file
     row_values: bool = False  # a table's alias may stand for its whole row
     unnamed: str = "{text}"  # the name of a select item without one
+    values_column: str = "column{number}"  # of VALUES (…) without names
     names_casts: bool = False  # CAST(a AS INT) is still called a
     optional_semicolons: bool = False  # a statement may begin without a semicolon before it
     declares_by_statement: bool = True  # DECLARE x … is a statement that sqlglot reads
@@ -52,7 +53,14 @@ BIGQUERY_PSEUDO = frozenset(
 SNOWFLAKE_PSEUDO = frozenset({"METADATA$FILENAME", "METADATA$FILE_ROW_NUMBER", "METADATA$ACTION", "METADATA$ISUPDATE"})
 POSTGRES_PSEUDO = frozenset({"ctid", "xmin", "xmax", "tableoid"})
 
-SPARK = Rules(lateral_alias=True, struct_dot=True, formats_in_from=True, ddl_commits=None, truncate_commits=None)
+SPARK = Rules(
+    values_column="col{number}",
+    lateral_alias=True,
+    struct_dot=True,
+    formats_in_from=True,
+    ddl_commits=None,
+    truncate_commits=None,
+)
 RULES = {
     "bigquery": Rules(
         struct_dot=True,
@@ -93,12 +101,38 @@ RULES = {
     "spark": SPARK,
     "spark2": SPARK,
     "databricks": SPARK,
-    "hive": Rules(unnamed="_c{place}", struct_dot=True, parts=2, ddl_commits=None, truncate_commits=None),
-    "trino": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None),
-    "presto": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None),
-    "athena": Rules(struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None, retokenize=True),
-    "mysql": Rules(ctas_by_name=True, declares_by_statement=False, truncate_commits=True, ddl_commits=True, parts=2),
+    "hive": Rules(
+        values_column="col{number}",
+        unnamed="_c{place}",
+        struct_dot=True,
+        parts=2,
+        ddl_commits=None,
+        truncate_commits=None,
+    ),
+    "trino": Rules(
+        values_column="_col{place}", struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None
+    ),
+    "presto": Rules(
+        values_column="_col{place}", struct_dot=True, unnamed="_col{place}", ddl_commits=None, truncate_commits=None
+    ),
+    "athena": Rules(
+        values_column="_col{place}",
+        struct_dot=True,
+        unnamed="_col{place}",
+        ddl_commits=None,
+        truncate_commits=None,
+        retokenize=True,
+    ),
+    "mysql": Rules(
+        values_column="column_{place}",
+        ctas_by_name=True,
+        declares_by_statement=False,
+        truncate_commits=True,
+        ddl_commits=True,
+        parts=2,
+    ),
     "duckdb": Rules(
+        values_column="col{place}",
         lateral_alias=True,
         struct_dot=True,
         row_values=True,

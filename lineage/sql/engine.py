@@ -24,12 +24,12 @@ from .parse import Unread, parse_piece
 from .practices import Judge
 from .reader import Reader, Schemas
 from .relations import AGGREGATION, Flow, QueryRelation, Relation, Star
-from .render import Rendered, render
+from .render import PLACEHOLDER, Rendered, render
 from .script import Script
 from .statements import read_statement
 from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
 
-ENGINE_VERSION = 2  # raised whenever the same text may give another answer, so that stored answers are read again
+ENGINE_VERSION = 3  # raised whenever the same text may give another answer, so that stored answers are read again
 
 
 def analyze(
@@ -73,7 +73,7 @@ def start(
         problems.append(Problem("unknown_dialect", ERROR, message, None, None))
     rendered = render(sql.removeprefix("\ufeff"), relations or {})
     script = Script(rendered.sql, spoken, Schemas(schema, spoken), default_database, default_schema)
-    script.has_template = bool(rendered.unknown or rendered.error)
+    script.has_template = rendered.sql is not sql and PLACEHOLDER in rendered.sql
     run = Run(script, rendered)
     run.problems += problems
     return run

@@ -33,7 +33,7 @@ from .relations import (
     below,
     used_as,
 )
-from .render import PLACEHOLDER
+from .render import is_placeholder
 from .volatile import CHANCE, CHANCE_NAMES, CLOCK_NAMES, CLOCKS
 
 Stack = list[tuple[Any, Any, int]]  # (what to do, node, mode)
@@ -174,7 +174,7 @@ def qualified(reader: Reader, source: Source, name: str, node: Any) -> Flow:
 
 def qualified_empty(reader: Reader, source: Source, name: str, node: Any, found: Flow) -> Flow:
     """A column without a source is nothing to warn of; a missing or ambiguous one is."""
-    if (found is not MISSING and found is not AMBIGUOUS) or name.startswith(PLACEHOLDER):
+    if (found is not MISSING and found is not AMBIGUOUS) or is_placeholder(name):
         return NOTHING
     if found is AMBIGUOUS:
         reader.warn("ambiguous_column", f"{source.alias}.{name} may come from several tables", node)
@@ -214,7 +214,7 @@ def source_named(scope: Scope, names: list[str]) -> Source | None:
 
 def unqualified(reader: Reader, name: str, node: Any, scope: Scope) -> Flow:
     """The flow of a bare name: the innermost scope that has it, then script variables."""
-    if (reader.has_template and name.startswith(PLACEHOLDER)) or name in reader.rules.no_columns:
+    if (reader.has_template and is_placeholder(name)) or name in reader.rules.no_columns:
         return NOTHING
     level: Scope | None = scope
     while level is not None:

@@ -8,7 +8,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokens import Token, TokenType
 
 from .dialects import Language, words
-from .rewrites import REWRITES, named_tables, open_rowset, word
+from .rewrites import REWRITES, named_tables, open_rowset, plain_pipes, word
 from .tokens import CONDITION, DECLARATION, LOOP, Piece
 
 # Statements that move no data. Anything else that sqlglot keeps as a Command is opaque, and so an error.
@@ -87,6 +87,8 @@ def parse_statement(piece: Piece, language: Language) -> Any:
         tokens = open_rowset(tokens)
     if language.rules.names_tables_in_calls and TABLE_IN_CALL.search(piece.text):
         tokens = named_tables(tokens)
+    if "|>" in piece.text:
+        tokens = plain_pipes(tokens)
     rewrite = REWRITES.get(head)
     found = rewrite(tokens, language) if rewrite else tokens
     if not isinstance(found, list):

@@ -1,7 +1,7 @@
 """Templates to plain SQL: dbt, Airflow and plain Jinja, rendered in Jinja's sandbox without running anything.
 
 select {{ cols }} from {{ ref('orders') }} where day = '{{ ds }}'
-select template_cols from orders where day = '2024-01-01'
+select unknown_template_cols from orders where day = '2024-01-01'
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import FunctionLoader, TemplateError, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
-PLACEHOLDER = "template_"  # begins each name that stands for an unknown one
+PLACEHOLDER = "unknown_template_"  # begins each name that stands for an unknown one
 MAX_RENDERED = 8_000_000  # characters
 MAX_STEPS = 20_000  # calls and turns of range() together
 MAX_LOOP_DEPTH = 3
@@ -82,8 +82,12 @@ def strip_marks(text: str) -> str:
     return _EXPRESSION.sub(lambda found: placeholder(found[1]) + "\n" * found[0].count("\n"), text)
 
 
+def is_placeholder(name: str) -> bool:
+    return name[: len(PLACEHOLDER)].lower() == PLACEHOLDER
+
+
 def placeholder(text: str) -> str:
-    """'params.day' -> 'template_params_day': parses as an identifier, and is known to stand for an unknown."""
+    """'params.day' -> 'unknown_template_params_day': parses as an identifier, and is known to stand for an unknown."""
     return PLACEHOLDER + (re.sub(r"\W+", "_", text).strip("_")[:60] or "value")
 
 
@@ -228,7 +232,7 @@ def dbt_names(environment: _Sandbox, result: Rendered, relations: Mapping[str, s
         "config": config,
         "var": var,
         "env_var": var,
-        "this": _Relation(relations.get("this") or "this"),
+        "this": _Relation(relations.get("this") or placeholder("this")),
         # The incremental branch reads all that the full one reads, and the model itself.
         "is_incremental": lambda: True,
         "statement": statement,

@@ -238,6 +238,66 @@ def rewrite_merge(tokens: Tokens, language: Language) -> Any:
     return language.parse(tokens[:-2] + tail, "")
 
 
+def plain_pipes(tokens: Tokens) -> Tokens:
+    """BigQuery's |> SET a = x, |> DROP a and |> RENAME a AS b, as the SELECTs that they stand for."""
+    kept: Tokens = []
+    place = 0
+    while place < len(tokens):
+        kept.append(tokens[place])
+        is_pipe = tokens[place].token_type is TokenType.PIPE_GT and place + 1 < len(tokens)
+        write = PIPES.get(tokens[place + 1].text.upper()) if is_pipe else None
+        place += 1
+        if write is not None:
+            end = next((p for p in range(place, len(tokens)) if tokens[p].token_type is TokenType.PIPE_GT), len(tokens))
+            kept += write(tokens[place], tokens[place + 1 : end])
+            place = end
+    return kept
+
+
+def bracketed(near: Token, word: str, inner: Tokens) -> Tokens:
+    front = [like(near, TokenType.VAR, word), like(near, TokenType.L_PAREN, "(")]
+    return [*front, *inner, like(near, TokenType.R_PAREN, ")")]
+
+
+def terms_of(tokens: Tokens) -> list[Tokens]:
+    """Parts between commas outside brackets."""
+    terms: list[Tokens] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += (token.token_type in OPENING_BRACKETS) - (token.token_type in CLOSING_BRACKETS)
+        if token.token_type is TokenType.COMMA and depth == 0:
+            terms.append([])
+        else:
+            terms[-1].append(token)
+    return [term for term in terms if term]
+
+
+OPENING_BRACKETS = (TokenType.L_PAREN, TokenType.L_BRACKET)
+CLOSING_BRACKETS = (TokenType.R_PAREN, TokenType.R_BRACKET)
+
+
+def pipe_set(near: Token, inner: Tokens) -> Tokens:
+    replaced: Tokens = []
+    for term in terms_of(inner):
+        comma = [like(near, TokenType.COMMA, ",")] if replaced else []
+        replaced += [*comma, *term[2:], *made("AS", near), term[0]]
+    return [*made("SELECT *", near), *bracketed(near, "REPLACE", replaced)]
+
+
+def pipe_drop(near: Token, inner: Tokens) -> Tokens:
+    return [*made("SELECT *", near), like(near, TokenType.EXCEPT, "EXCEPT"), *bracketed(near, "", inner)[1:]]
+
+
+def pipe_rename(near: Token, inner: Tokens) -> Tokens:
+    old: Tokens = []
+    for term in terms_of(inner):
+        old += [*([like(near, TokenType.COMMA, ",")] if old else []), term[0]]
+    return [*pipe_drop(near, old), like(near, TokenType.COMMA, ","), *inner]
+
+
+PIPES = {"SET": pipe_set, "DROP": pipe_drop, "RENAME": pipe_rename}
+
+
 def insert_of_procedure(tokens: Tokens, language: Language) -> Any:
     """INSERT INTO u EXEC p: the target is known, what is put in is not."""
     place = find_word(tokens, "EXEC", "EXECUTE")

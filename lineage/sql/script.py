@@ -13,7 +13,7 @@ from .effects import Effects, Write, write_of
 from .model import OutputColumns
 from .reader import Reader, Schemas, table_parts
 from .relations import NOTHING, Flow, Relation, Scope, Star, TableRelation, TempRelation, ValueRelation
-from .render import PLACEHOLDER
+from .render import is_placeholder
 
 # A date at the end of a table's name is a shard's, and so is a star: events_20240101, events_*, events_2024*.
 SHARD = re.compile(r"_?(?:(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|(?:(?<=_)\d{1,7})?\*)$")
@@ -229,7 +229,7 @@ class Script:
         uri = self.file_of(table, parts)
         if uri:
             return self.file_relation(reader, uri), path
-        if parts[-1].startswith(PLACEHOLDER):
+        if self.has_template and is_placeholder(parts[-1]):
             reader.warn("template_placeholder", f"the table {raw} is named by the template", table)
             return ValueRelation(NOTHING, {}, is_open=True, with_path=False), path
         reader.inputs.add(name)

@@ -197,7 +197,8 @@ def add_values(reader: Reader, node: exp.Values, scope: Scope) -> None:
                 flows.append({})
             if cell.__class__ is not exp.Literal:
                 collect(reader, cell, 0, flows[place], scope)
-    names += [f"col{place + 1}" for place in range(len(names), len(flows))]
+    form, fold = reader.rules.values_column, reader.language.fold
+    names += [fold(form.format(place=place, number=place + 1)) for place in range(len(names), len(flows))]
     scope.add(Source(alias, QueryRelation([(name, flow, None) for name, flow in zip(names, flows, strict=False)])))
 
 
@@ -352,6 +353,8 @@ def arguments_of(function: Any) -> list[Any]:
     """The arguments of a call, whatever sqlglot names them."""
     while function.__class__ is exp.Dot:
         function = function.expression
+    if not isinstance(function, exp.Expression):
+        return []
     found: list[Any] = []
     for key, value in function.args.items():
         if key == "alias" or (key == "this" and isinstance(function, MODEL_FUNCTIONS)):

@@ -448,6 +448,7 @@ def read_execute(reader: Reader, tree: exp.Execute) -> Effects:
 
 
 READERS: dict[type, Any] = {
+    exp.Pivot: read_select,
     exp.Execute: read_execute,
     exp.Create: read_create,
     exp.Insert: read_dml,
