@@ -28,14 +28,15 @@ import numpy as np
 from django.db import transaction
 
 from audits.usage import services
-from audits.usage.models import Counter, LogCoverage, QueryFingerprint
+from audits.usage.models import LogCoverage, QueryFingerprint
 from audits.usage.services import NamedReader
 from catalog.models import Source
 from ingest.fingerprints import lexis
 from ingest.log_entries import Entries
-from ingest.log_files import BadLog, Notes, open_log
+from ingest.log_files import Notes, open_log
 from ingest.log_formats import LogFormat
 from ingest.log_names import Names, Touched
+from ingest.log_snapshots import count_since_last, taken_at
 from ingest.log_texts import Text, Texts
 from lineage.sql import ENGINE_VERSION
 
@@ -102,12 +103,13 @@ class _Import:
         self.notes = Notes()
         self.result = Imported()
         self.dialect = asked.form.dialect or asked.dialect
+        self.covered_from: dt.datetime | None = None
 
     def run(self) -> Imported:
         asked = self.asked
         self.view = open_log(self.database, asked.paths, asked.form, self.folder, self.notes)
         self.is_snapshot = "counter" in self.view.entry
-        self.taken_at = self._taken_at() if self.is_snapshot else None
+        self.taken_at = taken_at(self.database, self.view, asked.covers_to) if self.is_snapshot else None
         entries = Entries(
             self.database,
             self.view,
@@ -161,8 +163,8 @@ class _Import:
 
     def _store(self) -> None:
         services.attach_seen_names(self.source)
-        if self.is_snapshot:
-            self._count_since_last_snapshot()
+        if self.taken_at is not None:
+            self.covered_from = count_since_last(self.database, self.source, self.view, self.taken_at, self.notes)
         self._leave_out_what_was_counted()
         self._group_uses()
         self._store_reads()
@@ -279,14 +281,19 @@ class _Import:
     def _store_coverage(self) -> None:
         """Days with their entries, texts that could not be read, and the period of each channel."""
         self._count_whole_log()
-        unread = f"SELECT day, sum(n)::BIGINT FROM use WHERE unparsed <> '' AND {_IS_USE} GROUP BY day"
-        unparsed = dict(self.rows(unread))
+        unread = "coalesce(sum(n) FILTER (unparsed <> ''), 0)::BIGINT"
+        counts = {
+            day: (entries, unparsed)
+            for day, entries, unparsed in self.rows(
+                f"SELECT day, sum(n)::BIGINT, {unread} FROM use WHERE {_IS_USE} GROUP BY day"
+            )
+        }
         found = self.database.execute("SELECT moment::DATE AS day, d FROM fresh WHERE n > 0 ORDER BY day").fetchnumpy()
         self.result.new_entries = len(found["d"])
         days, starts = np.unique(found["day"].astype("datetime64[D]"), return_index=True)
         digests = np.split(found["d"], starts[1:]) if days.size else []
         new = zip(days.astype("O"), digests, strict=True)
-        services.note_days(self.source, {day: (own, unparsed.get(day, 0)) for day, own in new})
+        services.note_days(self.source, {day: (own, *counts.get(day, (0, 0))) for day, own in new})
         twins = "SELECT moment::DATE, list(twin) FROM fresh WHERE both_views AND twin IS NOT NULL GROUP BY 1"
         services.note_also(self.source, {day: np.array(own, dtype="<u8") for day, own in self.rows(twins)})
         self._store_unparsed()
@@ -348,56 +355,6 @@ class _Import:
                     entries=entries,
                     unparsed=unparsed,
                 )
-
-    # Snapshots of counters, which know no times
-
-    covered_from: dt.datetime | None = None
-
-    def _taken_at(self) -> dt.datetime:
-        """When the snapshot was taken: as the command says, or its column captured_at."""
-        if self.asked.covers_to is not None:
-            return self.asked.covers_to
-        (at,) = self.one("SELECT max(epoch_us(try_cast(captured_at AS TIMESTAMPTZ))) FROM log")
-        if at is None:
-            raise BadLog(
-                f"{self.view.name} knows how often, not when: say when this snapshot was taken with --covers-to, or "
-                "add a column captured_at to it. Reads are counted from the second snapshot on."
-            )
-        return dt.datetime.fromtimestamp(at / 1e6, tz=dt.UTC)
-
-    def _count_since_last_snapshot(self) -> None:
-        """Let `counter` be what was added since the snapshot before; of the first, only times that it states count."""
-        taken_at = self.taken_at
-        assert taken_at is not None
-        known = {
-            counter.key: counter
-            for counter in Counter.objects.filter(source=self.source, key__startswith=f"{self.view.name}:")
-        }
-        last = max((counter.taken_at for counter in known.values()), default=None)
-        if last is not None and taken_at <= last:
-            self.notes.add(
-                f"A snapshot of {last:%Y-%m-%d %H:%M} UTC or later is already counted; this older one adds nothing."
-            )
-        rows, counters = [], []
-        for d, value, is_dated in self.database.execute(
-            "SELECT d, coalesce(counter, 0), moment < ?::TIMESTAMP FROM entry", [taken_at.replace(tzinfo=None)]
-        ).fetchall():
-            key = f"{self.view.name}:{d:016x}"
-            before = known.get(key)
-            added = value if before is None or value < before.value else value - before.value
-            if last is None:
-                added = int(is_dated and value > 0)
-            rows.append((d, 0 if last is not None and taken_at <= last else added))
-            counters.append(Counter(source=self.source, key=key, value=value, taken_at=taken_at))
-        self._load("added", rows, "d UBIGINT, n BIGINT")
-        self.database.execute(
-            "UPDATE entry SET counter = added.n, d = md5_number_lower(concat_ws('@', entry.d, ?)) FROM added "
-            "WHERE entry.d = added.d",
-            [taken_at.isoformat()],
-        )
-        self.covered_from = last or taken_at
-        if last is None or taken_at > last:
-            services.note_counters(counters)
 
 
 def _utc(moment: dt.datetime | None) -> dt.datetime | None:

@@ -14,6 +14,7 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
+from audits.usage.services import attach_all_seen_names
 from catalog import ingested
 from catalog.bulk import chunks, insert_rows
 from catalog.facts import ColumnFact, PipelineFact
@@ -125,6 +126,7 @@ def _run(
     outcome = replace(outcome, summary=replace(outcome.summary, seconds=time.monotonic() - started))
     _finish(run, IngestRun.State.DONE, summary=outcome.summary.to_dict())
     build_snapshot()
+    attach_all_seen_names()  # reads of tables that the logs knew before the catalog did
     return outcome
 
 

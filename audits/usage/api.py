@@ -18,6 +18,8 @@ from catalog.rest import refuse_unknown_parameters
 from catalog.viewsets import NounViewSet
 from lineage.queries import builders_of, owner_slugs_of_tables
 
+MOST_SHOWN = 500  # readers, and columns, of one table
+
 
 class ReadViewSet(NounViewSet):
     """Reads of tables by day and reader, the newest first; programs report them in batches."""
@@ -69,5 +71,5 @@ class UsageViewSet(NounViewSet):
     def retrieve(self, request: Request, **_: Any) -> Response:
         table = self.get_object()
         owners = owners_with_fallback(table, builders_of([table.pk]).get(table.pk, []))
-        usage = queries.usage_of(table, viewer=request.user, owners=owners)
+        usage = queries.usage_of(table, viewer=request.user, owners=owners, top=MOST_SHOWN)
         return Response(serializers.UsageSerializer.of(table, usage))

@@ -183,7 +183,7 @@ class LogCoverage(models.Model):
 
 
 class LoggedDay(models.Model):
-    """A day of a source's log: how many entries came, how many could not be parsed, and which were counted.
+    """A day of a source's log: how many entries may be use (neither failed nor a tool's), and which were counted.
 
     `counted` holds the sorted 64-bit digests of the entries' identities, eight bytes each, so that an overlapping
     file counts nothing twice.

@@ -91,9 +91,18 @@ def outside_reads(reads: QuerySet[Read] | None = None) -> QuerySet[Read]:
 
 
 def usage_of(
-    table: Table, *, viewer: Any, owners: Owners, days: int = WINDOW_DAYS, until: dt.date | None = None
+    table: Table,
+    *,
+    viewer: Any,
+    owners: Owners,
+    days: int = WINDOW_DAYS,
+    until: dt.date | None = None,
+    top: int = TOP,
 ) -> Usage:
-    """The use of one table as `viewer` may see it; `owners` are the table's, inherited ones included. Five queries."""
+    """The use of one table as `viewer` may see it; `owners` are the table's, inherited ones included. Five queries.
+
+    `top` bounds the readers and columns.
+    """
     until = until or timezone.now().date()
     since = until - dt.timedelta(days=days - 1)
     own = outside_reads(Read.objects.filter(table=table).order_by())
@@ -115,15 +124,15 @@ def usage_of(
         readers=len(by_reader),
         last_at=last_at,
         by_day=tuple(sorted(by_day, key=lambda day: day.day)),
-        top_readers=tuple((_named if shown else _counted)(by_reader)[:TOP]),
+        top_readers=tuple((_named if shown else _counted)(by_reader)[:top]),
         names_shown=shown,
-        columns=tuple(columns_used(table, since, until)),
+        columns=tuple(columns_used(table, since, until, top)),
         failed=FailedRead.objects.filter(table=table, day__range=(since, until)).aggregate(n=Sum("count"))["n"] or 0,
         is_covered=bool(by_reader) or LogCoverage.objects.filter(source=table.source_id).exists(),
     )
 
 
-def columns_used(table: Table, since: dt.date, until: dt.date, limit: int = TOP) -> list[ColumnUse]:
+def columns_used(table: Table, since: dt.date, until: dt.date, limit: int) -> list[ColumnUse]:
     """The columns of a table that queries name most, by whole months: a month counts whole if the window touches it."""
     months = ColumnRead.objects.filter(column__table=table, month__range=(since.replace(day=1), until)).order_by()
     found = list(

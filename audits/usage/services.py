@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from django.db import connection, models, transaction
-from django.db.models import Count, Max
+from django.db.models import Count, Exists, Max, OuterRef
 from numpy.typing import NDArray
 
 from audits.usage.models import (
@@ -113,8 +113,12 @@ def _not_counted(source: Source, reads: Collection[StatedRead]) -> list[StatedRe
     for day, digests in counted_digests(source, by_day).items():
         for digest in set(digests.tolist()) & by_day[day].keys():
             del by_day[day][digest]
-    note_days(source, {day: (np.array(sorted(new), dtype="<u8"), 0) for day, new in by_day.items() if new})
-    return [read for new in by_day.values() for read in new.values()]
+    fresh = {day: new for day, new in by_day.items() if new}
+    digests = {day: np.array(sorted(new), dtype="<u8") for day, new in fresh.items()}
+    note_days(
+        source, {day: (digests[day], sum(not read.failed for read in new.values()), 0) for day, new in fresh.items()}
+    )
+    return [read for new in fresh.values() for read in new.values()]
 
 
 class _CountedRows:
@@ -170,14 +174,14 @@ def counted_digests(source: Source, days: Collection[dt.date]) -> dict[dt.date, 
     return {day: np.frombuffer(bytes(counted), dtype="<u8") for day, counted in rows}
 
 
-def note_days(source: Source, days: Mapping[dt.date, tuple[NDArray[np.uint64], int]]) -> None:
-    """Remember, for each day, the identities of the new entries and how many of those were unparsed."""
+def note_days(source: Source, days: Mapping[dt.date, tuple[NDArray[np.uint64], int, int]]) -> None:
+    """Remember, for each day, the identities of the new entries; how many of them may be use, and were unparsed."""
     known = {row.day: row for row in LoggedDay.objects.filter(source=source, day__in=days)}
-    for day, (digests, unparsed) in days.items():
+    for day, (digests, entries, unparsed) in days.items():
         row = known.get(day) or LoggedDay(source=source, day=day)
         before = np.frombuffer(bytes(row.counted), dtype="<u8")
         row.counted = np.union1d(before, digests).astype("<u8").tobytes()
-        row.entries += len(digests)
+        row.entries += entries
         row.unparsed += unparsed
         row.save()
 
@@ -201,6 +205,7 @@ def find_or_add_readers(source: Source, wanted: Iterable[NamedReader]) -> dict[s
     """Reader ids by name. A person is tied to the owner with that e-mail, a pipeline to the one of that name."""
     by_name = {reader.name[:300]: reader for reader in wanted}
     known = dict(_in_batches(Reader.objects.filter(source=source), "name", by_name, ("name", "pk")))
+    _learn_kinds(source, [reader for name, reader in by_name.items() if name in known and reader.kind])
     new = [reader for name, reader in by_name.items() if name not in known]
     owners = dict(
         _in_batches(Owner.objects.all(), "email", [each.name for each in new if "@" in each.name], ("email", "pk"))
@@ -217,6 +222,20 @@ def find_or_add_readers(source: Source, wanted: Iterable[NamedReader]) -> dict[s
         for each in new
     )
     return known | {reader.name: reader.pk for reader in made}
+
+
+def _learn_kinds(source: Source, readers: Iterable[NamedReader]) -> None:
+    """Note the kind of readers of whom no log said it before; what a person or a log stated stays."""
+    kinds = {reader.name[:300]: reader.kind for reader in readers}
+    unknown = Reader.objects.filter(source=source, kind=Reader.Kind.UNKNOWN)
+    for name, pk in list(_in_batches(unknown, "name", kinds, ("name", "pk"))):
+        Reader.objects.filter(pk=pk).update(kind=kinds[name])
+
+
+def attach_all_seen_names() -> int:
+    """`attach_seen_names` of every source that has any."""
+    sources = Source.objects.filter(Exists(SeenName.objects.filter(source=OuterRef("pk"))))
+    return sum(attach_seen_names(source) for source in sources)
 
 
 def find_or_add_names(source: Source, names: Iterable[str]) -> dict[str, int]:
@@ -300,6 +319,7 @@ def note_sole_builders(source: Source) -> None:
     Reader.objects.bulk_update(changed, ["builds"], batch_size=_ROWS)
 
 
+@transaction.atomic
 def attach_seen_names(source: Source) -> int:
     """Move the reads of names that the catalog has learned since to their tables, and say how many names that were.
 

@@ -26,6 +26,7 @@ from audits.usage.models import (
     SeenRead,
     UnparsedQuery,
 )
+from audits.usage.services import attach_all_seen_names
 from catalog.models import Source, Table
 from ingest.log_files import BadLog
 from ingest.log_formats import FORMATS
@@ -287,6 +288,25 @@ class TestNames:
         load_rows(tmp_path, [ask("SELECT * FROM wh.shop.late", start_time="2026-03-02T11:00:00Z")], source)
         assert reads() == [("wh.shop.late", "2026-03-02", "ann@shop.example", 2)]
         assert seen() == []
+
+    def test_edges_and_failed_reads_learn_their_tables_too(self, tmp_path: Path, source: Source) -> None:
+        rows = [ask("CREATE TABLE wh.b AS FROM wh.a"), ask("FROM wh.a", status="failed"), ask("FROM wh.a")]
+            ask("CREATE TABLE wh.b AS SELECT * FROM wh.a"),
+            ask("SELECT * FROM wh.a", status="failed"),
+            ask("FROM wh.a"),
+        ]
+        load_rows(tmp_path, rows, source)
+        a, b = make_table("wh.a", source), make_table("wh.b", source)
+        assert attach_all_seen_names() == 1
+        edge = LoggedEdge.objects.get()
+        assert (edge.source_table, edge.target_table) == (a, b)
+        assert FailedRead.objects.get().table == a
+        assert Read.objects.get().table == a
+
+    def test_a_kind_that_a_later_log_states(self, tmp_path: Path, source: Source, orders: Table) -> None:
+        load_rows(tmp_path, [ask("FROM wh.shop.orders", user="bi")], source)
+        load_rows(tmp_path, [ask("FROM wh.shop.orders", user="bi", reader_kind="service")], source)
+        assert Reader.objects.get().kind == "service"
 
     def test_database_and_schema_of_the_entry(self, tmp_path: Path, source: Source, orders: Table) -> None:
         load_rows(tmp_path, [ask("SELECT * FROM orders", database="wh", schema="shop")], source)
