@@ -1,6 +1,6 @@
 """Lineage at scale: neighbourhoods beside bare rows and Graphviz, all that a hub reaches beside CSR and networkx.
 
-    python benchmarks/bench_graph.py [--tables 10000 1000000] [--directory DIR] [--networkx] [--rounds 7]
+    python -m benchmarks.bench_graph [--tables 10000 1000000] [--directory DIR] [--networkx] [--rounds 7]
 
 Makes one SQLite catalog per size, kept in DIR and used again: about 4 edges a table and a power law, as warehouses have
 it: most tables are read by few, one by tens of thousands (a million tables take four minutes and 1 GB). Milliseconds of

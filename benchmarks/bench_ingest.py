@@ -1,6 +1,6 @@
 """How long `ingest_repo` takes, against what the machine needs for less: parsing alone, and reading the files alone.
 
-    python benchmarks/bench_ingest.py FOLDER --layout bigquery-etl [--repeat 3]
+    python -m benchmarks.bench_ingest FOLDER --layout bigquery-etl [--repeat 3]
 
 Every round measures all rows in turn, so that a busy moment hits them alike; the best of the rounds counts. Parsing
 runs on as many processes as the ingest, started and warmed up before. The ingest is the whole command, on an empty

@@ -1,6 +1,6 @@
 """How long each page takes at the server, beside a bare signed-in view, and the memory of the process that serves them.
 
-    DATABASE_URL=sqlite:////path/to/catalog.sqlite3 python benchmarks/bench_pages.py [--rounds 40] [--port 8123]
+    DATABASE_URL=sqlite:////path/to/catalog.sqlite3 python -m benchmarks.bench_pages [--rounds 40] [--port 8123]
 
 Starts gunicorn as `manage.py serve` does (one worker, eight threads) over that catalog and asks for pages one after
 the other on one connection, as one person would: of each noun's page other things every time, so that nothing is

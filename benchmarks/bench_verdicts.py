@@ -1,6 +1,6 @@
 """Verdicts at scale: judging beside the bare closure of the graph, storing beside a plain bulk insert, the next day.
 
-    python benchmarks/bench_verdicts.py [--tables 100000 1000000] [--directory DIR]
+    python -m benchmarks.bench_verdicts [--tables 100000 1000000] [--directory DIR]
 
 Takes the catalogs of bench_graph.py (made where they are missing), gives them a query log in which a third of the
 tables is read, and judges. CPU seconds (SQLite runs in the process), single runs; the closure is the median of five.
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import bench_graph  # sets Django up
+from benchmarks import bench_graph  # sets Django up
 import numpy as np
 from django.core.management import call_command
 from django.db import connection, transaction

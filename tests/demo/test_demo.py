@@ -13,6 +13,8 @@ import yaml
 from demo.build import REPO, Built, build, read_pipelines, write_runs
 from demo.queries import run_queries
 
+pytestmark = pytest.mark.xdist_group("demo")  # one worker builds the shop once
+
 DECLARED = yaml.safe_load((REPO / "pipekeeper.yaml").read_text())
 WAREHOUSE_TABLES = {table["name"] for table in DECLARED["tables"] if "source" not in table}
 
