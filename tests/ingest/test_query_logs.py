@@ -290,7 +290,7 @@ class TestNames:
         assert seen() == []
 
     def test_edges_and_failed_reads_learn_their_tables_too(self, tmp_path: Path, source: Source) -> None:
-        rows = [ask("CREATE TABLE wh.b AS FROM wh.a"), ask("FROM wh.a", status="failed"), ask("FROM wh.a")]
+        rows = [ask("CREATE TABLE wh.b AS FROM wh.a"), ask("FROM wh.a", status="failed"), ask("SELECT 1 FROM wh.a")]
         load_rows(tmp_path, rows, source)
         a, b = make_table("wh.a", source), make_table("wh.b", source)
         assert attach_all_seen_names() == 1
