@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from audits.deletion import scripts
 from audits.deletion.scripts import NoScript, Order, Stop, Target
 
 NOW = dt.datetime.now(dt.UTC)
-SCHEMA = "pipekeeper_scripts"
+SCHEMA = f"pipekeeper_scripts_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"  # tests run side by side
 
 
 def order(dialect: str, prefix: str = SCHEMA, **changes) -> Order:
