@@ -22,6 +22,7 @@ from .relations import (
     Scope,
     Star,
     add_flow,
+    combine_rest,
     merged,
     used_as,
 )
@@ -190,18 +191,6 @@ def combine_by_position(parts: list[QueryRelation]) -> list[Item | Star]:
     if not any(item.__class__ is Star for items in rest for item in items):
         return items
     return items + combine_rest(rest)
-
-
-def combine_rest(rest: list[list[Item | Star]]) -> list[Item | Star]:
-    """What follows where positions are lost: each named column with its namesakes, and one star of all branches."""
-    tails = [QueryRelation(items) for items in rest]
-    names = dict.fromkeys(name for tail in tails for name in tail.index)
-    found = {name: [tail.index[name][1] for tail in tails if name in tail.index] for name in names}
-    items: list[Item | Star] = [(name, merged(flows), None) for name, flows in found.items()]
-    stars = [star for tail in tails for star in tail.stars]
-    hidden = frozenset(names)
-    first, *others = [star.without(hidden) for star in stars]
-    return [*items, Star(first.relation, first.hidden, (*first.others, *others))]
 
 
 def sort_result(reader: Reader, order: Any, relation: QueryRelation, parent: Scope | None, ctes: Ctes) -> None:

@@ -212,6 +212,20 @@ class QueryRelation(Relation):
         return self.items
 
 
+def combine_rest(rest: list[list[Item | Star]]) -> list[Item | Star]:
+    """What follows where positions are lost: each named column with its namesakes, and one star of all branches."""
+    tails = [QueryRelation(items) for items in rest]
+    names = dict.fromkeys(name for tail in tails for name in tail.index)
+    found = {name: [tail.index[name][1] for tail in tails if name in tail.index] for name in names}
+    items: list[Item | Star] = [(name, merged(flows), None) for name, flows in found.items()]
+    stars = [star for tail in tails for star in tail.stars]
+    if not stars:
+        return items
+    hidden = frozenset(names)
+    first, *others = [star.without(hidden) for star in stars]
+    return [*items, Star(first.relation, first.hidden, (*first.others, *others))]
+
+
 class TempRelation(QueryRelation):
     """A temp table: what the script read to fill it, what no run can repeat of it, the statements that filled it."""
 

@@ -5,9 +5,24 @@ from typing import Any
 
 from sqlglot import exp
 
-from .expressions import column_flow, flow_of, path_flow
+from .expressions import collect, column_flow, flow_of, path_flow
 from .reader import Reader
-from .relations import MISSING, NOTHING, Flow, Item, Scope, Star, StructFlow, ValueRelation, below
+from .relations import (
+    CONDITIONAL,
+    MISSING,
+    NOTHING,
+    TRANSFORMATION,
+    Flow,
+    Item,
+    Relation,
+    Scope,
+    Star,
+    StructFlow,
+    ValueRelation,
+    below,
+    combine_rest,
+    used_as,
+)
 from .structs import fields_of_type
 
 
@@ -67,8 +82,36 @@ def struct_items(flow: Flow, kind: Any) -> list[Item | Star]:
 
 
 def struct_star(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
-    """(expression).*: by the fields of the structs that the expression chooses from, where they are built in it."""
-    return struct_items(flow_of(reader, node, scope), None)
+    """(expression).*: by the fields of the structs or rows that the expression chooses from, where they are known."""
+    rows = chosen_rows(reader, node, scope)
+    return rows if rows is not None else struct_items(flow_of(reader, node, scope), None)
+
+
+def chosen_rows(reader: Reader, node: Any, scope: Scope) -> list[Item | Star] | None:
+    """IF(condition, a, b).* over whole rows of the sources a and b: each column, by its name, from either."""
+    while node.__class__ is exp.Paren:
+        node = node.this
+    if node.__class__ is not exp.If or not reader.rules.row_values:
+        return None
+    branches = [node.args.get("true"), node.args.get("false")]
+    relations = [row_source(reader, branch, scope) for branch in branches]
+    if any(relation is None for relation in relations):
+        return None
+    chosen: Flow = {}
+    collect(reader, node.this, CONDITIONAL, chosen, scope)
+    combined = combine_rest([list(relation.columns()) for relation in relations if relation is not None])
+    return [
+        item if item.__class__ is Star else (item[0], {**used_as(item[1], TRANSFORMATION), **chosen}, item[2])
+        for item in combined
+    ]  # type: ignore[index]
+
+
+def row_source(reader: Reader, node: Any, scope: Scope) -> Relation | None:
+    """The source whose whole row a bare name stands for."""
+    if node.__class__ is not exp.Column or node.args.get("table") is not None:
+        return None
+    source = scope.by_alias(reader.column(node.this))
+    return source.relation if source is not None and source.relation.__class__ is not ValueRelation else None
 
 
 def modified(reader: Reader, star: Any, items: list[Item | Star], scope: Scope) -> list[Item | Star]:

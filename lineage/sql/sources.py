@@ -138,7 +138,7 @@ def named_table(reader: Reader, text: str) -> exp.Table:
     """The table that a text names; a text that is no name is one part."""
     try:
         return exp.to_table(text, dialect=reader.language.dialect)
-    except (SqlglotError, TypeError):
+    except (SqlglotError, TypeError, ValueError):
         return exp.Table(this=exp.Identifier(this=text, quoted=True))
 
 

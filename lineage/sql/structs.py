@@ -63,9 +63,9 @@ def of_subquery(reader: Reader, node: Any, scope: Scope) -> StructFlow | None:
 
 
 def of_array(reader: Reader, node: exp.Array, scope: Scope) -> StructFlow | None:
-    """[STRUCT(…)] and ARRAY(SELECT AS STRUCT …): of one element that stands for all."""
+    """[STRUCT(…), …] and ARRAY(SELECT AS STRUCT …): field by field, from all elements."""
     if len(node.expressions) != 1:
-        return None
+        return of_choice(reader, node.expressions, [], scope)
     found = built_struct(reader, node.expressions[0], scope)
     return as_struct(found, TRANSFORMATION)
 
