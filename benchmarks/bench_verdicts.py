@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bench_graph  # sets Django up
 import numpy as np
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -29,6 +28,7 @@ from audits.deletion.models import Verdict, VerdictRun
 from audits.deletion.store import store_verdicts
 from audits.deletion.verdicts import Judged, going_pipelines, judge
 from audits.usage.models import LogCoverage, LoggedDay, Read, Reader
+from benchmarks import bench_graph  # sets Django up
 from catalog.bulk import as_stored, insert_rows
 from catalog.models import Source, Table
 
