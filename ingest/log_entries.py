@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from ingest.fingerprints import Lexis, bare_sql, exact_sql, is_doubtful, key_sql, parts_sql
-from ingest.log_files import BadLog, Notes, note_left_out
+from ingest.log_files import BadLog, Notes, gist, note_left_out
 from ingest.log_formats import TOOL_COMMENT, TOOL_TAG, View
 
 _FIELDS = {
@@ -91,7 +91,7 @@ class Entries:
             self._numbers_everywhere = self._vary_before_where()
             self._database.execute(f"CREATE TABLE entry AS {self._slim()}")
         except duckdb.Error as error:
-            raise BadLog(f"The log cannot be read: {str(error).strip().splitlines()[0]}") from error
+            raise BadLog(f"The log cannot be read: {gist(error)}") from error
         note_left_out(self._database, self._notes)
         right, wrong, zoneless, nobody = self._counts()
         if wrong:

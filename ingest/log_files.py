@@ -6,18 +6,23 @@ What is wrong with a file is told by name and row, and the rest of it is read: s
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import tempfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import duckdb
 
 from ingest.log_formats import LogFormat, View
 
 _MOST_NOTES = 20
+_LINES_LOOKED_AT = 500  # of JSON, for the names of columns
+_MARK = b"\xef\xbb\xbf"  # the byte order mark that Windows puts before UTF-8
 
 
 class BadLog(Exception):
@@ -161,18 +166,38 @@ def _inspect(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, no
         raise BadLog(f"There is no file {path}.")
     read_from = _whole(path, folder, notes)
     reader = _reader_of(path, read_from)
+    if reader == "read_json" and _json_format(read_from) == "newline_delimited":
+        names = _keys_of_lines(read_from)
+    else:
+        names = _columns_of(connection, path, reader, read_from)
+    return LogFile(path, reader, {name.lower(): name for name in names}, read_from)
+
+
+def _columns_of(connection: duckdb.DuckDBPyConnection, path: Path, reader: str, read_from: Path) -> list[str]:
     source = _quoted(str(read_from))
     described = {
         "read_parquet": f"read_parquet({source})",
         "read_csv": f"read_csv({source}, {_CSV}{_delimiter(path)}{_packing(read_from)}, ignore_errors=true)",
-        "read_json": f"read_json({source}, format={_quoted(_json_format(read_from))}{_packing(read_from)}, "
-        "maximum_depth=1, sample_size=2000, ignore_errors=true)",
+        "read_json": f"read_json({source}, format='array'{_packing(read_from)}, maximum_depth=1, sample_size=2000)",
     }[reader]
     try:
-        rows = connection.execute(f"DESCRIBE SELECT * FROM {described}").fetchall()
+        return [name for name, *_ in connection.execute(f"DESCRIBE SELECT * FROM {described}").fetchall()]
     except duckdb.Error as error:
-        raise BadLog(f"{path} cannot be read: {_first_line(error)}") from error
-    return LogFile(path, reader, {name.lower(): name for name, *_ in rows}, read_from)
+        hint = " Are all quotes closed, and is no row longer than 16 MB?" if reader == "read_csv" else ""
+        raise BadLog(f"{path} cannot be read: {gist(error)}.{hint}") from error
+
+
+def _keys_of_lines(path: Path) -> list[str]:
+    """Keys of the first lines that are objects; the others are left out when all are read."""
+    keys: dict[str, None] = {}
+    with _unpacked(path) as file:
+        for line in islice(file, _LINES_LOOKED_AT):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            keys |= dict.fromkeys(row if isinstance(row, dict) else ())
+    return list(keys)
 
 
 def _reader_of(path: Path, read_from: Path) -> str:
@@ -200,15 +225,16 @@ def _packing(path: Path) -> str:
 
 
 def _start(path: Path) -> bytes:
-    with path.open("rb") as file:
-        if file.read(2) != b"\x1f\x8b":
-            file.seek(0)
-            return file.read(4096).removeprefix(b"\xef\xbb\xbf")
     try:
-        with gzip.open(path) as file:
-            return file.read(4096).removeprefix(b"\xef\xbb\xbf")
+        with _unpacked(path) as file:
+            return file.read(4096).removeprefix(_MARK)
     except (EOFError, OSError, zlib.error):
         return b""
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    """The file open for reading, through gzip where it is packed."""
+    return gzip.open(path) if _packing(path) else path.open("rb")  # type: ignore[return-value]
 
 
 def _delimiter(path: Path) -> str:
@@ -218,9 +244,13 @@ def _delimiter(path: Path) -> str:
 def _whole(path: Path, folder: Path, notes: Notes) -> Path:
     """The file itself, or, of a gzip file that ends too early, a copy of the rows before the break."""
     with path.open("rb") as file:
-        if file.read(2) != b"\x1f\x8b":
-            return path
-    if _is_whole(path):
+        start = file.read(3)
+        if start == _MARK and file.read(1) in (b"{", b"["):  # DuckDB takes it for a part of the first row of JSON
+            with tempfile.NamedTemporaryFile(dir=folder, suffix=path.suffix, delete=False) as copy:
+                file.seek(len(_MARK))
+                shutil.copyfileobj(file, copy)
+            return Path(copy.name)
+    if start[:2] != b"\x1f\x8b" or _is_whole(path):
         return path
     with tempfile.NamedTemporaryFile(
         dir=folder, suffix="".join(path.suffixes).removesuffix(".gz"), delete=False
@@ -245,7 +275,7 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
-def _save(path: Path, copy: object) -> int:
+def _save(path: Path, copy: IO[bytes]) -> int:
     """Write what unpacks of `path`, up to its last whole line, and return how many lines that are."""
     lines, rest = 0, b""
     unpack = zlib.decompressobj(wbits=31)
@@ -255,7 +285,7 @@ def _save(path: Path, copy: object) -> int:
                 rest += unpack.decompress(packed)
                 whole, newline, rest = rest.rpartition(b"\n")
                 lines += whole.count(b"\n") + len(newline)
-                copy.write(whole + newline)  # type: ignore[attr-defined]
+                copy.write(whole + newline)
         except zlib.error:
             pass
     return lines
@@ -274,14 +304,10 @@ def note_left_out(connection: duckdb.DuckDBPyConnection, notes: Notes) -> None:
         notes.add(f"{path}, line {line}: {message.strip().splitlines()[0]}. The row is left out.", left_out=True)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def gist(error: Exception) -> str:
+    """DuckDB's first line. What follows may repeat the row at fault, and logged text is told nobody."""
+    return str(error).strip().splitlines()[0].rstrip(".")
 
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def remove(folder: Path) -> None:
-    """Take away what `open_log` saved."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -465,6 +465,33 @@ class TestBadInput:
         assert result.reads == 3 and result.left_out
         assert "row 2" in result.notes[0]
 
+    def test_lines_that_are_no_objects(self, tmp_path: Path, source: Source, orders: Table) -> None:
+        path = write(tmp_path, [ask("SELECT 1 FROM wh.shop.orders")])
+        path.write_text(path.read_text() + '[1, 2]\n5\nnull\n{"query": {"a": 1}, "user": 5}\n')
+        result = load(path, source=source)
+        assert (result.reads, result.left_out) == (1, True)
+        assert "row 2, 3, 4, …" in result.notes[0]
+
+    def test_bytes_that_are_not_utf_8(self, tmp_path: Path, source: Source, orders: Table) -> None:
+        for name in ("log.jsonl", "log.csv"):
+            path = write(tmp_path, [ask(f"SELECT {n} FROM wh.shop.orders -- {name}") for n in range(3)], name)
+            path.write_bytes(path.read_bytes().replace(b"SELECT 1", b"SELECT \xff"))
+            result = load(path, source=source)
+            assert (result.entries, result.left_out) == (2, True)
+
+    def test_a_byte_order_mark(self, tmp_path: Path, source: Source, orders: Table) -> None:
+        for name in ("log.jsonl", "log.csv"):
+            path = write(tmp_path, [ask(f"SELECT 1 FROM wh.shop.orders -- {name}")], name)
+            path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+            assert load(path, source=source).reads == 1
+
+    def test_what_is_told_of_a_bad_file_holds_nothing_of_its_rows(self, tmp_path: Path, source: Source) -> None:
+        path = tmp_path / "log.csv"
+        path.write_text("query,user,start_time\n\"SELECT 'kim@example.com',ann,2026-03-02T09:00:00Z\n")
+        with pytest.raises(BadLog) as raised:
+            load(path, source=source)
+        assert "kim" not in str(raised.value)
+
     def test_a_csv_row_with_too_many_fields(self, tmp_path: Path, source: Source, orders: Table) -> None:
         path = write(tmp_path, [ask(f"SELECT {n} FROM wh.shop.orders") for n in range(3)], "log.csv")
         lines = path.read_text().splitlines()
