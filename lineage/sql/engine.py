@@ -23,7 +23,7 @@ from .model import (
 from .parse import Unread, parse_piece
 from .practices import Judge
 from .reader import Reader, Schemas
-from .relations import AGGREGATION, Flow, QueryRelation, Relation, Star
+from .relations import AGGREGATION, Flow, Relation, Star
 from .render import PLACEHOLDER, Rendered, render
 from .script import Script
 from .statements import read_statement
@@ -257,6 +257,3 @@ class Run:
 def is_outdone(flow: Flow, table: str, column: str, path: str | None, mode: int) -> bool:
     """The same source comes in a stronger direct kind too."""
     return any((table, column, path, stronger) in flow for stronger in range(mode + 1, AGGREGATION + 1))
-
-
-__all__ = ["ENGINE_VERSION", "QueryRelation", "analyze"]

@@ -4,7 +4,6 @@ CASE WHEN a > 0 THEN b + 1 END      a CONDITIONAL, b TRANSFORMATION
 SUM(x) OVER (PARTITION BY k)        x AGGREGATION, k WINDOW
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlglot import exp
@@ -16,7 +15,6 @@ from .relations import (
     ALIASES_FIRST,
     AMBIGUOUS,
     CONDITIONAL,
-    FILTER,
     MISSING,
     NO_ALIASES,
     NOTHING,
@@ -31,13 +29,11 @@ from .relations import (
     ValueRelation,
     add_flow,
     below,
-    used_as,
 )
 from .render import is_placeholder
 from .volatile import CHANCE, CHANCE_NAMES, CLOCK_NAMES, CLOCKS
 
 Stack = list[tuple[Any, Any, int]]  # (what to do, node, mode)
-Handler = Callable[[Reader, Any, int, Flow, Scope, Stack], None]
 
 # What to do with a node: nothing (SKIP), go on to its children with the same or a stronger mode, or a handler below.
 SKIP = None
@@ -575,6 +571,3 @@ def collect_rows(reader: Reader, node: Any, mode: int, scope: Scope) -> None:
     """Add what a clause reads to what the scope does to every row."""
     if node is not None:
         collect(reader, node, mode, scope.rows, scope)
-
-
-__all__ = ["FILTER", "collect", "collect_rows", "flow_of", "used_as"]

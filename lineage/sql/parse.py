@@ -108,7 +108,7 @@ def parse_statement(piece: Piece, language: Language) -> Any:
         )
     if isinstance(tree, CHANGES) and not (tree.args.get("this") or tree.args.get("tables")):
         raise Unread("parse_error", f"{head} names no table", tokens[0].line, None)
-    if isinstance(tree, NOT_STATEMENTS) and not isinstance(tree, exp.Query) and head != "ASSERT":
+    if isinstance(tree, NOT_STATEMENTS) and not isinstance(tree, exp.Query):
         raise Unread("parse_error", "not a statement", tokens[0].line, None)
     return tree
 

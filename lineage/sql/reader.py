@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from .dialects import Language, dotted
+from .dialects import Language
 from .model import WARNING, Problem
 from .relations import Flow, Relation
 
@@ -125,6 +125,3 @@ def table_parts(node: Any, language: Language) -> list[str]:
         parts.append(language.part(this.this))
         this = this.expression
     return [*parts, language.part(this)]
-
-
-__all__ = ["Reader", "Schemas", "dotted", "table_parts"]

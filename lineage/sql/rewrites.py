@@ -18,7 +18,6 @@ from .dialects import Language
 Tokens = list[Token]
 Rewrite = Callable[[Tokens, Language], Any]  # gives tokens or a tree; None for a statement that moves no data
 
-NAME_TOKENS = frozenset({TokenType.DOT, TokenType.DASH, TokenType.IDENTIFIER, TokenType.VAR, TokenType.STRING})
 DIALECT_WORDS = {"SELECT": TokenType.SELECT, "INSERT": TokenType.INSERT, "INTO": TokenType.INTO, "*": TokenType.STAR}
 DIALECT_WORDS |= {"FROM": TokenType.FROM, "CREATE": TokenType.CREATE, "VIEW": TokenType.VIEW, "AS": TokenType.ALIAS}
 

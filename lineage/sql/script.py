@@ -92,9 +92,6 @@ class Script:
 
     # --- names
 
-    def raw_name(self, table: exp.Table) -> str:
-        return dotted(self.parts_of(table))
-
     def parts_of(self, table: exp.Table) -> list[str]:
         parts = table_parts(table, self.language)
         if self.rules.sharded:

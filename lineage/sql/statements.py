@@ -421,13 +421,6 @@ def read_cache(reader: Reader, tree: exp.Cache) -> Effects:
     return Effects("CACHE", [write_of(name, relation, is_definition=True, is_temporary=True)])
 
 
-def read_assert(reader: Reader, tree: Any) -> Effects:
-    for inner in tree.find_all(exp.Select):
-        if inner.parent_select is None:
-            query.read_query(reader, inner, None, {})
-    return Effects("ASSERT")
-
-
 def read_execute(reader: Reader, tree: exp.Execute) -> Effects:
     """EXEC sp_rename 'a', 'b' of T-SQL; for a column, 't.a', 'b', 'COLUMN'."""
     texts = [
