@@ -1,6 +1,6 @@
 """A query log from file to stored reads, beside what DuckDB needs to count the same file's rows.
 
-    python benchmarks/bench_query_logs.py [--entries 1000000] [--templates 2000] [--literals after-where|everywhere]
+    python -m benchmarks.bench_query_logs [--entries 1000000] [--templates 2000] [--literals after-where|everywhere]
                                           [--directory DIR] [--workers 2]
 
 Makes a log of JSON lines in DIR (a temporary folder unless given; a million entries are 1 GB and take a minute) and a

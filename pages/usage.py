@@ -16,6 +16,7 @@ from catalog.queries import owners_with_fallback
 from lineage.queries import builders_of
 from pages.find import table_or_404
 
+SHOWN = 20  # rows of each list
 WIDTH, HEIGHT, LOWEST = 360, 48, 2  # of a sparkline, in its own units; a day with one read still shows
 
 
@@ -38,9 +39,9 @@ def usage_lists(request: HttpRequest) -> HttpResponse:
         "days": queries.WINDOW_DAYS,
         "source": source,
         "sources": Source.objects.filter(log_coverage__isnull=False).distinct(),
-        "most": queries.most_used(source=source),
-        "least": queries.least_used(source=source),
-        "unknown": queries.unknown_names(20, source),
+        "most": queries.most_used(limit=SHOWN, source=source),
+        "least": queries.least_used(limit=SHOWN, source=source),
+        "unknown": queries.unknown_names(SHOWN, source),
         "has_logs": LogCoverage.objects.exists(),
     }
     return render(request, "usage/lists.html", context)
