@@ -79,7 +79,12 @@ class LogFormat:
 
 
 def _tables(rows: Any, *keys: str) -> list[str]:
-    """[{"project_id": "p", "dataset_id": "d", "table_id": "t"}] -> ["p.d.t"]"""
+    """[{"project_id": "p", "dataset_id": "d", "table_id": "t"}] -> ["p.d.t"]
+
+    BigQuery's Parquet writes lists as {"list": [{"element": …}]}.
+    """
+    if isinstance(rows, dict) and "list" in rows:
+        rows = [row.get("element", row) for row in rows["list"]]
     rows = rows if isinstance(rows, list) else [rows] if rows else []
     return [dotted([str(row[key]) for key in keys if row.get(key)]) for row in rows if isinstance(row, dict)]
 
@@ -124,13 +129,13 @@ def _list(rows: Any) -> list[dict[str, Any]]:
 
 
 def _trino_refs(text: str) -> Refs:
+    """{"catalogs": ["lake"], "schemas": ["raw"], "tables": ["orders"], "columns": [["amount"]], "output": […]}"""
     refs = json.loads(text)
-    keys = ("catalogName", "schema", "table")
-    inputs = [row for row in refs.get("inputs") or [] if isinstance(row, dict)]
-    reads = {
-        dotted([str(row[key]) for key in keys if row.get(key)]): _column_names(row.get("columns")) for row in inputs
-    }
-    return Refs(reads, _tables(refs.get("output"), *keys))
+    places = zip(refs["catalogs"], refs["schemas"], refs["tables"], strict=True)
+    columns = refs["columns"] + [[]] * (len(refs["tables"]) - len(refs["columns"]))
+    reads = {dotted(list(place)): _column_names(named) for place, named in zip(places, columns, strict=False)}
+    output = [part for part in refs["output"] if part]
+    return Refs(reads, [dotted(output)] if output else [])
 
 
 def _column_names(columns: Any) -> list[str]:
@@ -212,7 +217,9 @@ BIGQUERY = LogFormat(
                 "skip": "statement_type = 'SCRIPT' OR coalesce(job_type, 'QUERY') <> 'QUERY'",
                 "at": "coalesce(nullif(start_time, ''), creation_time)",
                 "user": "user_email",
-                "failed": "coalesce(error_result, '') NOT IN ('', 'null', '{}')",
+                # Parquet has an empty structure where nothing went wrong.
+                "failed": "coalesce(error_result, '') NOT IN ('', 'null', '{}') "
+                "AND NOT regexp_matches(error_result, '\"reason\" *: *null')",
                 "database": "project_id",
                 "tag": "labels",
                 "pipeline": _DAG_TASK.format("labels"),
@@ -418,7 +425,12 @@ TRINO = LogFormat(
                 "schema": "context->>'$.schema'",
                 "tag": "context->>'$.source'",
                 "channel": "context->>'$.environment'",
-                "refs": "CASE WHEN json_array_length(ioMetadata, '$.inputs') > 0 THEN ioMetadata END",
+                # Names alone: each query's figures are in there too, and would make every entry a kind of its own.
+                "refs": "CASE WHEN json_array_length(ioMetadata, '$.inputs') > 0 THEN json_object("
+                "'catalogs', ioMetadata->'$.inputs[*].catalogName', 'schemas', ioMetadata->'$.inputs[*].schema', "
+                "'tables', ioMetadata->'$.inputs[*].table', 'columns', ioMetadata->'$.inputs[*].columns', "
+                "'output', json_array(ioMetadata->'$.output.catalogName', ioMetadata->'$.output.schema', "
+                "ioMetadata->'$.output.table')) END",
             },
         ),
     ),

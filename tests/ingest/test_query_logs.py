@@ -28,7 +28,9 @@ from audits.usage.models import (
 )
 from audits.usage.services import attach_all_seen_names
 from catalog.models import Source, Table
-from ingest.log_files import BadLog
+from ingest.fingerprints import lexis
+from ingest.log_entries import Entries
+from ingest.log_files import BadLog, Notes, open_log
 from ingest.log_formats import FORMATS
 from ingest.query_logs import Imported, LogImport, import_log
 from tests.factories import make_column, make_owner, make_pipeline, make_source, make_table
@@ -562,6 +564,17 @@ class TestBigQuery:
         job = {key: json.dumps(value) if isinstance(value, list | dict) else value for key, value in self.job().items()}
         assert load(write(tmp_path, [job], "jobs.csv"), source=source, form="bigquery").reads == 1
 
+    def test_parquet_has_them_in_lists_of_its_own(self, tmp_path: Path, source: Source) -> None:
+        make_table("shop.mart.orders", source)
+        path = tmp_path / "jobs.parquet"
+        duckdb.sql(
+            "SELECT 'job_1' AS job_id, TIMESTAMPTZ '2026-03-02 09:00:00+00' AS creation_time, 'ann' AS user_email, "
+            "'SELECT 1' AS query, {'reason': NULL::VARCHAR, 'message': NULL::VARCHAR} AS error_result, "
+            "{'list': [{'element': {'project_id': 'shop', 'dataset_id': 'mart', 'table_id': 'orders'}}]} "
+            "AS referenced_tables"
+        ).write_parquet(str(path))
+        assert load(path, source=source, form="bigquery").reads == 1
+
     def test_a_cached_answer_names_none_so_its_sql_does(self, tmp_path: Path, source: Source) -> None:
         view = make_table("shop.mart.orders_view", source)
         load_rows(tmp_path, [self.job(referenced_tables=[], cache_hit=True)], source, "bigquery")
@@ -913,6 +926,24 @@ class TestTrino:
         assert {table: count for table, _, _, count in reads()} == {orders.name: 1, view.name: 2}
         assert ColumnRead.objects.get().column == column
         assert edges() == [("lake.raw.orders", "lake.mart.daily", 1)]
+
+    def test_figures_in_the_event_do_not_tell_queries_apart(self, tmp_path: Path) -> None:
+        source = make_source("trino", dialect="trino", platform="trino")
+        make_table("lake.raw.orders", source)
+        rows = []
+        for n in range(5):
+            inputs = [
+                self.event()["ioMetadata"]["inputs"][0] | {"physicalInputBytes": n, "columns": [{"name": "amount"}]}
+            ]
+            metadata = self.event()["metadata"] | {"queryId": f"q{n}"}
+            rows.append(self.event(metadata=metadata, ioMetadata={"inputs": inputs, "output": None}))
+        log = write(tmp_path, rows)
+        with duckdb.connect() as database:
+            view = open_log(database, [log], FORMATS["trino"], tmp_path, Notes())
+            entries = Entries(database, view, lexis("trino"), Notes())
+            assert entries.read() == 5
+            assert len(list(entries.samples())) == 1
+        assert load(log, source=source, form="trino").reads == 5
 
 
 class TestDuckDB:
