@@ -83,11 +83,12 @@ def parse_statement(piece: Piece, language: Language) -> Any:
     head = word(tokens[0])
     if head in HARMLESS and not is_needed(head, piece):
         return None
-    if language.rules.optional_semicolons and "OPENROWSET" in piece.text.upper():
+    own = piece.text[tokens[0].start : tokens[-1].end + 1]
+    if language.rules.optional_semicolons and "OPENROWSET" in own.upper():
         tokens = open_rowset(tokens)
-    if language.rules.names_tables_in_calls and TABLE_IN_CALL.search(piece.text):
+    if language.rules.names_tables_in_calls and TABLE_IN_CALL.search(own):
         tokens = named_tables(tokens)
-    if "|>" in piece.text:
+    if "|>" in own:
         tokens = plain_pipes(tokens)
     rewrite = REWRITES.get(head)
     found = rewrite(tokens, language) if rewrite else tokens

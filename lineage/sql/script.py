@@ -48,7 +48,7 @@ class Script:
         self.database = self._given(database)
         self.schema = self._given(schema)
         self.has_template = False  # placeholders stand for names that the template leaves unknown
-        self._lines: list[int] = []  # ends of lines, in a long text
+        self._lines: list[int] | None = None  # ends of lines, in a long text
         self.trace: Any = None  # for explain: which expression each column is made by
         self.base = 0  # where the current piece's text stands
         self.temps: dict[str, TempRelation] = {}
@@ -76,7 +76,7 @@ class Script:
         """The line, counted from 1, of a character of the rendered text."""
         if len(self.text) < LONG_TEXT:
             return self.text.count("\n", 0, offset) + 1
-        if not self._lines:
+        if self._lines is None:
             self._lines = [found.start() for found in re.finditer("\n", self.text)]
         return bisect_left(self._lines, offset) + 1
 

@@ -1,6 +1,7 @@
 """What must not change lineage: names of aliases, layers and order of CTEs, case and white space."""
 
 import re
+import time
 from collections.abc import Iterator
 
 from hypothesis import given, settings
@@ -237,3 +238,16 @@ def test_a_deep_statement_costs_only_itself() -> None:
 def test_nesting_that_people_write_is_read() -> None:
     sql = "SELECT a FROM " + "(SELECT a FROM " * 30 + "t" + ") AS q" * 30
     assert analyze(sql, dialect="postgres").inputs == ("t",)
+
+
+def test_a_script_of_many_statements_takes_time_by_its_length() -> None:
+    """Nothing may look at the whole script for each statement: that once made 20,000 statements take minutes."""
+
+    def seconds(count: int) -> float:
+        script = ";\n".join(f"INSERT INTO u{n % 7} SELECT a FROM t{n % 5}" for n in range(count))
+        start = time.process_time()
+        assert len(analyze(script, dialect="bigquery").statements) == count
+        return time.process_time() - start
+
+    seconds(50)
+    assert seconds(4_000) < 3 * 8 * seconds(500)
