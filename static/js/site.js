@@ -10,7 +10,8 @@
     const theme = event.submitter.value;
     if (theme) root.dataset.theme = theme;
     else delete root.dataset.theme;
-    fetch(form.action, { method: "POST", body: new FormData(form, event.submitter) });
+    // keepalive: whoever moves on at once keeps the choice all the same.
+    fetch(form.action, { method: "POST", body: new FormData(form, event.submitter), keepalive: true });
     form.closest("details")?.removeAttribute("open");
   });
 

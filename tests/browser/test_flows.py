@@ -172,8 +172,9 @@ def test_filtering_a_list_changes_it_in_place_and_the_address(page: Page, sign_i
 def test_the_theme_switch_wins_over_the_system_and_stays(page: Page, sign_in, viewer) -> None:
     sign_in(viewer)
     page.get_by_label("Theme").click()
-    page.get_by_role("button", name="Dark").click()
-    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        page.get_by_role("button", name="Dark").click()
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.goto("/tables/")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)"
