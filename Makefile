@@ -6,7 +6,6 @@ DEMO ?= 1
 BIN := .venv/bin
 RUN_STAMP := .venv/.requirements
 DEV_STAMP := .venv/.requirements-dev
-export DEMO
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format bench bench-lineage clean
@@ -17,7 +16,7 @@ help: ## List these targets
 setup: $(DEV_STAMP) ## Make .venv with everything that running and testing need
 
 run: $(RUN_STAMP) ## Set up and serve the product with its demo warehouse (DEMO=0: an empty one)
-	@$(BIN)/python manage.py serve
+	@DEMO=$(DEMO) $(BIN)/python manage.py serve
 
 test: $(DEV_STAMP) ## Run the tests (without the browser)
 	@$(BIN)/python -m pytest -q
