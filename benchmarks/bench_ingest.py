@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 from ingest import reading  # noqa: E402
 from ingest.layout import Layout, read_layout  # noqa: E402
 from ingest.settings import Settings  # noqa: E402
-from ingest.workers import Workers  # noqa: E402
+from ingest.workers import Workers, cores  # noqa: E402
 
 
 class Took(NamedTuple):
@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--layout", default="plain")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--jobs", type=int, default=cores())
     options = parser.parse_args()
     layout = read_layout(options.layout)
     with tempfile.TemporaryDirectory() as scratch:

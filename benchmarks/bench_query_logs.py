@@ -45,6 +45,7 @@ from audits.usage.models import ColumnRead, Read  # noqa: E402
 from catalog.models import Column, Source, Table  # noqa: E402
 from ingest.log_formats import GENERIC  # noqa: E402
 from ingest.query_logs import Imported, LogImport, import_log  # noqa: E402
+from ingest.workers import cores  # noqa: E402
 
 TABLES, COLUMNS, DAYS = 600, 30, 30
 FIRST_SECOND = 1_767_225_600  # 2026-01-01 in UTC
@@ -149,7 +150,7 @@ def main() -> None:
     parser.add_argument("--templates", type=int, default=2_000)
     parser.add_argument("--literals", choices=["after-where", "everywhere"], default="after-where")
     parser.add_argument("--directory", type=Path)
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--workers", type=int, default=cores())
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.directory or Path(temporary)

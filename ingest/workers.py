@@ -23,6 +23,11 @@ Work = Callable[[Any], Any]
 _START_SECONDS = 120  # for a new process to say that it is there, on a busy machine
 
 
+def cores() -> int:
+    """How many processor cores this process may use; all of them where the system does not say (macOS)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Died:
     """The answer to a job whose worker ended before it could answer: `how`, in words."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -21,6 +20,7 @@ from ingest.changes import Hit, Report, compare, read_version
 from ingest.layout import LayoutError
 from ingest.management.commands.ingest_repo import add_reading_arguments, prepared
 from ingest.settings import SettingsError
+from ingest.workers import cores
 
 BREAKS, WRONG_USE, NOT_ALL_READ = 1, 2, 3
 _TITLES = {"breaks": "Breaks", "affected": "Built from what breaks, or uses it", "unknown": "Cannot be told"}
@@ -58,7 +58,7 @@ class Command(BaseCommand):
 
 def _read(folder: Path, options: dict[str, Any]) -> Any:
     settings, layout = prepared(folder, options)
-    jobs = options["jobs"] if options["jobs"] is not None else len(os.sched_getaffinity(0))
+    jobs = options["jobs"] if options["jobs"] is not None else cores()
     return read_version(folder, layout, settings, jobs)
 
 

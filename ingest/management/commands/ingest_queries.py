@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -19,6 +18,7 @@ from ingest.log_formats import FORMATS
 from ingest.models import IngestRun
 from ingest.query_logs import Imported, LogImport, import_log
 from ingest.settings import SettingsError, check_dialect
+from ingest.workers import cores
 
 WRONG_USE, READ_WITH_ERRORS = 2, 3
 
@@ -102,7 +102,7 @@ def _asked(options: dict[str, Any]) -> LogImport:
     covers_from, covers_to = (_moment(options[key], key) for key in ("covers_from", "covers_to"))
     if covers_from and covers_to and covers_from > covers_to:
         raise BadLog("--covers-from is later than --covers-to.")
-    jobs = options["jobs"] if options["jobs"] is not None else len(os.sched_getaffinity(0))
+    jobs = options["jobs"] if options["jobs"] is not None else cores()
     paths = [Path(name) for name in options["files"]]
     return LogImport(paths, form, source, dialect, covers_from, covers_to, tuple(options["channel"]), jobs)
 

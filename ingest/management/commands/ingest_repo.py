@@ -16,6 +16,7 @@ from ingest.locks import AlreadyRunning
 from ingest.progress import shown_progress
 from ingest.services import Outcome, Summary, ingest_repo
 from ingest.settings import FILE, Settings, SettingsError, check_dialect, overridden, read_settings
+from ingest.workers import cores
 
 GATE_SAID_NO, WRONG_USE, READ_WITH_ERRORS = 1, 2, 3
 
@@ -42,7 +43,7 @@ class Command(BaseCommand):
             settings, layout = prepared(folder, options)
         except (SettingsError, LayoutError) as error:
             raise CommandError(str(error), returncode=WRONG_USE) from error
-        jobs = options["jobs"] if options["jobs"] is not None else len(os.sched_getaffinity(0))
+        jobs = options["jobs"] if options["jobs"] is not None else cores()
         if not 0 <= jobs <= 256:
             raise CommandError("--jobs must be from 0 to 256.", returncode=WRONG_USE)
         try:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import sys
 from argparse import ArgumentParser
 from collections import defaultdict
@@ -30,6 +29,7 @@ from ingest.management.commands.ingest_repo import in_words
 from ingest.progress import shown_progress
 from ingest.services import Outcome, Progress, ingest_repo
 from ingest.settings import read_settings
+from ingest.workers import cores
 
 SCOPE = "demo shop"
 
@@ -67,7 +67,7 @@ def _ingest(progress: Progress) -> Outcome:
         layout=read_layout("plain"),
         settings=read_settings(build.REPO),
         scope=SCOPE,
-        jobs=len(os.sched_getaffinity(0)),
+        jobs=cores(),
         progress=progress,
     )
 
