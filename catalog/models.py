@@ -228,6 +228,9 @@ class Column(models.Model):
     type = models.CharField(max_length=1000, blank=True)
     description = models.TextField(blank=True)
     is_primary_key = models.BooleanField(default=False)
+    is_sensitive = models.BooleanField(
+        default=False, db_default=False, help_text="Its values are masked wherever samples are shown"
+    )
     stated_fields = models.JSONField(default=list, blank=True)
     ingested = models.JSONField(default=dict, blank=True)
 

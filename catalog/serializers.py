@@ -184,7 +184,10 @@ class ColumnSerializer(FactsSerializer):
 
     class Meta:
         model = Column
-        fields = ["id", "url", "node", "source", "table", "name", "position", "type", "description", "is_primary_key"]
+        fields = [
+            *("id", "url", "node", "source", "table", "name", "position", "type", "description"),
+            *("is_primary_key", "is_sensitive"),
+        ]
         validators: list[Any] = []
         fixed = ["table"]
 

@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "lineage",
     "audits.usage",
     "audits.deletion",
+    "audits.checks",
     "ingest",
     "pages",
     "config.apps.AdministrationConfig",

@@ -208,13 +208,13 @@ class TableForm(OwnedForm):
 
 
 class ColumnForm(FactsForm):
-    layout = [("", ["name", "type", "position", "is_primary_key", "description"])]
+    layout = [("", ["name", "type", "position", "is_primary_key", "is_sensitive", "description"])]
     whole = {"description"}
 
     class Meta:
         model = Column
-        fields = ["name", "type", "position", "is_primary_key", "description"]
-        labels = {"is_primary_key": "Part of the primary key"}
+        fields = ["name", "type", "position", "is_primary_key", "is_sensitive", "description"]
+        labels = {"is_primary_key": "Part of the primary key", "is_sensitive": "Holds sensitive values"}
 
 
 class OwnerForm(FactsForm):
