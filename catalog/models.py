@@ -6,11 +6,12 @@ kept beside it in `ingested`, so that the disagreement can be shown (`catalog.qu
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 from urllib.parse import quote
 
 from django.contrib.auth.models import AbstractUser
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -411,3 +412,58 @@ class HistoryEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor_name} {self.action} {self.noun} {self.object_name}"
+
+
+class Webhook(models.Model):
+    """Where notices go besides e-mail: an address of another program, which we post to, signed."""
+
+    class Shape(models.TextChoices):
+        PLAIN = "plain", "Pipekeeper's own"
+        SLACK = "slack", "Slack's"
+
+    name = models.CharField(max_length=100, unique=True)
+    url = models.URLField(max_length=1000, validators=[URLValidator(schemes=["http", "https"])])
+    shape = models.CharField(max_length=5, choices=Shape.choices, default=Shape.PLAIN)
+    events = models.JSONField(default=list, blank=True, help_text="Names of the events it wants; empty: all of them")
+    is_active = models.BooleanField(default=True)
+    key = models.UUIDField(default=uuid.uuid4, editable=False, help_text="What its secret is derived from")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OutgoingMessage(models.Model):
+    """A mail or a post to a webhook, written with the change that it tells of; `send_notices` sends it."""
+
+    event = models.CharField(max_length=40)
+    mail_to = models.EmailField(blank=True)
+    webhook = models.ForeignKey(Webhook, null=True, on_delete=models.CASCADE, related_name="messages")
+    subject = models.CharField(max_length=300)
+    body = models.TextField(help_text="The mail's text, or the JSON that is posted")
+    created_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(
+        null=True, default=timezone.now, help_text="Empty once it is sent or given up"
+    )
+    sent_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(mail_to="", webhook__isnull=False) | (~Q(mail_to="") & Q(webhook__isnull=True)),
+                name="message_goes_to_one_place",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="message_due"),
+            models.Index(fields=["-created_at", "-id"], name="message_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject

@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "audits.usage",
     "audits.deletion",
     "audits.checks",
+    "audits.postmortems",
     "ingest",
     "pages",
     "config.apps.AdministrationConfig",
@@ -136,7 +137,7 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
-# Mail to owners about deletions. Without a server the demo writes its mails as files, and nothing else sends any.
+# Mail to owners. Without a server the demo writes its mails as files, and nothing else sends any.
 SITE_URL = os.environ.get("SITE_URL", "http://127.0.0.1:8000").rstrip("/")  # in links of mails
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
 EMAIL_PORT = int(env_number("EMAIL_PORT", 25))
@@ -147,6 +148,8 @@ EMAIL_TIMEOUT = 20  # seconds
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'filebased'}.EmailBackend"
 EMAIL_FILE_PATH = VAR_DIR / "mails"
 DEFAULT_FROM_EMAIL = os.environ.get("MAIL_FROM", "pipekeeper@localhost")
+
+WEBHOOK_HOSTS = env_list("WEBHOOK_HOSTS", [])  # hosts of a private network that webhooks may reach all the same
 
 # What deletions save, in money; 0 says nothing of money
 PRICE_GB_MONTH = env_number("PRICE_GB_MONTH", 0)

@@ -7,11 +7,11 @@ from smtplib import SMTPException
 
 from django.conf import settings
 from django.core import signing
-from django.core.exceptions import ValidationError
 from django.core.mail import send_mail
 from django.urls import reverse
 
 from audits.deletion.models import DeletionReview, OwnerNotice
+from catalog.outbox import refuse_without_mail_server
 
 LINK_DAYS = 30
 _SALT = "pipekeeper.deletion.notice"
@@ -39,8 +39,7 @@ def link_to(notice: OwnerNotice) -> str:
 
 def send_notice(notice: OwnerNotice, *, reminder: bool = False) -> bool:
     """Send it; False where the server takes no mail for that address. ValidationError without a mail server."""
-    if settings.EMAIL_BACKEND.endswith("filebased.EmailBackend") and not settings.DEMO:
-        raise ValidationError("No mail server is configured, so no owner can be asked. Set EMAIL_HOST.")
+    refuse_without_mail_server()
     try:
         send_mail(_subject(notice.review, reminder), _body(notice), None, [notice.owner.email])
     except SMTPException:
