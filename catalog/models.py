@@ -17,6 +17,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
+from catalog.addresses import validate_connection
+
 
 def node_id(kind: str, *names: str) -> str:
     """How graphs and exports name a thing: its kind and names, each percent-encoded, with colons between."""
@@ -129,6 +131,12 @@ class Source(models.Model):
     storage = models.CharField(max_length=30, choices=Storage.choices, default=Storage.WAREHOUSE)
     dialect = models.CharField(max_length=30, blank=True, help_text="sqlglot's name of its SQL, if it speaks SQL")
     description = models.TextField(blank=True)
+    connection = models.CharField(
+        max_length=255,
+        blank=True,
+        validators=[validate_connection],
+        help_text="Environment variable or secret file that holds its address; never the address itself",
+    )
     stated_fields = models.JSONField(default=list, blank=True)
     ingested = models.JSONField(default=dict, blank=True)
 

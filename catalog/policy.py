@@ -4,7 +4,7 @@
 |---------|-----------------------------------------------------------------------|
 | viewer  | read everything, and change the things they own                       |
 | editor  | also register and change sources, tables, columns, pipelines, owners  |
-| steward | also retire, and approve deletions                                    |
+| steward | also retire, approve deletions, and name the connections of sources   |
 | admin   | also manage people and roles                                          |
 """
 
@@ -25,6 +25,7 @@ class Action(enum.Enum):
     VIEW = Role.VIEWER
     EDIT = Role.EDITOR
     RETIRE = Role.STEWARD
+    CONNECT = Role.STEWARD  # noqa: PIE796 - another deed of the same role
     ADMINISTER = Role.ADMIN
 
 

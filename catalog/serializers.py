@@ -104,7 +104,7 @@ class SourceSerializer(FactsSerializer):
 
     class Meta:
         model = Source
-        fields = ["id", "url", "slug", "name", "platform", "storage", "dialect", "description"]
+        fields = ["id", "url", "slug", "name", "platform", "storage", "dialect", "description", "connection"]
         extra_kwargs = {"slug": {"required": False}}
         fixed = ["slug"]
 

@@ -23,12 +23,16 @@ _NOT_RECORDED = {"stated_fields", "ingested", "created_at"}
 
 
 def register_source(*, actor: User | None, name: str, platform: str, slug: str = "", **facts: Any) -> Source:
-    """A new source; its slug, used in addresses, comes from the name unless given."""
+    """A new source; its slug, used in addresses, comes from the name unless given. Its connection needs a steward."""
+    if facts.get("connection"):
+        policy_checked(actor, Action.CONNECT)
     return _register(Source(slug=slug or slugify(name), name=name, platform=platform), actor, facts)
 
 
 def change_source(*, actor: User | None, source: Source, **facts: Any) -> Source:
-    """Set facts of a source by hand."""
+    """Set facts of a source by hand; its connection needs a steward."""
+    if facts.get("connection", source.connection) != source.connection:
+        policy_checked(actor, Action.CONNECT)
     return _change(source, actor, facts)
 
 

@@ -100,6 +100,13 @@ def _refuse_unknown(noun: str, names: list[str]) -> None:
         raise ValidationError(f"No {noun} here is called {', '.join(names)}. Register it first, or mend the spelling.")
 
 
+class ConnectionName(forms.TextInput):
+    """A name; an address that somebody wrote instead is not sent back to the page."""
+
+    def format_value(self, value: Any) -> str:
+        return "" if "://" in str(value or "") else str(value or "")
+
+
 class FactsForm(forms.ModelForm):
     """A form over a copy of a thing, whose `facts` are what the person changed.
 
@@ -231,11 +238,21 @@ class OwnerForm(FactsForm):
 
 
 class SourceForm(FactsForm):
-    layout = [("", ["name", "platform", "storage", "dialect", "description"])]
+    """`may_connect` is whether the person may name the connection."""
+
+    layout = [("", ["name", "platform", "storage", "dialect", "description"]), ("Live connection", ["connection"])]
+    whole = {*FactsForm.whole, "connection"}
 
     class Meta:
         model = Source
-        fields = ["name", "platform", "storage", "dialect", "description"]
+        fields = ["name", "platform", "storage", "dialect", "description", "connection"]
+        widgets = {"connection": ConnectionName({"placeholder": "WAREHOUSE_URL", "autocomplete": "off"})}
+
+    def __init__(self, *args: Any, may_connect: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not may_connect:
+            self.fields["connection"].disabled = True
+            self.fields["connection"].help_text = "A steward names it."
 
 
 def saved(form: FactsForm, save: Callable[[], Model]) -> Model | None:

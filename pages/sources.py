@@ -8,8 +8,11 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from catalog import policy, queries, services
+from catalog.addresses import ConnectionProblem
+from catalog.connections import open_source
 from catalog.filters import SourceFilter
 from catalog.models import Source, Table
 from catalog.policy import Action
@@ -48,14 +51,30 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "history": queries.history_of(source),
         "disagreements": queries.disagreements(source),
         "may_edit": policy.may(request.user, Action.EDIT),
+        "may_connect": policy.may(request.user, Action.CONNECT),
     }
     return render(request, "sources/detail.html", context)
+
+
+@require_POST
+def try_connection(request: HttpRequest, slug: str) -> HttpResponse:
+    """Open the source's connection and ask it for one row; say how that went."""
+    source = source_or_404(slug)
+    policy.require(request.user, Action.CONNECT)
+    try:
+        with open_source(source) as connection:
+            connection.run("SELECT 1", timeout=5.0)
+    except ConnectionProblem as problem:
+        messages.error(request, str(problem))
+    else:
+        messages.success(request, f"{source.name} answers. Pipekeeper reads it as {connection.dialect}.")
+    return redirect(source)
 
 
 def create(request: HttpRequest) -> HttpResponse:
     """Register a source by form."""
     policy.require(request.user, Action.EDIT)
-    form = SourceForm(request.POST or None, instance=Source())
+    form = SourceForm(request.POST or None, instance=Source(), may_connect=policy.may(request.user, Action.CONNECT))
     register = services.register_source
     if request.method == "POST" and (source := saved(form, lambda: register(actor=request.user, **form.facts))):
         messages.success(request, f"{source.name} is registered.")
@@ -67,7 +86,8 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     """Change a source by form."""
     source = source_or_404(slug)
     policy.require(request.user, Action.EDIT, source)
-    form = SourceForm(request.POST or None, instance=copy(source))
+    may_connect = policy.may(request.user, Action.CONNECT)
+    form = SourceForm(request.POST or None, instance=copy(source), may_connect=may_connect)
     change = services.change_source
     if request.method == "POST" and saved(form, lambda: change(actor=request.user, source=source, **form.facts)):
         messages.success(request, "The changes are saved.")
