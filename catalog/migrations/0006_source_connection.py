@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0003_table_by_kind_and_status'),
+        ('catalog', '0005_outbox'),
     ]
 
     operations = [
