@@ -25,7 +25,7 @@ class SqlText:
     """What a worker is given: the text and all that `analyze` needs to know around it.
 
     `columns` holds the known columns, with types, of the tables that the text may read or fill; `builds` is the table
-    that a bare SELECT fills.
+    that a bare SELECT fills, by dbt as `config` says.
     """
 
     path: str
@@ -36,6 +36,7 @@ class SqlText:
     builds: str = ""
     relations: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 Span = tuple[int, int]  # from and to, in characters
@@ -50,6 +51,7 @@ def analyze_file(text: SqlText) -> SqlLineage:
         default_database=text.database or None,
         default_schema=text.schema or None,
         relations=text.relations,
+        config=text.config,
     )
     if "\0" in analysis.rendered:
         return unread(text, "gave a NUL character, which no database keeps, out of a template")

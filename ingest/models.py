@@ -3,31 +3,76 @@
 from __future__ import annotations
 
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
 
 
 class IngestRun(models.Model):
-    """One run of an ingest: what, when, by whom, and what came of it."""
+    """One run of an ingest: what, when, by whom, how far it is, and what came of it."""
+
+    class Kind(models.TextChoices):
+        REPO = "repo", "SQL repository"
+        DBT = "dbt", "dbt project"
+        QUERY_LOG = "query_log", "Query log"
+        OPENLINEAGE = "openlineage", "OpenLineage events"
+        CRAWL = "crawl", "Database crawl"
 
     class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
         RUNNING = "running", "Running"
+        CANCELLING = "cancelling", "Being cancelled"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+        INTERRUPTED = "interrupted", "Interrupted"
 
-    kind = models.CharField(max_length=30, help_text="repo, …")
+    UNDER_WAY = (State.WAITING, State.RUNNING, State.CANCELLING)
+    RESUMABLE = (State.INTERRUPTED, State.FAILED, State.CANCELLED)
+
+    kind = models.CharField(max_length=30, choices=Kind.choices)
     scope = models.CharField(max_length=1000, help_text="What it reads: a repository's name")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    state = models.CharField(max_length=15, choices=State.choices, default=State.RUNNING)
     actor_name = models.CharField(max_length=150)
     started_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
     summary = models.JSONField(default=dict, help_text="The counts it ended with")
     error = models.TextField(blank=True)
+    options = models.JSONField(default=dict, help_text="What it was told, so that it can be taken up again")
+    step = models.CharField(max_length=100, blank=True, help_text="What it is doing")
+    done = models.PositiveIntegerField(default=0, help_text="How much of the step is done")
+    total = models.PositiveIntegerField(default=0, help_text="How much the step has")
+    attempt = models.PositiveSmallIntegerField(default=1, help_text="How often it was begun")
+    host = models.CharField(max_length=255, blank=True, help_text="The machine that works on it")
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="When it last said how far it is")
 
     class Meta:
         ordering = ["-started_at", "-id"]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.scope}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("ingest-run-detail", args=[self.pk])
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.state in self.UNDER_WAY
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether it ended early and says what it was told, so that it can go on."""
+        return self.state in self.RESUMABLE and bool(self.options)
+
+
+class IngestUpload(models.Model):
+    """A file that somebody sent for a run to read. It lies in the database, where any worker finds it, until read."""
+
+    run = models.OneToOneField(IngestRun, on_delete=models.CASCADE, related_name="upload")
+    name = models.CharField(max_length=255)
+    data = models.BinaryField()
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class IngestedFile(models.Model):

@@ -38,6 +38,7 @@ from ingest.log_formats import LogFormat
 from ingest.log_names import Names, Touched
 from ingest.log_snapshots import count_since_last, taken_at
 from ingest.log_texts import Text, Texts
+from ingest.runs import Progress, quiet
 from lineage.sql import ENGINE_VERSION
 
 _MEMORY = "500MB"  # for DuckDB; what is beyond goes to files
@@ -78,7 +79,7 @@ class Imported:
         return {name: getattr(self, name) for name in names} | {"seconds": round(self.seconds, 3)}
 
 
-def import_log(asked: LogImport) -> Imported:
+def import_log(asked: LogImport, progress: Progress = quiet) -> Imported:
     """Read the files and store who read what, all of it or nothing. Raises BadLog when they cannot be read."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pipekeeper-log-") as folder:
@@ -87,7 +88,7 @@ def import_log(asked: LogImport) -> Imported:
             database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             # It takes files for a few rows and would hold the whole log on the side of a join that must fit in memory.
             database.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
-            result = _Import(asked, database, Path(folder)).run()
+            result = _Import(asked, database, Path(folder), progress).run()
     result.seconds = time.monotonic() - start
     return result
 
@@ -95,8 +96,8 @@ def import_log(asked: LogImport) -> Imported:
 class _Import:
     """One import under way."""
 
-    def __init__(self, asked: LogImport, database: duckdb.DuckDBPyConnection, folder: Path) -> None:
-        self.asked = asked
+    def __init__(self, asked: LogImport, database: duckdb.DuckDBPyConnection, folder: Path, progress: Progress) -> None:
+        self.asked, self.progress = asked, progress
         self.source = asked.source
         self.database = database
         self.folder = folder
@@ -107,6 +108,7 @@ class _Import:
 
     def run(self) -> Imported:
         asked = self.asked
+        self.progress("Reading the log", 0, 4)
         self.view = open_log(self.database, asked.paths, asked.form, self.folder, self.notes)
         self.is_snapshot = "counter" in self.view.entry
         self.taken_at = taken_at(self.database, self.view, asked.covers_to) if self.is_snapshot else None
@@ -119,9 +121,12 @@ class _Import:
             taken_at=self.taken_at,
         )
         self.result.entries = entries.read()
+        self.progress("Reading queries", 1, 4)
         texts = list(Texts(asked.form, self.dialect, asked.workers).read(entries.samples()))
         self.result.fingerprints = len({text.digest for text in texts if text.digest})
+        self.progress("Matching names", 2, 4)
         self._resolve(texts)
+        self.progress("Storing reads", 3, 4)
         with transaction.atomic():
             services.lock(self.source)
             self._store()

@@ -39,7 +39,7 @@ class FileFacts:
 
     `about` is the table it speaks of or builds; `database` goes before names in its SQL that have none. `mentions`,
     `makes` and `refs` are names that its SQL may read, may build, and asks for by ref(): a cheap guess, used only to
-    choose which schemas to look up and what to read first.
+    choose which schemas to look up and what to read first. `config` is how dbt loads what compiled SQL selects.
     """
 
     path: str
@@ -54,6 +54,7 @@ class FileFacts:
     mentions: frozenset[str] = frozenset()
     makes: frozenset[str] = frozenset()
     refs: frozenset[str] = frozenset()
+    config: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[FileProblem, ...] = ()
 
     @property

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ingest.analyze_file import (
     Span,
@@ -59,9 +59,34 @@ class Read:
     lineage: SqlLineage | None
 
 
+class Readable(Protocol):
+    """What an ingest reads: files with their digests, the facts they state, and the lineage of their SQL.
+
+    `noun` says what `files` are; `key` changes whenever the same files may read otherwise.
+    """
+
+    noun: str
+    seconds: float
+    files: Mapping[str, File]
+    problems: Iterable[FileProblem]
+    facts: Mapping[str, FileFacts]
+    repository: Repository
+
+    @property
+    def key(self) -> str: ...
+
+    def walk(self, on_file: Callable[[File], None]) -> None: ...
+
+    def read(self, workers: Workers, on_files: Callable[[int], None]) -> Repository: ...
+
+    def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Iterator[Read]: ...
+
+
 @dataclass
 class Reading:
     """One reading of one folder."""
+
+    noun = "files"
 
     folder: Path
     layout: Layout
@@ -139,7 +164,7 @@ def _batches(files: Iterable[File]) -> Iterator[list[tuple[str, bytes]]]:
 class Analysis:
     """The analysis of all SQL of a reading: schemas from files first, then columns fed back from producers."""
 
-    def __init__(self, reading: Reading, workers: Workers, known: Mapping[str, Known]) -> None:
+    def __init__(self, reading: Readable, workers: Workers, known: Mapping[str, Known]) -> None:
         self.reading, self.workers, self.known = reading, workers, known
         self.repository = reading.repository
         names = self.repository.names
@@ -267,6 +292,7 @@ class Analysis:
             builds=fact.builds,
             relations={**relations, "this": fact.builds},
             columns=columns,
+            config=facts.config,
         )
 
     def _learn(self, path: str, answer: SqlLineage | Died | None) -> None:

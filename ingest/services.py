@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from ingest.layout import Layout
 from ingest.locks import only_one
 from ingest.models import IngestedFile, IngestRun
 from ingest.names import TableKey
-from ingest.reading import Known, Read, Reading, output_columns
+from ingest.reading import Known, Read, Readable, Reading, output_columns
+from ingest.runs import Progress, Recorder, quiet, recorded
 from ingest.settings import Settings
 from ingest.walk import File
 from ingest.workers import Workers
@@ -44,7 +45,6 @@ from lineage.services import (
 from lineage.snapshot import build_snapshot
 
 CHUNK_FILES, CHUNK_EDGES = 150, 20_000  # what one transaction holds at most, roughly
-Progress = Callable[[str, int, int], None]  # (step, done, of)
 _RETIRED = Q(status="retired")
 
 
@@ -88,7 +88,7 @@ def ingest_repo(
     allow_retire: bool = False,
     again: bool = False,
     actor_name: str = "command line",
-    progress: Progress = lambda step, done, of: None,
+    progress: Progress = quiet,
     seconds: float = 60.0,
 ) -> Outcome:
     """Bring the catalog to what `folder` states. Files that did not change are skipped unless `again`.
@@ -97,54 +97,37 @@ def ingest_repo(
     `scope` stated before and states no more is retired, unless so much is gone that it looks like a mistake
     (`allow_retire` says that it is none). Raises AlreadyRunning.
     """
-    with only_one(scope):
-        IngestRun.objects.filter(kind="repo", scope=scope, state=IngestRun.State.RUNNING).update(
-            state=IngestRun.State.FAILED, error="It was ended before it was done.", ended_at=timezone.now()
-        )
-        return _run(
-            IngestRun.objects.create(kind="repo", scope=scope, actor_name=actor_name),
-            Reading(folder, layout, settings, seconds),
-            Workers(jobs, [reading.__name__]),
-            allow_retire,
-            again,
-            progress,
-        )
+    with recorded(IngestRun(kind="repo", scope=scope, actor_name=actor_name), progress) as recorder:
+        reading = Reading(folder, layout, settings, seconds)
+        return read_and_store(reading, recorder, jobs=jobs, allow_retire=allow_retire, again=again)
 
 
-def _run(
-    run: IngestRun, what: Reading, workers: Workers, allow_retire: bool, again: bool, progress: Progress
+def read_and_store(
+    what: Readable, recorder: Recorder, *, jobs: int, allow_retire: bool = False, again: bool = False
 ) -> Outcome:
+    """The work of a recorded run: bring the catalog to what `what` states. Raises AlreadyRunning."""
     started = time.monotonic()
-    try:
-        with workers:
-            ingest = _Ingest(what, run.scope, workers, allow_retire, progress)
-            ingest.walk()
-            outcome = (None if again else ingest.unchanged()) or ingest.run()
-    except BaseException as error:
-        _finish(run, IngestRun.State.FAILED, error=f"{type(error).__name__}: {error}"[:2000])
-        raise
+    with only_one(recorder.run.scope), Workers(jobs, [reading.__name__]) as workers:
+        ingest = _Ingest(what, recorder.run, workers, allow_retire, recorder)
+        ingest.walk()
+        outcome = (None if again else ingest.unchanged()) or ingest.run()
     outcome = replace(outcome, summary=replace(outcome.summary, seconds=time.monotonic() - started))
-    _finish(run, IngestRun.State.DONE, summary=outcome.summary.to_dict())
+    recorder.summary = outcome.summary.to_dict()
     build_snapshot()
     attach_all_seen_names()  # reads of tables that the logs knew before the catalog did
     return outcome
 
 
-def _finish(run: IngestRun, state: str, **facts: Any) -> None:
-    run.state, run.ended_at = state, timezone.now()
-    for field, value in facts.items():
-        setattr(run, field, value)
-    run.save()
-
-
 class _Ingest:
     """One ingest under way."""
 
-    def __init__(self, reading: Reading, scope: str, workers: Workers, allow_retire: bool, progress: Progress) -> None:
-        self.reading, self.scope, self.workers = reading, scope, workers
+    def __init__(
+        self, what: Readable, run: IngestRun, workers: Workers, allow_retire: bool, progress: Progress
+    ) -> None:
+        self.reading, self.kind, self.scope, self.workers = what, run.kind, run.scope, workers
         self.allow_retire, self.progress = allow_retire, progress
         self.at = timezone.now()
-        rows = IngestedFile.objects.filter(scope=scope).values_list("path", "digest")
+        rows = IngestedFile.objects.filter(scope=self.scope).values_list("path", "digest")
         self.known_digests: dict[str, str] = dict(rows)
         self.digests: dict[str, str] = {}
         self.sources: dict[str, int] = {}
@@ -169,7 +152,7 @@ class _Ingest:
         """The outcome of the last run, if it ended well and no file has changed since."""
         if self.digests != self.known_digests or not self._has_the_same_problems():
             return None
-        last = IngestRun.objects.filter(kind="repo", scope=self.scope).exclude(summary={}).first()
+        last = IngestRun.objects.filter(kind=self.kind, scope=self.scope).exclude(summary={}).first()
         if last is None or last.state != IngestRun.State.DONE:
             return None
         has_errors = Problem.objects.filter(scope=self.scope, severity=ERROR).exists()

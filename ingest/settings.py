@@ -5,6 +5,7 @@ Every key is optional. `docs/guides/ingest-a-repository.md` lists them with an e
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,6 +14,7 @@ from typing import Any
 
 from catalog.facts import OwnerFact, SourceFact
 from ingest.digests import digest
+from ingest.layout import Layout, read_layout
 from ingest.owners import slug_of
 from ingest.yaml_files import YamlError, load_yaml
 
@@ -95,6 +97,20 @@ def settings_from(data: Any, text: str = "") -> Settings:
         pipelines=tuple(_entries(data, "pipelines")),
         text=text,
     )
+
+
+def prepared(folder: Path, options: Mapping[str, Any]) -> tuple[Settings, Layout]:
+    """How to read `folder`: its pipekeeper.yaml, overridden by a command's options. SettingsError, LayoutError."""
+    if not folder.is_dir():
+        raise SettingsError(f"{folder} is not a folder.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise SettingsError(f"{folder} may not be read by this user.")
+    keys = ("layout", "dialect", "source", "default_database", "default_schema", "name")
+    settings = overridden(read_settings(folder), **{key: options.get(key) for key in keys})
+    check_dialect(settings.dialect)
+    for source in settings.sources:
+        check_dialect(source.dialect, f"{FILE}, source {source.name}: ")
+    return settings, read_layout(settings.layout or "plain")
 
 
 def check_dialect(dialect: str, where: str = "") -> None:

@@ -40,16 +40,18 @@ def analyze(
     default_schema: str | None = None,
     *,
     relations: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> Analysis:
     """Read `sql` and return its lineage; whatever cannot be read is a problem in the result, never an exception.
 
     `schema` is `{"table": {"column": "TYPE"}}` with names of one to three parts, or an object with `columns(table)`.
     `relations` names what templates refer to: {"orders": "shop.mart.orders"} for ref('orders'), {"raw.orders": …} for
-    source('raw', 'orders'), {"this": …} for the model itself.
+    source('raw', 'orders'), {"this": …} for the model itself. `config` is what dbt says of loading a bare SELECT
+    (materialized, incremental_strategy, unique_key), where the text is compiled and says so no more.
     """
     with rested_collector():
         try:
-            return finish(start(sql, dialect, schema, default_database, default_schema, relations))
+            return finish(start(sql, dialect, schema, default_database, default_schema, relations, config))
         except Exception as error:  # a fault of ours must not end what the caller reads besides
             problem = Problem("internal_error", ERROR, f"{type(error).__name__}: {error}", None, None)
             return Analysis(sql, (), (), {}, (), (), (problem,), NO_PRACTICES)
@@ -62,6 +64,7 @@ def start(
     default_database: str | None,
     default_schema: str | None,
     relations: Mapping[str, str] | None,
+    config: Mapping[str, Any] | None = None,
 ) -> "Run":
     """An analysis with its text rendered and nothing read yet."""
     problems: list[Problem] = []
@@ -72,6 +75,7 @@ def start(
         message = f"unknown dialect {dialect!r}, read as standard SQL"
         problems.append(Problem("unknown_dialect", ERROR, message, None, None))
     rendered = render(sql.removeprefix("\ufeff"), relations or {})
+    rendered.config.update(config or {})
     script = Script(rendered.sql, spoken, Schemas(schema, spoken), default_database, default_schema)
     script.has_template = rendered.sql is not sql and PLACEHOLDER in rendered.sql
     run = Run(script, rendered)

@@ -18,8 +18,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from ingest.changes import Hit, Report, compare, read_version
 from ingest.layout import LayoutError
-from ingest.management.commands.ingest_repo import add_reading_arguments, prepared
-from ingest.settings import SettingsError
+from ingest.management.commands.ingest_repo import add_reading_arguments
+from ingest.settings import SettingsError, prepared
 from ingest.workers import cores
 
 BREAKS, WRONG_USE, NOT_ALL_READ = 1, 2, 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -11,14 +10,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ingest.layout import Layout, LayoutError, known_layouts, read_layout
+from ingest.jobs import perform
+from ingest.layout import LayoutError, known_layouts
 from ingest.locks import AlreadyRunning
+from ingest.models import IngestRun
 from ingest.progress import shown_progress
-from ingest.services import Outcome, Summary, ingest_repo
-from ingest.settings import FILE, Settings, SettingsError, check_dialect, overridden, read_settings
+from ingest.runs import Cancelled
+from ingest.services import Outcome, Summary
+from ingest.settings import SettingsError, prepared
 from ingest.workers import cores
 
 GATE_SAID_NO, WRONG_USE, READ_WITH_ERRORS = 1, 2, 3
+ACTOR = "command line"
+_TOLD = ("layout", "dialect", "source", "default_database", "default_schema", "name", "allow_retire", "again")
 
 
 class Command(BaseCommand):
@@ -40,25 +44,15 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         folder = Path(options["folder"])
         try:
-            settings, layout = prepared(folder, options)
+            settings, _ = prepared(folder, options)
         except (SettingsError, LayoutError) as error:
             raise CommandError(str(error), returncode=WRONG_USE) from error
-        jobs = options["jobs"] if options["jobs"] is not None else cores()
-        if not 0 <= jobs <= 256:
-            raise CommandError("--jobs must be from 0 to 256.", returncode=WRONG_USE)
+        told = {key: options[key] for key in _TOLD} | {"folder": str(folder.resolve()), "jobs": jobs_of(options)}
+        run = IngestRun(kind="repo", scope=settings.name or folder.resolve().name, actor_name=ACTOR, options=told)
         try:
             with shown_progress(quiet=options["json"]) as progress:
-                outcome = ingest_repo(
-                    folder=folder,
-                    layout=layout,
-                    settings=settings,
-                    scope=settings.name or folder.resolve().name,
-                    jobs=jobs,
-                    allow_retire=options["allow_retire"],
-                    again=options["again"],
-                    progress=progress,
-                )
-        except AlreadyRunning as error:
+                outcome = perform(run, progress)
+        except (AlreadyRunning, Cancelled) as error:
             raise CommandError(str(error), returncode=WRONG_USE) from error
         self._tell(outcome, as_json=options["json"])
         if outcome.held_back:
@@ -90,6 +84,14 @@ def add_reading_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=None, help="worker processes (one for each core); 0 uses none")
 
 
+def jobs_of(options: dict[str, Any]) -> int:
+    """How many worker processes are asked for; one for each core unless told."""
+    jobs = options["jobs"] if options["jobs"] is not None else cores()
+    if not 0 <= jobs <= 256:
+        raise CommandError("--jobs must be from 0 to 256.", returncode=WRONG_USE)
+    return jobs
+
+
 def in_words(summary: Summary) -> str:
     """A summary as a person reads it."""
     lines = [
@@ -101,17 +103,3 @@ def in_words(summary: Summary) -> str:
     worst = sorted(summary.problems.items(), key=lambda item: (-item[1], item[0]))
     lines += [f"  {count:>6,}  {code}" for code, count in worst]
     return "\n".join(lines)
-
-
-def prepared(folder: Path, options: dict[str, Any]) -> tuple[Settings, Layout]:
-    """How to read `folder`: its pipekeeper.yaml, overridden by the command's options. SettingsError, LayoutError."""
-    if not folder.is_dir():
-        raise SettingsError(f"{folder} is not a folder.")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise SettingsError(f"{folder} may not be read by this user.")
-    keys = ("layout", "dialect", "source", "default_database", "default_schema", "name")
-    settings = overridden(read_settings(folder), **{key: options.get(key) for key in keys})
-    check_dialect(settings.dialect)
-    for source in settings.sources:
-        check_dialect(source.dialect, f"{FILE}, source {source.name}: ")
-    return settings, read_layout(settings.layout or "plain")

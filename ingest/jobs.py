@@ -1,0 +1,75 @@
+"""The work of ingest runs, by kind: done here (`perform`), or handed to another process (`start`), never in a request.
+
+`start` is the only place that starts work. A run holds in `options` all that its work needs to know, so that it can be
+taken up again: every ingest passes over what it has stored before.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from catalog import policy
+from catalog.models import User
+from catalog.policy import Action
+from ingest.log_options import asked_for
+from ingest.models import IngestRun
+from ingest.query_logs import Imported, import_log
+from ingest.reading import Reading
+from ingest.runs import Progress, Recorder, quiet, recorded, wait_again
+from ingest.services import Outcome, read_and_store
+from ingest.settings import prepared
+
+Work = Callable[[Mapping[str, Any], Recorder], Any]
+
+
+def perform(run: IngestRun, show: Progress = quiet) -> Any:
+    """Do a run's work in this process, on record; what its ingest answers and raises."""
+    with recorded(run, show) as recorder:
+        return WORK[run.kind](run.options, recorder)
+
+
+def start(run: IngestRun) -> None:
+    """Have a waiting run's work done by a process of its own, which outlives this one."""
+    IngestRun.objects.filter(pk=run.pk).update(host=socket.gethostname(), seen_at=timezone.now())
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "ingest_run", str(run.pk)]
+    nothing = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
+    threading.Thread(target=process.wait, daemon=True).start()  # an ended child that nobody waits for stays a zombie
+
+
+@transaction.atomic
+def resume(*, actor: User | None, run: IngestRun) -> None:
+    """Take a run up where it ended early. PermissionDenied; ValidationError when it cannot be."""
+    policy.require(actor, Action.EDIT)
+    if not run.options:
+        raise ValidationError("Nothing is on record of what this run was told. Start it anew.")
+    if not wait_again(run):
+        raise ValidationError(f"This run is {run.get_state_display().lower()}: there is nothing to take up.")
+    transaction.on_commit(lambda: start(run))
+
+
+def _repo(options: Mapping[str, Any], recorder: Recorder) -> Outcome:
+    folder = Path(options["folder"])
+    said, layout = prepared(folder, options)
+    keys = ("jobs", "allow_retire", "again")
+    return read_and_store(Reading(folder, layout, said), recorder, **{key: options[key] for key in keys})
+
+
+def _query_log(options: Mapping[str, Any], recorder: Recorder) -> Imported:
+    imported = import_log(asked_for(options), recorder)
+    recorder.summary = imported.to_json() | {"notes": imported.notes}
+    return imported
+
+
+WORK: dict[str, Work] = {"repo": _repo, "query_log": _query_log}
