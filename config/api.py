@@ -21,7 +21,7 @@ router = DefaultRouter(use_regex_path=False)
 router.include_format_suffixes = False
 router.register("sources", catalog.SourceViewSet, "source")
 router.register("tables", lineage.TableViewSet, "table")
-router.register("columns", catalog.ColumnViewSet, "column")
+router.register("columns", lineage.ColumnViewSet, "column")
 router.register("pipelines", lineage.PipelineViewSet, "pipeline")
 router.register("pipelines/<int:pipeline_pk>/sql-versions", lineage.SqlVersionViewSet, "sql-version")
 router.register("owners", catalog.OwnerViewSet, "owner")

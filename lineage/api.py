@@ -7,14 +7,19 @@ from typing import Any
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from catalog import api as catalog
 from catalog.models import Pipeline, Table
 from catalog.queries import Owners
+from catalog.rest import refuse_unknown_parameters
 from catalog.viewsets import NounViewSet
 from lineage import filters, queries, serializers, services
+from lineage.explanations import explanations_of
 from lineage.models import Problem, SqlVersion
 
 
@@ -25,6 +30,18 @@ class TableViewSet(catalog.TableViewSet):
 
     def owner_slugs_of(self, ids: list[int]) -> dict[int, Owners]:
         return queries.owner_slugs_of_tables(ids)
+
+
+class ColumnViewSet(catalog.ColumnViewSet):
+    """Columns, table by table in the order of registration, by name within each."""
+
+    @extend_schema(responses=serializers.ExplanationSerializer(many=True))
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def explain(self, request: Request, **_: Any) -> Response:
+        """The expressions that make this column, for each pipeline that fills its table."""
+        refuse_unknown_parameters(request, ())
+        explanations = explanations_of(self.get_object())
+        return Response(serializers.ExplanationSerializer(explanations, many=True).data)
 
 
 class PipelineViewSet(catalog.PipelineViewSet):

@@ -76,3 +76,24 @@ class SqlVersionSummarySerializer(catalog.RowSerializer):
 class SqlVersionSerializer(SqlVersionSummarySerializer):
     class Meta(SqlVersionSummarySerializer.Meta):
         fields = [*SqlVersionSummarySerializer.Meta.fields, "practices", "sql"]
+
+
+class StepSerializer(serializers.Serializer):
+    """One expression of a chain; `reads` names (relation, column), a table by its name in the SQL."""
+
+    relation = serializers.CharField(help_text="The CTE, sub-query, temporary table or target that has the column")
+    column = serializers.CharField()
+    expression = serializers.CharField()
+    start = serializers.IntegerField(help_text="Offset into the SQL version's text, in characters")
+    end = serializers.IntegerField()
+    line = serializers.IntegerField()
+    reads = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+
+
+class ExplanationSerializer(serializers.Serializer):
+    """How one pipeline makes a column."""
+
+    pipeline = serializers.CharField(source="version.pipeline.name")
+    sql_version = serializers.IntegerField(source="version.pk")
+    steps = StepSerializer(many=True, help_text="Sources first; empty when `why_not` says why")
+    why_not = serializers.CharField()

@@ -6,7 +6,7 @@ from copy import copy
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -16,6 +16,7 @@ from catalog.models import Column, Ownership, Source, Table, User
 from catalog.policy import Action
 from lineage import queries as lineage_queries
 from lineage.filters import TableFilter
+from pages.columns import column_or_404
 from pages.find import table_or_404
 from pages.forms import ColumnForm, FactsForm, TableForm, saved
 from pages.lists import listing, options_of
@@ -102,10 +103,7 @@ def edit_column(request: HttpRequest, source: str, name: str, pk: int) -> HttpRe
     """Change a column by form."""
     table = table_or_404(source, name)
     policy.require(request.user, Action.EDIT, table)
-    column = Column.objects.filter(table=table, pk=pk).first()
-    if column is None:
-        raise Http404(f"{table.name} has no such column.")
-    column.table = table
+    column = column_or_404(table, pk)
     form = ColumnForm(request.POST or None, instance=copy(column))
     change = services.change_column
     if request.method == "POST" and saved(form, lambda: change(actor=request.user, column=column, **form.facts)):

@@ -5,6 +5,7 @@ from django.urls import path
 
 from pages import (
     account,
+    columns,
     deletion,
     home,
     ingest_runs,
@@ -45,6 +46,7 @@ urlpatterns = [
     path("tables/new/", tables.create, name="table-create"),
     path("tables/<slug:source>/<path:name>/lineage/", lineage.of_table, name="table-lineage"),
     path("tables/<slug:source>/<path:name>/columns/new/", tables.create_column, name="column-create"),
+    path("tables/<slug:source>/<path:name>/columns/<int:pk>/", columns.detail, name="column-detail"),
     path("tables/<slug:source>/<path:name>/columns/<int:pk>/edit/", tables.edit_column, name="column-edit"),
     path("tables/<slug:source>/<path:name>/edit/", tables.edit, name="table-edit"),
     path("tables/<slug:source>/<path:name>/use/", usage.table_usage, name="table-usage"),

@@ -330,6 +330,9 @@ def read_assignments(reader: Reader, assignments: list[Any], scope: Scope, write
             flow = assigned_flow(reader, value, place, len(names), scope)
             if name:
                 write.columns.append((name, flow, None))
+                if reader.trace is not None:
+                    part = value.expressions[place] if isinstance(value, exp.Tuple) else value
+                    reader.trace.note_assigned(write, name, part, scope)
 
 
 def assigned(reader: Reader, node: Any, writes: dict[str, Write], scope: Scope) -> tuple[Write, str]:
@@ -463,6 +466,8 @@ def read_merge_insert(reader: Reader, then: exp.Insert, write: Write, scope: Sco
         flow = flow_of(reader, value, scope)
         if place < len(names):
             write.columns.append((names[place], flow, None))
+            if reader.trace is not None:
+                reader.trace.note_assigned(write, names[place], value, scope)
         elif flow:
             reader.warn(
                 "unresolved_column", f"column {place + 1} of INSERT has no name: {write.target} is unknown", value
@@ -475,6 +480,8 @@ def last_name(node: Any) -> Any:
 
 def add_all(reader: Reader, write: Write, source: Source, by_name: bool) -> None:
     """INSERT ROW goes by position where the target is known, SET * and INSERT * go by name."""
+    if reader.trace is not None:
+        reader.trace.note_assigned(write, "*", source.relation, None)
     items = list(source.relation.columns())
     known = [] if by_name else list(reader.script.known_columns(write.target) or ())
     if known:
