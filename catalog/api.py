@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from catalog import filters, queries, serializers, services
-from catalog.models import Column, Owner, Ownership, Pipeline, Run, Source, Table, Tag
-from catalog.viewsets import WritableNounViewSet
+from catalog.models import Column, Owner, Ownership, Pipeline, Run, SchemaChange, Source, Table, Tag
+from catalog.viewsets import NounViewSet, WritableNounViewSet
 
 
 class SourceViewSet(WritableNounViewSet):
@@ -107,6 +107,15 @@ class ColumnViewSet(WritableNounViewSet):
 
     def change(self, column: Column, facts: dict[str, Any]) -> Column:
         return services.change_column(actor=self.request.user, column=column, **facts)
+
+
+class SchemaChangeViewSet(NounViewSet):
+    """Changes of tables' columns, as ingests and crawls found them, the newest first."""
+
+    order = ("-at", "-id")
+    queryset = SchemaChange.objects.all()
+    serializer_class = serializers.SchemaChangeSerializer
+    filterset_class = filters.SchemaChangeFilter
 
 
 class PipelineViewSet(OwnedViewSet):

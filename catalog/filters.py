@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter
 
-from catalog.models import Column, Owner, Ownership, Pipeline, Run, Source, Table, Tag
+from catalog.models import Column, Owner, Ownership, Pipeline, Run, SchemaChange, Source, Table, Tag
 from catalog.queries import ownerships_in_force
 
 
@@ -119,6 +119,19 @@ class ColumnFilter(FilterSet):
 
     class Meta:
         model = Column
+        fields: list[str] = []
+
+
+class SchemaChangeFilter(FilterSet):
+    q = CharFilter(field_name="column", lookup_expr="icontains", label="Part of the column's name")
+    source = CharFilter(field_name="table__source__slug", label="Slug of the table's source")
+    table = CharFilter(field_name="table__name", label="Dotted name of the table")
+    change = OneOf(SchemaChange.Change.choices)
+    since = IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="Found at or after")
+    until = IsoDateTimeFilter(field_name="at", lookup_expr="lt", label="Found before")
+
+    class Meta:
+        model = SchemaChange
         fields: list[str] = []
 
 

@@ -16,7 +16,8 @@ from django.db.models.functions import Lower
 
 from catalog.bulk import chunks, insert_rows
 from catalog.facts import ColumnFact, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
-from catalog.models import Column, Origin, Owner, Ownership, Pipeline, Source, Table, Tag
+from catalog.models import Column, Origin, Owner, Ownership, Pipeline, SchemaChange, Source, Table, Tag
+from catalog.schema_changes import Place, changes_between
 
 TableKey = tuple[str, str]  # (slug of the source, name of the table)
 
@@ -155,18 +156,59 @@ def store_columns(listed: Mapping[int, Collection[ColumnFact]]) -> None:
     """The columns of tables (by id) as a schema lists them: places, types, descriptions.
 
     A column that the schema no longer lists loses its place; it stays, because lineage of other days may speak of it.
+    Where a table's columns were listed before, what changed is recorded with its date.
     """
     for ids in chunks(listed, 300):
         known: dict[int, dict[str, Column]] = defaultdict(dict)
         for column in Column.objects.filter(table_id__in=ids):
             known[column.table_id][column.name] = column
+        places = {table_id: _places(known[table_id].values()) for table_id in ids}
         rows, changed = [], []
         for table_id in ids:
             new, old = _columns_compared(table_id, listed[table_id], known[table_id])
             rows += new
             changed += old
+        _record_schema_changes({table_id: (places[table_id], _listed_places(listed[table_id])) for table_id in ids})
         insert_rows(Column, _COLUMN_FIELDS, rows)
         Column.objects.bulk_update(changed, ["position", "type", "description", "is_primary_key", "ingested"], 200)
+
+
+def _places(columns: Iterable[Column]) -> dict[str, Place]:
+    """Where a table's columns stand in the catalog, with the types that were read, not those that people stated."""
+    return {
+        column.name: Place(
+            column.position, column.ingested.get("type", "") if "type" in column.stated_fields else column.type
+        )
+        for column in columns
+        if column.position is not None
+    }
+
+
+def _listed_places(facts: Iterable[ColumnFact]) -> dict[str, Place]:
+    named = (fact for fact in facts if fact.listed)
+    return {fact.name[:MAX_COLUMN]: Place(place, _cut(fact.type) or "") for place, fact in enumerate(named, 1)}
+
+
+def _record_schema_changes(schemas: Mapping[int, tuple[dict[str, Place], dict[str, Place]]]) -> None:
+    """Record what changed in tables (by id) whose columns were listed before and are listed now, differently."""
+    changed = {
+        table: (before, after)
+        for table, (before, after) in schemas.items()
+        if before and after and {name: place.type for name, place in before.items()} != _types(after, before)
+    }
+    if not changed:
+        return
+    dialects = dict(Table.objects.filter(pk__in=changed).order_by().values_list("pk", "source__dialect"))
+    SchemaChange.objects.bulk_create(
+        SchemaChange(table_id=table, change=one.change, column=one.column, before=one.before, after=one.after)
+        for table, (before, after) in changed.items()
+        for one in changes_between(before, after, dialects[table])
+    )
+
+
+def _types(after: Mapping[str, Place], before: Mapping[str, Place]) -> dict[str, str]:
+    """Types by name; one that is not said now is what it was."""
+    return {name: place.type or getattr(before.get(name), "type", "") for name, place in after.items()}
 
 
 def ensure_columns(names: Mapping[int, Collection[str]]) -> dict[int, dict[str, int]]:

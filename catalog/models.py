@@ -262,6 +262,33 @@ class Column(models.Model):
         return node_id("column", self.table.source.slug, self.table.name, self.name)
 
 
+class SchemaChange(models.Model):
+    """A change of a known table's columns, as an ingest or a crawl found it; the names outlive the columns."""
+
+    class Change(models.TextChoices):
+        ADDED = "added", "Added"
+        DROPPED = "dropped", "Dropped"
+        RENAMED = "renamed", "Renamed"
+        RETYPED = "retyped", "Retyped"
+
+    table = models.ForeignKey(Table, on_delete=models.CASCADE, related_name="schema_changes")
+    at = models.DateTimeField(default=timezone.now, help_text="When it was found")
+    change = models.CharField(max_length=10, choices=Change.choices)
+    column = models.CharField(max_length=300, help_text="Its name; after a renaming the new one")
+    before = models.CharField(max_length=1000, blank=True, help_text="The type, or the name, that it had")
+    after = models.CharField(max_length=1000, blank=True, help_text="The type, or the name, that it has")
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["table", "-at", "-id"], name="schema_change_of_table"),
+            models.Index(fields=["-at", "-id"], name="schema_change_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.column} {self.change}"
+
+
 class Pipeline(models.Model):
     """Code that moves or makes data, on a schedule (OpenLineage: job)."""
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from catalog import queries
-from catalog.models import Column, Owner, Pipeline, Run, Source, Table, Tag, node_id
+from catalog.models import Column, Owner, Pipeline, Run, SchemaChange, Source, Table, Tag, node_id
 
 
 class OneOf(serializers.ChoiceField):
@@ -210,6 +210,17 @@ class ColumnSerializer(FactsSerializer):
         return super().make(row) | {
             "node": node_id("column", row["table__source__slug"], row["table__name"], row["name"])
         }
+
+
+class SchemaChangeSerializer(RowSerializer):
+    lookups = {"source": "table__source__slug", "table": "table__name"}
+    url = serializers.URLField(read_only=True)
+    source = serializers.CharField(help_text="Slug of its table's source")
+    table = serializers.CharField(help_text="Dotted name of its table")
+
+    class Meta:
+        model = SchemaChange
+        fields = ["id", "url", "source", "table", "at", "change", "column", "before", "after"]
 
 
 class PipelineSerializer(OwnedSerializer):

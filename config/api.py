@@ -22,6 +22,7 @@ router.include_format_suffixes = False
 router.register("sources", catalog.SourceViewSet, "source")
 router.register("tables", lineage.TableViewSet, "table")
 router.register("columns", lineage.ColumnViewSet, "column")
+router.register("schema-changes", catalog.SchemaChangeViewSet, "schema-change")
 router.register("pipelines", lineage.PipelineViewSet, "pipeline")
 router.register("pipelines/<int:pipeline_pk>/sql-versions", lineage.SqlVersionViewSet, "sql-version")
 router.register("owners", catalog.OwnerViewSet, "owner")

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from audits.deletion.models import Verdict
 from catalog import policy, queries, services
+from catalog.filters import SchemaChangeFilter
 from catalog.models import Column, Ownership, Source, Table, User
 from catalog.policy import Action
 from lineage import queries as lineage_queries
@@ -64,6 +65,20 @@ def detail(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "verdict": Verdict.objects.filter(table=table).first(),
     }
     return render(request, "tables/detail.html", context)
+
+
+def schema_changes(request: HttpRequest, source: str, name: str) -> HttpResponse:
+    """What ingests and crawls found changed in a table's columns, the newest first."""
+    table = table_or_404(source, name)
+    found = listing(
+        request,
+        SchemaChangeFilter,
+        table.schema_changes.all(),
+        order=("-at", "-id"),
+        controls={"q": "Column", "change": "Change"},
+    )
+    context = {"title": f"Schema of {table.name}", "table": table, "tags": table.tags.all(), "listing": found}
+    return render(request, "tables/schema_changes.html", context)
 
 
 def create(request: HttpRequest) -> HttpResponse:

@@ -49,6 +49,7 @@ urlpatterns = [
     path("tables/<slug:source>/<path:name>/columns/<int:pk>/", columns.detail, name="column-detail"),
     path("tables/<slug:source>/<path:name>/columns/<int:pk>/edit/", tables.edit_column, name="column-edit"),
     path("tables/<slug:source>/<path:name>/edit/", tables.edit, name="table-edit"),
+    path("tables/<slug:source>/<path:name>/schema/", tables.schema_changes, name="table-schema"),
     path("tables/<slug:source>/<path:name>/use/", usage.table_usage, name="table-usage"),
     path("tables/<slug:source>/<path:name>/verdict/", deletion.table_verdict, name="table-verdict"),
     path("tables/<slug:source>/<path:name>/protect/", deletion.protect, name="table-protect"),

@@ -6,7 +6,7 @@ import datetime as dt
 from itertools import count
 from typing import Any
 
-from catalog.models import Column, Origin, Owner, Ownership, Pipeline, Role, Run, Source, Table, User
+from catalog.models import Column, Origin, Owner, Ownership, Pipeline, Role, Run, SchemaChange, Source, Table, User
 from lineage.models import EdgeOrigin, Problem, SqlVersion, TableEdge
 
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
@@ -46,6 +46,11 @@ def make_table(
 
 def make_column(name: str = "", table: Table | None = None, **facts: Any) -> Column:
     return Column.objects.create(table=table or make_table(), name=name or f"column_{next(_number):04}", **facts)
+
+
+def make_schema_change(table: Table | None = None, **facts: Any) -> SchemaChange:
+    facts = {"change": SchemaChange.Change.DROPPED, "column": "total", "before": "INTEGER", **facts}
+    return SchemaChange.objects.create(table=table or make_table(), **facts)
 
 
 def make_pipeline(name: str = "", owner: Owner | None = None, role: str = "technical", **facts: Any) -> Pipeline:

@@ -10,7 +10,18 @@ from tests.factories import make_column, make_owner, make_pipeline, make_run, ma
 
 pytestmark = pytest.mark.django_db
 
-NOUNS = ["sources", "tables", "columns", "pipelines", "owners", "tags", "runs", "problems", "ingest-runs"]
+NOUNS = [
+    "sources",
+    "tables",
+    "columns",
+    "pipelines",
+    "owners",
+    "tags",
+    "schema-changes",
+    "runs",
+    "problems",
+    "ingest-runs",
+]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from tests.factories import (
     make_pipeline,
     make_problem,
     make_run,
+    make_schema_change,
     make_sql_version,
     make_table,
     own,
@@ -37,10 +38,21 @@ def test_it_is_made_without_a_warning(tmp_path) -> None:
 
 
 def test_every_noun_can_be_listed_and_read(schema) -> None:
-    nouns = ["sources", "tables", "columns", "pipelines", "owners", "tags", "runs", "problems", "ingest-runs"]
+    nouns = [
+        "sources",
+        "tables",
+        "columns",
+        "pipelines",
+        "owners",
+        "tags",
+        "schema-changes",
+        "runs",
+        "problems",
+        "ingest-runs",
+    ]
     for noun in nouns:
         listed, detail = schema["paths"][f"/api/v1/{noun}/"], schema["paths"][f"/api/v1/{noun}/{{id}}/"]
-        may_write = noun not in ("problems", "ingest-runs")
+        may_write = noun not in ("problems", "ingest-runs", "schema-changes")
         assert ("post" in listed, "put" in detail, "patch" in detail) == (may_write,) * 3
         assert {"cursor", "limit", "q"} <= {parameter["name"] for parameter in listed["get"]["parameters"]}
 
@@ -63,6 +75,7 @@ def test_objects_have_exactly_the_fields_that_the_schema_names(schema, viewer, w
     version = make_sql_version(pipeline)
     table.tags.add(Tag.objects.create(name="pii"))
     make_column(table=table)
+    make_schema_change(table)
     make_run(pipeline)
     make_problem(pipeline)
     IngestRun.objects.create(kind="repo", scope="shop", actor_name="pipekeeper")
@@ -74,6 +87,7 @@ def test_objects_have_exactly_the_fields_that_the_schema_names(schema, viewer, w
         "Pipeline": "pipelines",
         "Owner": "owners",
         "Tag": "tags",
+        "SchemaChange": "schema-changes",
         "Run": "runs",
         "IngestRun": "ingest-runs",
         "Problem": "problems",

@@ -15,6 +15,7 @@ from tests.factories import (
     make_pipeline,
     make_problem,
     make_run,
+    make_schema_change,
     make_source,
     make_sql_version,
     make_table,
@@ -28,6 +29,7 @@ MOST = {  # with 2 for the token and its person
     "tags": 2,
     "owners": 2,
     "columns": 2,
+    "schema-changes": 2,
     "runs": 2,
     "problems": 2,
     "ingest-runs": 2,
@@ -45,6 +47,7 @@ def make_one_of_each() -> None:
     pipeline.tags.add(*table.tags.all())
     make_edge(pipeline, make_table(), table)
     make_column(table=table)
+    make_schema_change(table)
     make_run(pipeline)
     make_problem(pipeline)
     IngestRun.objects.create(kind="repo", scope="shop", actor_name="pipekeeper")

@@ -17,6 +17,7 @@ from tests.factories import (
     make_pipeline,
     make_problem,
     make_run,
+    make_schema_change,
     make_source,
     make_sql_version,
     make_table,
@@ -36,6 +37,7 @@ PAGES = [
     "/pipelines/hub/edit/",
     "/tables/",
     "/tables/warehouse/hub/",
+    "/tables/warehouse/hub/schema/",
     "/tables/warehouse/hub/use/",
     "/tables/warehouse/hub/lineage/",
     "/tables/warehouse/hub/lineage/?grain=column",
@@ -70,6 +72,7 @@ def grow(rows: int) -> None:
         for thing in (pipeline, table, hub["pipeline"], hub["table"]):
             thing.tags.add(tag, hub["tag"])
         make_column(table=hub["table"])
+        make_schema_change(hub["table"])
         make_problem(hub["pipeline"], line=number)
         make_problem(pipeline)
         make_run(hub["pipeline"])
