@@ -6,6 +6,7 @@ MAX_TOKENS = 400_000  # of one statement, after long literal lists are cut
 MAX_DEPTH = 120  # brackets and CASEs inside each other
 MAX_INDEXES = 200  # a[0][0]…
 MAX_RUN = 1_000  # operators in front of one operand
+MAX_OPEN_JOINS = 12  # JOINs without ON: the parser reads what follows one twice, to see whether an ON comes for it
 LONG_LIST = 20_000  # a statement with more tokens than this has its literal lists cut
 
 OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE})
@@ -16,7 +17,7 @@ class TooLarge(Exception):
     """A bound was passed: (code, message)."""
 
 
-def bounded(tokens: list[Token], has_many_brackets: bool) -> list[Token]:
+def bounded(tokens: list[Token], has_many_brackets: bool, has_many_joins: bool) -> list[Token]:
     """The tokens to parse, long literal lists cut. Raises TooLarge."""
     if len(tokens) > LONG_LIST:
         tokens = cut_lists(tokens)
@@ -24,6 +25,8 @@ def bounded(tokens: list[Token], has_many_brackets: bool) -> list[Token]:
         raise TooLarge("too_large", f"{len(tokens):,} tokens; at most {MAX_TOKENS:,} are read")
     if has_many_brackets or len(tokens) > MAX_RUN:
         check_depth(tokens)
+    if has_many_joins:
+        check_joins(tokens)
     return tokens
 
 
@@ -46,6 +49,30 @@ def check_depth(tokens: list[Token]) -> None:
             raise TooLarge("too_deep", f"more than {MAX_RUN} operators in a row")
         if indexes > MAX_INDEXES:  # sqlglot reads the whole chain again for each
             raise TooLarge("too_deep", f"more than {MAX_INDEXES} indexes behind indexes")
+
+
+def check_joins(tokens: list[Token]) -> None:
+    """Raise TooLarge where JOINs that wait for an ON would double the parser's work too often.
+
+    Those of the queries around one count too. NATURAL and CROSS JOIN wait for none.
+    """
+    waiting = [0]  # by bracket
+    before = None
+    for token in tokens:
+        kind = token.token_type
+        if kind is TokenType.L_PAREN:
+            waiting.append(0)
+        elif kind is TokenType.R_PAREN and len(waiting) > 1:
+            waiting.pop()
+        elif kind is TokenType.SELECT or kind is TokenType.WHERE:
+            waiting[-1] = 0
+        elif kind is TokenType.ON or kind is TokenType.USING:
+            waiting[-1] -= waiting[-1] > 0
+        elif kind is TokenType.JOIN and before is not TokenType.NATURAL and before is not TokenType.CROSS:
+            waiting[-1] += 1
+            if sum(waiting) > MAX_OPEN_JOINS:
+                raise TooLarge("too_deep", f"more than {MAX_OPEN_JOINS} JOINs without ON")
+        before = kind
 
 
 PREFIX_NAMES = (

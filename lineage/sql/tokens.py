@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlglot.errors import TokenError
 from sqlglot.tokens import Token, TokenType
 
-from .bounds import CLOSING, MAX_DEPTH, OPENING, TooLarge, bounded
+from .bounds import CLOSING, MAX_DEPTH, MAX_OPEN_JOINS, OPENING, TooLarge, bounded
 from .dialects import Language, words
 
 MAX_CHARACTERS = 6_000_000
@@ -105,6 +105,7 @@ class Splitter:
         self.blocks = 0
         self.pieces: list[Piece] = []
         self.has_many_brackets = sum(map(text.count, "([{")) > MAX_DEPTH
+        self.has_many_joins = text.upper().count("JOIN") > MAX_OPEN_JOINS
         self.declares = False  # inside a DECLARE section
 
     def run(self) -> list[Piece]:
@@ -163,7 +164,7 @@ class Splitter:
             return
         piece = Piece(kind, tokens, self.text, self.offset, name)
         try:
-            piece.tokens = bounded(tokens, self.has_many_brackets)
+            piece.tokens = bounded(tokens, self.has_many_brackets, self.has_many_joins)
         except TooLarge as bound:
             piece = Piece(OPAQUE, tokens[:1], self.text, self.offset, name, bound.args[1], bound.args[0])
         self.pieces.append(piece)

@@ -235,6 +235,25 @@ def test_a_deep_statement_costs_only_itself() -> None:
     assert [problem.code for problem in analysis.problems] == ["too_deep"]
 
 
+def test_joins_that_wait_for_an_on_are_bounded() -> None:
+    """The parser reads what follows such a JOIN twice: 50 of them would take it for ever, also through sub-queries."""
+    many = "UPDATE t SET n = 1 FROM u AS t" + " JOIN u AS t" * 50
+    nested = "SELECT 1 FROM a" + " JOIN b JOIN (SELECT 1 FROM a" * 20 + ") AS q" * 20
+    for sql in (many, nested):
+        assert [problem.code for problem in analyze(sql, dialect="tsql").problems] == ["too_deep"]
+
+
+def test_joins_that_people_write_are_read() -> None:
+    nested = (
+        "SELECT 1 FROM a LEFT JOIN (b JOIN c ON b.x = c.x) ON a.x = b.x LEFT JOIN d JOIN e ON d.x = e.x ON a.x = d.x"
+    )
+    many = "SELECT 1 FROM a" + " JOIN b USING (x)" * 40 + " NATURAL JOIN c" * 40 + " CROSS JOIN d" * 40
+    assert analyze(nested, dialect="postgres").inputs == ("a", "b", "c", "d", "e")
+    assert analyze(many, dialect="postgres").inputs == ("a", "b", "c", "d")
+    queries = " UNION ALL ".join("SELECT 1 FROM a JOIN b" for _ in range(40))
+    assert analyze(queries, dialect="mysql").problems == ()
+
+
 def test_nesting_that_people_write_is_read() -> None:
     sql = "SELECT a FROM " + "(SELECT a FROM " * 30 + "t" + ") AS q" * 30
     assert analyze(sql, dialect="postgres").inputs == ("t",)
