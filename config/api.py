@@ -11,6 +11,7 @@ from rest_framework.routers import DefaultRouter
 from rest_framework.views import APIView
 
 from audits.deletion import api as deletion
+from audits.postmortems.changes_api import UpstreamChangesView
 from audits.usage import api as usage
 from catalog import api as catalog
 from ingest import api as ingest
@@ -47,8 +48,13 @@ class UnknownAddressView(APIView):
         raise NotFound(f"There is nothing at {request.path}.{hint}")
 
 
+views = [
+    path("graph/", GraphView.as_view(), name="graph"),
+    path("tables/<int:pk>/upstream-changes/", UpstreamChangesView.as_view(), name="upstream-changes"),
+]
+
 urlpatterns = [
-    path("v1/", include(([path("graph/", GraphView.as_view(), name="graph"), *router.urls], "api"))),
+    path("v1/", include(([*views, *router.urls], "api"))),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="api-docs"),
     re_path("", UnknownAddressView.as_view()),

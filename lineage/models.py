@@ -59,6 +59,7 @@ class SqlVersion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["pipeline"], condition=_CURRENT, name="sql_version_one_current"),
         ]
+        indexes = [models.Index(fields=["pipeline", "valid_from"], name="sql_version_by_time")]
 
     def __str__(self) -> str:
         return f"SQL of {self.pipeline_id} from {self.valid_from:%Y-%m-%d}"

@@ -5,6 +5,7 @@ from django.urls import path
 
 from pages import (
     account,
+    changes,
     columns,
     deletion,
     home,
@@ -39,6 +40,7 @@ urlpatterns = [
     path("pipelines/", pipelines.pipeline_list, name="pipeline-list"),
     path("pipelines/new/", pipelines.create, name="pipeline-create"),
     path("pipelines/<path:name>/lineage/", lineage.of_pipeline, name="pipeline-lineage"),
+    path("pipelines/<path:name>/sql/<int:pk>/", changes.sql_change, name="sql-change"),
     path("pipelines/<path:name>/edit/", pipelines.edit, name="pipeline-edit"),
     path("pipelines/<path:name>/", pipelines.detail, name="pipeline-detail"),
     # /tables/
@@ -50,6 +52,7 @@ urlpatterns = [
     path("tables/<slug:source>/<path:name>/columns/<int:pk>/edit/", tables.edit_column, name="column-edit"),
     path("tables/<slug:source>/<path:name>/edit/", tables.edit, name="table-edit"),
     path("tables/<slug:source>/<path:name>/schema/", tables.schema_changes, name="table-schema"),
+    path("tables/<slug:source>/<path:name>/upstream-changes/", changes.of_table, name="table-upstream-changes"),
     path("tables/<slug:source>/<path:name>/use/", usage.table_usage, name="table-usage"),
     path("tables/<slug:source>/<path:name>/verdict/", deletion.table_verdict, name="table-verdict"),
     path("tables/<slug:source>/<path:name>/protect/", deletion.protect, name="table-protect"),
