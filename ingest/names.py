@@ -47,9 +47,13 @@ class Names:
         """One part of a table's name as the dialect cases it when it is not quoted."""
         return part if self._language.rules.tables_keep_case else self._language.fold(part)
 
-    def fold_column(self, name: str) -> str:
-        """A column's name in the normal form that the engine gives it."""
-        return self._language.fold(name)
+    def fold_quoted(self, part: str) -> str:
+        """The same of one in quotes, which some dialects case as well."""
+        return part if self._language.rules.tables_keep_case else self._language.fold_quoted(part)
+
+    def fold_column(self, name: str, *, is_exact: bool = False) -> str:
+        """A column's name in the normal form that the engine gives it; `is_exact` where it stands as if in quotes."""
+        return self._language.fold_quoted(name) if is_exact else self._language.fold(name)
 
     def of_sql(self, name: str) -> TableKey:
         """The table of a name as the engine gives it: qualified and cased, or an address kept whole."""
@@ -70,7 +74,10 @@ class Names:
 
     def qualified(self, name: str) -> str:
         """`Raw.Orders` with the defaults in front where it has fewer than three parts, cased by the dialect."""
-        parts = [self.fold(found[3]) if found[3] else found[1] or found[2] for found in _PART.finditer(name)]
+        parts = [
+            self.fold(found[3]) if found[3] else self.fold_quoted(found[1] or found[2] or "")
+            for found in _PART.finditer(name)
+        ]
         parts = [part for part in parts if part]
         missing = (
             self._defaults[: max(0, 3 - len(parts))] if len(parts) == 1 else self._defaults[:1] * (len(parts) == 2)

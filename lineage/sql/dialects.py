@@ -176,7 +176,7 @@ class Language:
         keeps = strategy is NormalizationStrategy.CASE_SENSITIVE
         # A name written without quotes, in normal form.
         self.fold: Callable[[str], str] = str if keeps else str.upper if upper else str.lower
-        self._fold_quoted = (
+        self.fold_quoted: Callable[[str], str] = (
             self.fold
             if strategy in (NormalizationStrategy.CASE_INSENSITIVE, NormalizationStrategy.CASE_INSENSITIVE_UPPERCASE)
             else str
@@ -194,7 +194,7 @@ class Language:
 
     def _column_folder(self) -> Callable[[Any], str]:
         """A function for the normal form of a column's, alias's or CTE's identifier: the busiest one of the engine."""
-        fold, fold_quoted, identifier = self.fold, self._fold_quoted, exp.Identifier
+        fold, fold_quoted, identifier = self.fold, self.fold_quoted, exp.Identifier
 
         def column(node: Any) -> str:
             if node.__class__ is identifier:
