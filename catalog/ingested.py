@@ -152,6 +152,21 @@ def set_table_kinds(kinds: Mapping[int, str]) -> None:
         Table.objects.bulk_update(changed, ["kind"])
 
 
+def set_table_sizes(sizes: Mapping[TableKey, tuple[int | None, int | None]]) -> None:
+    """Rows and bytes of tables as their source counted them, except where a person stated them."""
+    slugs = {slug for slug, _ in sizes}
+    sources = dict(Source.objects.filter(slug__in=slugs).values_list("slug", "pk"))
+    changed = []
+    for key, table in _tables_by_key([key for key in sizes if key[0] in sources], sources).items():
+        counted = {"row_count": sizes[key][0], "size_bytes": sizes[key][1]}
+        new = {field: value for field, value in counted.items() if value is not None and value != getattr(table, field)}
+        for field, value in new.items():
+            if field not in table.stated_fields:
+                setattr(table, field, value)
+                changed.append(table)
+    Table.objects.bulk_update(dict.fromkeys(changed), ["row_count", "size_bytes"], 200)
+
+
 def store_columns(listed: Mapping[int, Collection[ColumnFact]]) -> None:
     """The columns of tables (by id) as a schema lists them: places, types, descriptions.
 
@@ -361,7 +376,7 @@ def _lay_over(
     if keep_missing:
         read = {**thing.ingested, **read}
     is_new = thing._state.adding
-    if not is_new and thing.ingested == read and scope in (None, thing.stated_in):
+    if not is_new and thing.ingested == read and (scope is None or scope == thing.stated_in):
         return False
     stated = set(thing.stated_fields)
     if stated & _RETENTION:

@@ -22,6 +22,7 @@ from django.utils import timezone
 from catalog import policy
 from catalog.models import User
 from catalog.policy import Action
+from ingest.dbt.services import Ingested, ingest_dbt
 from ingest.log_options import asked_for
 from ingest.models import IngestRun
 from ingest.query_logs import Imported, import_log
@@ -72,4 +73,15 @@ def _query_log(options: Mapping[str, Any], recorder: Recorder) -> Imported:
     return imported
 
 
-WORK: dict[str, Work] = {"repo": _repo, "query_log": _query_log}
+def _dbt(options: Mapping[str, Any], recorder: Recorder) -> Ingested:
+    results = options["run_results"]
+    return ingest_dbt(
+        target=Path(options["target"]),
+        recorder=recorder,
+        source=options["source"] or "",
+        run_results=Path(results) if results else None,
+        **{key: options[key] for key in ("jobs", "allow_retire", "again")},
+    )
+
+
+WORK: dict[str, Work] = {"repo": _repo, "dbt": _dbt, "query_log": _query_log}

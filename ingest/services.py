@@ -6,7 +6,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,12 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {**self.__dict__, "problems": dict(self.problems), "seconds": round(self.seconds, 3)}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any], files: int) -> Summary:
+        """The summary of a run on record, of which more may be told."""
+        known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
+        return cls(**{**known, "files": files})
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,7 @@ class _Ingest:
         if last is None or last.state != IngestRun.State.DONE:
             return None
         has_errors = Problem.objects.filter(scope=self.scope, severity=ERROR).exists()
-        return Outcome(Summary(**last.summary), has_errors, unchanged=True)
+        return Outcome(Summary.from_dict(last.summary, len(self.reading.files)), has_errors, unchanged=True)
 
     def _has_the_same_problems(self) -> bool:
         """Whether the files that could not be read are those of last time."""
@@ -378,7 +384,7 @@ class _Ingest:
         if not self.held_back:
             return []
         message = (
-            f"{self.held_back} of {len(self.known_digests)} known files are gone. Nothing was retired. "
+            f"{self.held_back} of {len(self.known_digests)} known {self.reading.noun} are gone. Nothing was retired. "
             "If they are meant to be gone, ingest again with --allow-retire."
         )
         return [FileProblem("", "vanished_files", ERROR, message)]
@@ -406,7 +412,7 @@ _FILE_CODES = (
     *WALK_CODES,
     *("not_utf8", "file_too_large", "empty_file", "broken_yaml", "reader_died", "bad_front_comment", "bad_metadata"),
     *("unknown_key", "unknown_source", "unknown_dag", "declared_twice", "name_taken", "vanished_files"),
-    *("not_stored", "two_full_refresh_builders"),
+    *("not_stored", "two_full_refresh_builders", "unknown_artifact_version", "not_compiled"),
 )
 
 

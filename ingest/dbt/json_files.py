@@ -45,7 +45,7 @@ def items(path: Path, section: str) -> Iterator[dict[str, Any]]:
 
 
 def part(path: Path, name: str) -> dict[str, Any]:
-    """One object at the top, `part(path, "metadata")`, or nothing; it reads no further than that. Raises BadArtifact."""
+    """One object at the top, `part(path, "metadata")`, or nothing; reads no further than that. Raises BadArtifact."""
     with _opened(path) as file:
         try:
             found = next(ijson.items(file, name, use_float=True, buf_size=1 << 16), None)
@@ -87,7 +87,7 @@ class _Bounded:
         return data
 
     def _follow(self, data: bytes) -> None:
-        """Count brackets outside of strings, a buffer at a time: what is escaped goes, then every quote changes side."""
+        """Count brackets outside of strings, buffer by buffer: what is escaped goes, then every quote changes side."""
         text = self._rest + data
         cut = len(text) - (len(text) - len(text.rstrip(b"\\"))) % 2  # an escape that the next buffer completes
         self._rest = text[cut:]

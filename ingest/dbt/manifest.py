@@ -1,5 +1,7 @@
-"""`manifest.json` as small values: what dbt knows of a project's models, seeds, snapshots, sources, tests, exposures and
-groups. Read without a database; keys that dbt adds or leaves out change nothing else."""
+"""`manifest.json` as small values: what dbt knows of models, seeds, snapshots, sources, tests, exposures and groups.
+
+Read without a database; keys that dbt adds or leaves out change nothing else.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +124,7 @@ def read_manifest(path: Path) -> Manifest:
     for key, data in entries(path, "sources"):
         manifest.nodes[key] = _node(manifest, key, data)
     if not manifest.nodes:
-        raise BadArtifact(f"{path} holds no models, seeds or sources: it is no manifest of dbt's, or of an empty project.")
+        raise BadArtifact(f"{path} holds no models, seeds or sources: it is no manifest, or one of an empty project.")
     for key, data in entries(path, "exposures"):
         manifest.exposures.append(_exposure(manifest, key, data))
     for _, data in entries(path, "groups"):
@@ -194,7 +196,9 @@ def _node(manifest: Manifest, key: str, data: Mapping[str, Any]) -> Node:
 
 def _columns(data: Mapping[str, Any]) -> tuple[DocumentedColumn, ...]:
     return tuple(
-        DocumentedColumn(name, _text(column.get("data_type")), _text(column.get("description")), column.get("quote") is True)
+        DocumentedColumn(
+            name, _text(column.get("data_type")), _text(column.get("description")), column.get("quote") is True
+        )
         for column in map(_mapping, _mapping(data.get("columns")).values())
         if (name := _text(column.get("name")))
     )
@@ -206,7 +210,7 @@ def _name(data: Mapping[str, Any]) -> str:
 
 
 def _path(manifest: Manifest, data: Mapping[str, Any]) -> str:
-    """The file, `models/orders.sql`, with what it is called where a file may hold several: `models/x.yml#raw.orders`."""
+    """`models/orders.sql`; where a file may hold several things also which one: `models/x.yml#raw.orders`."""
     path, name, package = _text(data.get("original_file_path")), _name(data), _text(data.get("package_name"))
     path = path.replace("\\", "/")
     if package and package != manifest.project:
@@ -229,22 +233,23 @@ def _freshness(data: Mapping[str, Any]) -> dict[str, Any]:
     stated = _mapping(data.get("freshness"))
     bounds = {name: _mapping(stated.get(name)) for name in ("warn_after", "error_after")}
     found: dict[str, Any] = {
-        name: {"count": bound["count"], "period": bound.get("period")} for name, bound in bounds.items() if bound.get("count")
+        name: {"count": bound["count"], "period": bound.get("period")}
+        for name, bound in bounds.items()
+        if bound.get("count")
     }
     return found | {"loaded_at_field": _text(data.get("loaded_at_field"))} if found else {}
 
 
 def _tests(key: str, data: Mapping[str, Any]) -> list[DataTest]:
     """A test, if it is of one node; one of several (a query that compares them) speaks of none in particular."""
-    about, arguments = _mapping(data.get("test_metadata")), {}
+    about = _mapping(data.get("test_metadata"))
+    kwargs = _mapping(about.get("kwargs"))
     depends_on = _depends_on(data)
     node = _text(data.get("attached_node")) or (depends_on[0] if len(depends_on) == 1 else "")
     if not node:
         return []
-    for name, value in _mapping(about.get("kwargs")).items():
-        if name not in ("model", "column_name"):
-            arguments[name] = value
-    column = _text(data.get("column_name") or _mapping(about.get("kwargs")).get("column_name"))
+    arguments = {name: value for name, value in kwargs.items() if name not in ("model", "column_name")}
+    column = _text(data.get("column_name") or kwargs.get("column_name"))
     test = ".".join(filter(None, [_text(about.get("namespace")), _text(about.get("name"))])) or "query"
     severity = _text(_mapping(data.get("config")).get("severity")).lower() or "error"
     return [DataTest(key, node, test, column, arguments, severity)]

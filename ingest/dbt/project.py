@@ -1,12 +1,15 @@
-"""A dbt project as facts of the catalog: each model, seed and snapshot is a pipeline and the table it builds, each source
-a table, each exposure a dashboard with a pipeline that brings it its data. Pure: no database, no file is opened here."""
+"""A dbt project as facts of the catalog.
+
+Each model, seed and snapshot is a pipeline and the table it builds, each source a table, each exposure a dashboard with
+a pipeline that brings it its data. Pure: no database, no file is opened here.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from catalog.facts import ColumnFact, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
@@ -14,6 +17,7 @@ from ingest.dbt.catalog import CatalogTable
 from ingest.dbt.manifest import FILE, DataTest, Exposure, Manifest, Node
 from ingest.names import MAX_NAME, Names, TableKey
 from ingest.owners import OwnerBook, slug_of
+from ingest.read_files import mentioned_names
 from ingest.repository import Repository
 from ingest.settings import names_in
 from lineage.facts import WARNING, FileProblem
@@ -23,9 +27,19 @@ DASHBOARDS = SourceFact("dashboards", "Dashboards", "dbt", "dashboard", "", "Wha
 ORCHESTRATOR = "dbt"
 # sqlglot's names of what dbt's adapters speak; one not here is called the same in both.
 _DIALECTS = {
-    **{"sqlserver": "tsql", "synapse": "tsql", "fabric": "fabric", "glue": "spark", "fabricspark": "spark"},
-    **{"cloudera_hive": "hive", "impala": "hive", "timescaledb": "postgres", "greenplum": "postgres"},
-    **{"upsolver": "", "vertica": "postgres", "firebolt": "postgres", "singlestore": "singlestore"},
+    "sqlserver": "tsql",
+    "synapse": "tsql",
+    "fabric": "fabric",
+    "glue": "spark",
+    "fabricspark": "spark",
+    "cloudera_hive": "hive",
+    "impala": "hive",
+    "timescaledb": "postgres",
+    "greenplum": "postgres",
+    "upsolver": "",
+    "vertica": "postgres",
+    "firebolt": "postgres",
+    "singlestore": "singlestore",
 }
 _DEFAULT_STRATEGY = {"spark": "append", "trino": "append", "athena": "insert_overwrite"}
 _TABLE_KINDS = {
@@ -49,11 +63,12 @@ def dialect_of(adapter: str) -> str:
 
 @dataclass(frozen=True)
 class Project:
-    """Everything a project states, before its SQL is analysed; `nodes` and `depends_on` by path."""
+    """Everything a project states, before its SQL is analysed; mostly by path."""
 
     repository: Repository
     nodes: Mapping[str, Node]
     depends_on: Mapping[str, frozenset[TableKey]]
+    mentions: Mapping[str, frozenset[str]]  # names that the SQL may read, in lower case
     keys: Mapping[str, TableKey]  # of the node's table, by the node's id
 
 
@@ -74,31 +89,34 @@ class _Draft:
             self.tests[test.node].append(test)
 
     def project(self) -> Project:
+        dashboards = [self._dashboard(exposure) for exposure in self.manifest.exposures]  # they know people by name
         nodes = {node.path: node for node in self.manifest.nodes.values()}
         built = {path: node for path, node in nodes.items() if node.kind != "source"}
         depends_on = {path: self._keys_behind(node.depends_on) for path, node in built.items()}
-        pipelines = {path: self._pipeline(node, depends_on[path]) for path, node in built.items()}
-        described = {self.keys[node.id]: self._table(node) for node in self._sources_first(nodes)}
+        mentions = {path: mentioned_names(node.sql.lower()) for path, node in built.items()}
+        pipelines = {path: self._pipeline(node, depends_on[path], mentions[path]) for path, node in built.items()}
+        described: dict[TableKey, TableFact] = {}
+        for node in sorted(nodes.values(), key=lambda node: node.kind != "source"):
+            table = self._table(node)  # declared as a source as well, perhaps: what builds it knows more of it
+            earlier = described.get(self.keys[node.id], table)
+            described[self.keys[node.id]] = replace(table, owners=table.owners or earlier.owners)
         if self.manifest.exposures:
             self.names.sources[DASHBOARDS.slug] = DASHBOARDS
-        for exposure in self.manifest.exposures:
-            dashboard = self._dashboard(exposure)
+        for exposure, dashboard in zip(self.manifest.exposures, dashboards, strict=True):
             described[dashboard.source, dashboard.name] = dashboard
             pipelines[exposure.path] = self._exposure(exposure, dashboard)
         owners, problems = tuple(self.book.owners()), (*self.manifest.problems, *self._problems(built))
         repository = Repository(pipelines, described, owners, self.names, problems)
-        return Project(repository, nodes, depends_on, self.keys)
-
-    def _sources_first(self, nodes: Mapping[str, Node]) -> list[Node]:
-        """A seed or model may be declared as a source as well: what builds the table knows more of it."""
-        return sorted(nodes.values(), key=lambda node: node.kind != "source")
+        return Project(repository, nodes, depends_on, mentions, self.keys)
 
     def _keys_behind(self, ids: tuple[str, ...]) -> frozenset[TableKey]:
         return frozenset(self.keys[one] for one in self.manifest.tables_behind(ids))
 
     # Pipelines
 
-    def _pipeline(self, node: Node, inputs: frozenset[TableKey]) -> PipelineFact:
+    def _pipeline(self, node: Node, depends_on: frozenset[TableKey], mentions: frozenset[str]) -> PipelineFact:
+        """What it reads is read off its SQL; declared is what dbt knows and its SQL does not speak of."""
+        declared = tuple(sorted(key for key in depends_on if key[1].lower() not in mentions))
         facts: dict[str, Any] = {
             "description": node.description,
             "orchestrator": ORCHESTRATOR,
@@ -118,8 +136,8 @@ class _Draft:
             tags=_tags(node.tags),
             builds=self.keys[node.id][1],
             language=node.language if node.sql else "",
-            inputs=tuple(sorted(inputs)),
-            outputs=(self.keys[node.id],),
+            inputs=declared,
+            outputs=(self.keys[node.id],) if declared or not node.sql else (),
         )
 
     def _load_strategy(self, node: Node) -> str:
@@ -214,8 +232,8 @@ class _Draft:
         if not uncompiled:
             return []
         message = (
-            f"{len(uncompiled)} of {len(built)} models have no compiled SQL, {uncompiled[0].id} for one: their lineage is "
-            "what dbt's depends_on says, without columns. Run `dbt compile` or `dbt docs generate` before ingesting."
+            f"{len(uncompiled)} of {len(built)} models have no compiled SQL, {uncompiled[0].id} for one: their lineage "
+            "is what depends_on says, without columns. Run `dbt compile` or `dbt docs generate` before ingesting."
         )
         return [FileProblem(FILE, "not_compiled", WARNING, message)]
 

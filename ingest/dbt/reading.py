@@ -16,7 +16,7 @@ from ingest.dbt.manifest import FILE, Manifest, read_manifest
 from ingest.dbt.project import Project, config_of, project_from
 from ingest.digests import digest
 from ingest.names import Names, TableKey
-from ingest.read_files import FileFacts, mentioned_names
+from ingest.read_files import FileFacts
 from ingest.reading import READER_VERSION, SECONDS, Analysis, Known, Read
 from ingest.repository import Repository
 from ingest.walk import File
@@ -83,7 +83,7 @@ class DbtReading:
     def _mentions(self, path: str) -> frozenset[str]:
         """What the SQL may read: what dbt says, and what was written into it without a ref."""
         depends_on = {name.lower() for _, name in self.project.depends_on.get(path, ())}
-        return mentioned_names(self.files[path].data.decode().lower()) | depends_on
+        return self.project.mentions.get(path, frozenset()) | depends_on
 
     def read(self, workers: Workers, on_files: Callable[[int], None]) -> Repository:
         """The facts that `walk` put together."""

@@ -92,10 +92,10 @@ def jobs_of(options: dict[str, Any]) -> int:
     return jobs
 
 
-def in_words(summary: Summary) -> str:
+def in_words(summary: Summary, noun: str = "files") -> str:
     """A summary as a person reads it."""
     lines = [
-        f"{summary.files:,} files in {summary.seconds:.1f} s",
+        f"{summary.files:,} {noun} in {summary.seconds:.1f} s",
         f"{summary.pipelines:,} pipelines, {summary.unowned:,} of them without an owner; {summary.owners:,} owners",
         f"{summary.tables:,} tables, {summary.columns:,} columns, {summary.edges:,} table edges",
         f"{summary.parse_coverage:.2%} of statements read without an error",
