@@ -14,7 +14,6 @@ from audits.deletion import api as deletion
 from audits.postmortems.changes_api import UpstreamChangesView
 from audits.usage import api as usage
 from catalog import api as catalog
-from catalog.search_api import SearchView
 from ingest import api as ingest
 from lineage import api as lineage
 from lineage.graph_api import GraphView
@@ -51,7 +50,6 @@ class UnknownAddressView(APIView):
 
 views = [
     path("graph/", GraphView.as_view(), name="graph"),
-    path("search/", SearchView.as_view(), name="search"),
     path("tables/<int:pk>/upstream-changes/", UpstreamChangesView.as_view(), name="upstream-changes"),
 ]
 

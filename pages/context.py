@@ -35,6 +35,14 @@ _NAVIGATION = [
             ("deletion-board", "Deletion", "deletion"),
         ],
     ),
+    (
+        "Incidents",
+        [
+            ("incident-list", "Incidents", "incident"),
+            ("post-mortem-list", "Post-mortems", "post-mortem"),
+            ("action-item-list", "Action items", "action-item"),
+        ],
+    ),
 ]
 
 
@@ -49,18 +57,13 @@ class NavigationEntry:
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """The demo banner, the version, the theme, the side bar, and whether the admin is linked. No query.
-
-    `visited` is the noun whose thing the page is about, for the list of what was visited of late.
-    """
+    """The demo banner, the version, the theme, the side bar, and whether the admin is linked. No query."""
     theme = request.COOKIES.get("theme", "")
-    noun, _, aspect = (getattr(request.resolver_match, "url_name", "") or "").rpartition("-")
     return {
         "is_demo": settings.DEMO,
         "version": settings.VERSION,
         "theme": theme if theme in THEMES else "",
         "navigation": _navigation(request),
-        "visited": noun if aspect == "detail" else "",
         "may_administer": policy.may(getattr(request, "user", None), Action.ADMINISTER),
     }
 

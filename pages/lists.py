@@ -52,7 +52,7 @@ def listing(
     A filter with choices offers those; `options` gives choices to a free one. One query. A filter that cannot be
     read shows its error and no rows; a foreign cursor raises BadRequest.
     """
-    asked = filters(request.GET, queryset=rows)
+    asked = filters(request.GET, queryset=rows, request=request)
     found = asked.qs if asked.is_valid() else rows.none()
     try:
         page = page_of(found, order, request.GET.get("cursor", ""))

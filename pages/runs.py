@@ -5,8 +5,10 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from catalog import policy
 from catalog.filters import RunFilter
 from catalog.models import Run
+from catalog.policy import Action
 from pages.lists import listing
 
 
@@ -19,4 +21,5 @@ def run_list(request: HttpRequest) -> HttpResponse:
         order=("-started_at", "-id"),
         controls={"pipeline": "Pipeline", "state": "State", "q": "Id"},
     )
-    return render(request, "runs/list.html", {"title": "Runs", "listing": found})
+    context = {"title": "Runs", "listing": found, "may_edit": policy.may(request.user, Action.EDIT)}
+    return render(request, "runs/list.html", context)

@@ -5,14 +5,17 @@ from django.urls import path
 
 from pages import (
     account,
+    action_items,
     changes,
     columns,
     deletion,
     home,
+    incidents,
     ingest_runs,
     lineage,
     owners,
     pipelines,
+    post_mortems,
     problems,
     runs,
     search,
@@ -26,8 +29,7 @@ from pages.middleware import for_everyone
 
 urlpatterns = [
     path("", home.home, name="home"),
-    path("search/", search.search_page, name="search"),
-    path("search/offers/", search.offers, name="search-offers"),
+    path("search/", search.search, name="search"),
     path("suggest/owners/", suggest.owners, name="suggest-owners"),
     path("suggest/tables/", suggest.tables, name="suggest-tables"),
     # /account/
@@ -42,6 +44,7 @@ urlpatterns = [
     path("pipelines/new/", pipelines.create, name="pipeline-create"),
     path("pipelines/<path:name>/lineage/", lineage.of_pipeline, name="pipeline-lineage"),
     path("pipelines/<path:name>/sql/<int:pk>/", changes.sql_change, name="sql-change"),
+    path("pipelines/<path:name>/incidents/", incidents.of_pipeline, name="pipeline-incidents"),
     path("pipelines/<path:name>/edit/", pipelines.edit, name="pipeline-edit"),
     path("pipelines/<path:name>/", pipelines.detail, name="pipeline-detail"),
     # /tables/
@@ -51,6 +54,7 @@ urlpatterns = [
     path("tables/<slug:source>/<path:name>/columns/new/", tables.create_column, name="column-create"),
     path("tables/<slug:source>/<path:name>/columns/<int:pk>/", columns.detail, name="column-detail"),
     path("tables/<slug:source>/<path:name>/columns/<int:pk>/edit/", tables.edit_column, name="column-edit"),
+    path("tables/<slug:source>/<path:name>/incidents/", incidents.of_table, name="table-incidents"),
     path("tables/<slug:source>/<path:name>/edit/", tables.edit, name="table-edit"),
     path("tables/<slug:source>/<path:name>/schema/", tables.schema_changes, name="table-schema"),
     path("tables/<slug:source>/<path:name>/upstream-changes/", changes.of_table, name="table-upstream-changes"),
@@ -61,6 +65,7 @@ urlpatterns = [
     # /owners/
     path("owners/", owners.owner_list, name="owner-list"),
     path("owners/new/", owners.create, name="owner-create"),
+    path("owners/<slug:slug>/incidents/", incidents.of_owner, name="owner-incidents"),
     path("owners/<slug:slug>/edit/", owners.edit, name="owner-edit"),
     path("owners/<slug:slug>/", owners.detail, name="owner-detail"),
     # /sources/
@@ -83,6 +88,32 @@ urlpatterns = [
     path("deletion/notices/<int:pk>/unreached/", deletion.unreached, name="deletion-notice-unreached"),
     path("deletion/notices/<str:token>/", deletion.notice, name="deletion-notice"),
     path("deletion/protections/<int:pk>/lift/", deletion.lift, name="protection-lift"),
+    # /incidents/
+    path("incidents/", incidents.incident_list, name="incident-list"),
+    path("incidents/new/", incidents.create, name="incident-create"),
+    path("incidents/entries/<int:pk>/", incidents.change_entry, name="timeline-entry-change"),
+    path("incidents/hits/<int:pk>/", incidents.change_hit, name="hit-change"),
+    path("incidents/<int:pk>/", incidents.detail, name="incident-detail"),
+    path("incidents/<int:pk>/edit/", incidents.edit, name="incident-edit"),
+    path("incidents/<int:pk>/post-mortem/", post_mortems.start, name="post-mortem-start"),
+    path("incidents/<int:pk>/action-items/new/", action_items.create, name="action-item-create"),
+    path("incidents/<int:incident>/attachments/<int:pk>/", incidents.attachment, name="attachment"),
+    path("incidents/<int:pk>/<slug:verb>/", incidents.act, name="incident-act"),
+    # /post-mortems/
+    path("post-mortems/", post_mortems.post_mortem_list, name="post-mortem-list"),
+    path("post-mortems/<int:pk>/", post_mortems.detail, name="post-mortem-detail"),
+    path("post-mortems/<int:pk>/edit/", post_mortems.edit, name="post-mortem-edit"),
+    path("post-mortems/<int:pk>/print/", post_mortems.printed, name="post-mortem-print"),
+    path("post-mortems/<int:pk>/preview/", post_mortems.preview, name="post-mortem-preview"),
+    path("post-mortems/<int:pk>/versions/", post_mortems.versions, name="post-mortem-versions"),
+    path("post-mortems/<int:pk>/export/<slug:format>/", post_mortems.export, name="post-mortem-export"),
+    path("post-mortems/<int:pk>/sections/<slug:name>/", post_mortems.save_section, name="section-save"),
+    path("post-mortems/<int:pk>/<slug:verb>/", post_mortems.act, name="post-mortem-act"),
+    # /action-items/
+    path("action-items/", action_items.action_item_list, name="action-item-list"),
+    path("action-items/<int:pk>/", action_items.detail, name="action-item-detail"),
+    path("action-items/<int:pk>/edit/", action_items.edit, name="action-item-edit"),
+    path("action-items/<int:pk>/<slug:verb>/", action_items.act, name="action-item-act"),
     # what happened
     path("problems/", problems.problem_list, name="problem-list"),
     path("runs/", runs.run_list, name="run-list"),

@@ -18,7 +18,6 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from catalog import search_index
 from catalog.facts import ColumnFact
 from catalog.ingested import store_columns
 from catalog.models import Pipeline, Run, Source, Table
@@ -60,7 +59,6 @@ class Command(BaseCommand):
         log = ["--format", "generic", "--source", "warehouse"]
         call_command("ingest_queries", str(_query_log(file)), *log, stdout=self.stdout)
         call_command("flag_unused", stdout=self.stdout)
-        search_index.rebuild()
 
 
 def _ingest(progress: Progress) -> Outcome:
