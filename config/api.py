@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from audits.deletion import api as deletion
 from audits.postmortems.changes_api import UpstreamChangesView
+from audits.practices import api as practices
 from audits.usage import api as usage
 from catalog import api as catalog
 from ingest import api as ingest
@@ -34,6 +35,9 @@ router.register("reads", usage.ReadViewSet, "read")
 router.register("usage", usage.UsageViewSet, "usage")
 router.register("verdicts", deletion.VerdictViewSet, "verdict")
 router.register("deletion-reviews", deletion.DeletionReviewViewSet, "deletion-review")
+router.register("scorecards", practices.ScorecardViewSet, "scorecard")
+router.register("findings", practices.FindingViewSet, "finding")
+router.register("waivers", practices.WaiverViewSet, "waiver")
 router.register("ingest-runs", ingest.IngestRunViewSet, "ingest-run")
 
 

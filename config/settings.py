@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "audits.deletion",
     "audits.checks",
     "audits.postmortems",
+    "audits.practices",
     "ingest",
     "pages",
     "config.apps.AdministrationConfig",

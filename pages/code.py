@@ -59,6 +59,22 @@ def listing_of(
     return CodeListing(list(_blocks(shown, at_line, anchor)), len(rendered) - len(shown), elsewhere)
 
 
+def excerpt_of(version: SqlVersion, lines: Iterable[int], around: int = 2) -> SafeString:
+    """The text of a SQL version around `lines`, which are marked, as escaped HTML; "" where it has none of them."""
+    rendered = _highlighted(version.sql, version.dialect, ())
+    named = {line for line in lines if line <= len(rendered)}
+    shown = sorted({near for line in named for near in range(line - around, line + around + 1)})
+    pieces, last = [], 0
+    for number in shown:
+        if 1 <= number <= len(rendered):
+            if last and number > last + 1:
+                pieces.append('<span class="line-gap">…</span>')
+            marked = " is-named" if number in named else ""
+            pieces.append(f'<code class="line{marked}" data-n="{number}">{rendered[number - 1]}\n</code>')
+            last = number
+    return mark_safe("".join(pieces))  # noqa: S308 `_highlighted` escaped every line
+
+
 def _blocks(lines: Sequence[str], problems: dict[int, list[Problem]], anchor: str) -> Iterator[Block]:
     """Few long strings instead of thousands of template nodes: a page with 3,000 lines took 0.7 s so."""
     start = 0

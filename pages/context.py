@@ -33,6 +33,7 @@ _NAVIGATION = [
             ("ingest-run-list", "Ingests", "ingest"),
             ("usage", "Usage", "usage"),
             ("deletion-board", "Deletion", "deletion"),
+            ("scorecard-company", "Scorecards", "scorecard"),
         ],
     ),
     (

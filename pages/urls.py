@@ -18,6 +18,7 @@ from pages import (
     post_mortems,
     problems,
     runs,
+    scorecards,
     search,
     sources,
     suggest,
@@ -45,6 +46,9 @@ urlpatterns = [
     path("pipelines/<path:name>/lineage/", lineage.of_pipeline, name="pipeline-lineage"),
     path("pipelines/<path:name>/sql/<int:pk>/", changes.sql_change, name="sql-change"),
     path("pipelines/<path:name>/incidents/", incidents.of_pipeline, name="pipeline-incidents"),
+    path("pipelines/<path:name>/scorecard/", scorecards.of_pipeline, name="pipeline-scorecard"),
+    path("pipelines/<path:name>/scorecard/judge/", scorecards.judge, name="pipeline-judge"),
+    path("pipelines/<path:name>/scorecard/waive/<slug:practice>/", scorecards.waive, name="pipeline-waive"),
     path("pipelines/<path:name>/edit/", pipelines.edit, name="pipeline-edit"),
     path("pipelines/<path:name>/", pipelines.detail, name="pipeline-detail"),
     # /tables/
@@ -114,6 +118,14 @@ urlpatterns = [
     path("action-items/<int:pk>/", action_items.detail, name="action-item-detail"),
     path("action-items/<int:pk>/edit/", action_items.edit, name="action-item-edit"),
     path("action-items/<int:pk>/<slug:verb>/", action_items.act, name="action-item-act"),
+    # /scorecards/
+    path("scorecards/", scorecards.company, name="scorecard-company"),
+    path("scorecards/findings/", scorecards.finding_list, name="scorecard-findings"),
+    path("scorecards/findings.csv", scorecards.finding_csv, name="scorecard-csv"),
+    path("scorecards/teams/<slug:slug>/", scorecards.of_team, name="scorecard-team"),
+    path("scorecards/sources/<slug:slug>/", scorecards.of_source, name="scorecard-source"),
+    path("scorecards/waivers/<int:pk>/lift/", scorecards.lift, name="waiver-lift"),
+    path("badges/<str:token>.svg", scorecards.badge, name="badge"),
     # what happened
     path("problems/", problems.problem_list, name="problem-list"),
     path("runs/", runs.run_list, name="run-list"),

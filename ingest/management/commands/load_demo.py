@@ -59,6 +59,7 @@ class Command(BaseCommand):
         log = ["--format", "generic", "--source", "warehouse"]
         call_command("ingest_queries", str(_query_log(file)), *log, stdout=self.stdout)
         call_command("flag_unused", stdout=self.stdout)
+        call_command("score", stdout=self.stdout)
 
 
 def _ingest(progress: Progress) -> Outcome:
