@@ -241,7 +241,7 @@ def _limited(connection: Connection, backend: str, timeout: float, max_rows: int
         is_mariadb = backend == "mariadb"
         limit = f"max_statement_time = {timeout}" if is_mariadb else f"max_execution_time = {int(timeout * 1000)}"
         # the driver reads to its end what is left of an answer, so let there be nothing
-        connection.exec_driver_sql(f"SET SESSION {limit}, sql_select_limit = {max_rows + 1}")
+        connection.exec_driver_sql(f"SET SESSION {limit}, sql_select_limit = {max_rows + 1}, time_zone = '+00:00'")
         connection.exec_driver_sql("START TRANSACTION READ ONLY")
     try:
         yield

@@ -5,6 +5,7 @@ None (or an empty text) means that the ingest does not say. Imports no Django, s
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -63,7 +64,10 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class TableFact:
-    """A table; `facts` holds the model's fields that the folder states (kind, description, retention_days, …)."""
+    """A table; `facts` holds the model's fields that the folder states (kind, description, retention_days, …).
+
+    One that is live was seen in its database: nobody knows its columns better.
+    """
 
     source: str
     name: str
@@ -71,6 +75,16 @@ class TableFact:
     columns: tuple[ColumnFact, ...] = ()
     owners: Owned = Owned()
     tags: tuple[str, ...] = ()
+    is_live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What a live database says of a table as it stands; None where it does not say."""
+
+    row_count: int | None = None
+    size_bytes: int | None = None
+    source_created_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

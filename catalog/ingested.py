@@ -6,8 +6,11 @@ ingest no longer states goes back to the field's default, unless `keep_missing` 
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import models
@@ -15,7 +18,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from catalog.bulk import chunks, insert_rows
-from catalog.facts import ColumnFact, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
+from catalog.facts import ColumnFact, Measures, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
 from catalog.models import Column, Origin, Owner, Ownership, Pipeline, SchemaChange, Source, Table, Tag
 from catalog.schema_changes import Place, changes_between
 
@@ -93,16 +96,50 @@ def store_tables(
     *,
     keep_missing: bool = False,
 ) -> dict[TableKey, int]:
-    """Ids of the described tables, with their owners, tags and columns."""
+    """Ids of the described tables, with their owners, tags and columns.
+
+    Of a table that another scope describes, a live database only says which columns it has.
+    """
     known = _tables_by_key([(fact.source, fact.name) for fact in facts], sources)
     things = [
         known.get((fact.source, fact.name))
         or Table(source_id=sources[fact.source], name=fact.name, origin=Origin.INGEST)
         for fact in facts
     ]
-    _store_things(Table, things, facts, _TABLE_FIELDS, owners, scope, keep_missing)
-    store_columns({thing.pk: fact.columns for thing, fact in zip(things, facts, strict=True) if fact.columns})
-    return {(fact.source, fact.name): thing.pk for thing, fact in zip(things, facts, strict=True)}
+    pairs = list(zip(things, facts, strict=True))
+    described = [pair for pair in pairs if not (pair[1].is_live and _is_described_elsewhere(pair[0], scope))]
+    mine, stated = [thing for thing, _ in described], [fact for _, fact in described]
+    _store_things(Table, mine, stated, _TABLE_FIELDS, owners, scope, keep_missing)
+    own = {thing.pk for thing in mine}
+    for is_live in (False, True):
+        listed = {thing.pk: fact.columns for thing, fact in pairs if fact.columns and fact.is_live is is_live}
+        store_columns(listed, is_live=is_live, described_elsewhere=listed.keys() - own)
+    return {(fact.source, fact.name): thing.pk for thing, fact in pairs}
+
+
+def _is_described_elsewhere(table: Table, scope: str) -> bool:
+    return table.stated_in not in ("", scope) and table.status != Table.Status.RETIRED
+
+
+def note_live_tables(source: Source, measures: Mapping[int, Measures], at: dt.datetime, *, is_all: bool) -> None:
+    """Note what a crawl measured of the tables (by id) that it saw; `is_all` says that there are no others.
+
+    What a person stated stays, and so does what the database does not say.
+    """
+    fields = tuple(field.name for field in dataclasses.fields(Measures))
+    for ids in chunks(measures):
+        changed = []
+        for table in Table.objects.filter(pk__in=ids):
+            now = {name: value for name in fields if (value := getattr(measures[table.pk], name)) is not None}
+            now = {name: value for name, value in now.items() if name not in table.stated_fields}
+            if any(getattr(table, name) != value for name, value in now.items()):
+                for name, value in now.items():
+                    setattr(table, name, value)
+                changed.append(table)
+        Table.objects.bulk_update(changed, fields, 200)
+        Table.objects.filter(pk__in=ids).update(crawled_at=at)
+    if is_all:
+        Source.objects.filter(pk=source.pk).update(crawled_at=at)
 
 
 def ensure_tables(keys: Collection[TableKey], sources: Mapping[str, int], scope: str) -> dict[TableKey, int]:
@@ -167,8 +204,13 @@ def set_table_sizes(sizes: Mapping[TableKey, tuple[int | None, int | None]]) -> 
     Table.objects.bulk_update(dict.fromkeys(changed), ["row_count", "size_bytes"], 200)
 
 
-def store_columns(listed: Mapping[int, Collection[ColumnFact]]) -> None:
+def store_columns(
+    listed: Mapping[int, Collection[ColumnFact]], *, is_live: bool = False, described_elsewhere: Collection[int] = ()
+) -> None:
     """The columns of tables (by id) as a schema lists them: places, types, descriptions.
+
+    Once a crawl has seen a table, places and types come from crawls alone (`is_live`), or they would change to and fro
+    with each ingest. In tables that are `described_elsewhere` it fills in descriptions only where there are none.
 
     A column that the schema no longer lists loses its place; it stays, because lineage of other days may speak of it.
     Where a table's columns were listed before, what changed is recorded with its date.
@@ -177,15 +219,28 @@ def store_columns(listed: Mapping[int, Collection[ColumnFact]]) -> None:
         known: dict[int, dict[str, Column]] = defaultdict(dict)
         for column in Column.objects.filter(table_id__in=ids):
             known[column.table_id][column.name] = column
+        facts = {table_id: list(listed[table_id]) for table_id in ids}
+        for table_id in () if is_live else _crawled(ids):
+            facts[table_id] = [replace(fact, listed=False, type=None) for fact in facts[table_id]]
+        for table_id in set(ids).intersection(described_elsewhere):
+            facts[table_id] = [_without_description(fact, known[table_id].get(fact.name)) for fact in facts[table_id]]
         places = {table_id: _places(known[table_id].values()) for table_id in ids}
         rows, changed = [], []
         for table_id in ids:
-            new, old = _columns_compared(table_id, listed[table_id], known[table_id])
+            new, old = _columns_compared(table_id, facts[table_id], known[table_id])
             rows += new
             changed += old
-        _record_schema_changes({table_id: (places[table_id], _listed_places(listed[table_id])) for table_id in ids})
+        _record_schema_changes({table_id: (places[table_id], _listed_places(facts[table_id])) for table_id in ids})
         insert_rows(Column, _COLUMN_FIELDS, rows)
         Column.objects.bulk_update(changed, ["position", "type", "description", "is_primary_key", "ingested"], 200)
+
+
+def _crawled(tables: Collection[int]) -> list[int]:
+    return list(Table.objects.filter(pk__in=tables, crawled_at__isnull=False).order_by().values_list("pk", flat=True))
+
+
+def _without_description(fact: ColumnFact, column: Column | None) -> ColumnFact:
+    return replace(fact, description=None) if column and (column.description or not fact.description) else fact
 
 
 def _places(columns: Iterable[Column]) -> dict[str, Place]:

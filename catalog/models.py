@@ -137,6 +137,7 @@ class Source(models.Model):
         validators=[validate_connection],
         help_text="Environment variable or secret file that holds its address; never the address itself",
     )
+    crawled_at = models.DateTimeField(null=True, blank=True, help_text="When a crawl last saw all of it")
     stated_fields = models.JSONField(default=list, blank=True)
     ingested = models.JSONField(default=dict, blank=True)
 
@@ -189,6 +190,7 @@ class Table(models.Model):
         blank=True,
         help_text="When it was made in its source, as the source states; never when first heard of",
     )
+    crawled_at = models.DateTimeField(null=True, blank=True, help_text="When a crawl of its source last saw it there")
     tags = models.ManyToManyField(Tag, blank=True, related_name="tables")
     stated_fields = models.JSONField(default=list, blank=True)
     ingested = models.JSONField(default=dict, blank=True)

@@ -104,7 +104,10 @@ class SourceSerializer(FactsSerializer):
 
     class Meta:
         model = Source
-        fields = ["id", "url", "slug", "name", "platform", "storage", "dialect", "description", "connection"]
+        fields = [
+            *("id", "url", "slug", "name", "platform", "storage", "dialect", "description", "connection", "crawled_at")
+        ]
+        read_only_fields = ["crawled_at"]
         extra_kwargs = {"slug": {"required": False}}
         fixed = ["slug"]
 
@@ -163,9 +166,9 @@ class TableSerializer(OwnedSerializer):
         fields = [
             *("id", "url", "node", "source", "name", "kind", "status", "description", "provenance"),
             *("retention_days", "keep_forever", "row_count", "size_bytes", "source_created_at", "tags", "owners"),
-            *("origin", "disagreements", "created_at"),
+            *("origin", "disagreements", "created_at", "crawled_at"),
         ]
-        read_only_fields = ["origin", "created_at"]
+        read_only_fields = ["origin", "created_at", "crawled_at"]
         validators: list[Any] = []
         fixed = ["source"]
 

@@ -20,8 +20,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog import policy
-from catalog.models import User
+from catalog.models import Source, User
 from catalog.policy import Action
+from ingest.crawl import Crawled, crawl_source
 from ingest.dbt.services import Ingested, ingest_dbt
 from ingest.log_options import asked_for
 from ingest.models import IngestRun
@@ -84,4 +85,9 @@ def _dbt(options: Mapping[str, Any], recorder: Recorder) -> Ingested:
     )
 
 
-WORK: dict[str, Work] = {"repo": _repo, "dbt": _dbt, "query_log": _query_log}
+def _crawl(options: Mapping[str, Any], recorder: Recorder) -> Crawled:
+    source = Source.objects.get(slug=options["source"])
+    return crawl_source(source, recorder, jobs=options["jobs"], allow_retire=options["allow_retire"])
+
+
+WORK: dict[str, Work] = {"crawl": _crawl, "repo": _repo, "dbt": _dbt, "query_log": _query_log}

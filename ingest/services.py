@@ -109,12 +109,21 @@ def ingest_repo(
 
 
 def read_and_store(
-    what: Readable, recorder: Recorder, *, jobs: int, allow_retire: bool = False, again: bool = False
+    what: Readable,
+    recorder: Recorder,
+    *,
+    jobs: int,
+    allow_retire: bool = False,
+    again: bool = False,
+    is_doubtful: bool = False,
 ) -> Outcome:
-    """The work of a recorded run: bring the catalog to what `what` states. Raises AlreadyRunning."""
+    """The work of a recorded run: bring the catalog to what `what` states. Raises AlreadyRunning.
+
+    Where it `is_doubtful` whether all could be seen, nothing at all is retired that is missing.
+    """
     started = time.monotonic()
     with only_one(recorder.run.scope), Workers(jobs, [reading.__name__]) as workers:
-        ingest = _Ingest(what, recorder.run, workers, allow_retire, recorder)
+        ingest = _Ingest(what, recorder.run, workers, allow_retire, is_doubtful, recorder)
         ingest.walk()
         outcome = (None if again else ingest.unchanged()) or ingest.run()
     outcome = replace(outcome, summary=replace(outcome.summary, seconds=time.monotonic() - started))
@@ -128,10 +137,16 @@ class _Ingest:
     """One ingest under way."""
 
     def __init__(
-        self, what: Readable, run: IngestRun, workers: Workers, allow_retire: bool, progress: Progress
+        self,
+        what: Readable,
+        run: IngestRun,
+        workers: Workers,
+        allow_retire: bool,
+        is_doubtful: bool,
+        progress: Progress,
     ) -> None:
         self.reading, self.kind, self.scope, self.workers = what, run.kind, run.scope, workers
-        self.allow_retire, self.progress = allow_retire, progress
+        self.allow_retire, self.is_doubtful, self.progress = allow_retire, is_doubtful, progress
         self.at = timezone.now()
         rows = IngestedFile.objects.filter(scope=self.scope).values_list("path", "digest")
         self.known_digests: dict[str, str] = dict(rows)
@@ -187,7 +202,7 @@ class _Ingest:
     def _held_back(self) -> int:
         """How many files are gone, if they are so many that nothing is retired: over a tenth, and over five."""
         gone = len(self.known_digests.keys() - self.digests.keys())
-        too_many = gone > 5 and gone * 10 > len(self.known_digests)
+        too_many = bool(gone) and self.is_doubtful or gone > 5 and gone * 10 > len(self.known_digests)
         return gone if too_many and not self.allow_retire else 0
 
     def _store_catalog(self) -> None:
@@ -385,7 +400,7 @@ class _Ingest:
             return []
         message = (
             f"{self.held_back} of {len(self.known_digests)} known {self.reading.noun} are gone. Nothing was retired. "
-            "If they are meant to be gone, ingest again with --allow-retire."
+            "If they are meant to be gone, run it again with --allow-retire."
         )
         return [FileProblem("", "vanished_files", ERROR, message)]
 

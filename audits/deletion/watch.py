@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from django.db.models import F, Q
 from django.utils import timezone
 
 from audits.deletion import services
@@ -28,8 +29,12 @@ def look_after_reviews() -> Watched:
     """Stop reviews whose tables are needed, remind owners halfway through their notice, confirm what is gone."""
     stopped = stop_reviews_that_must()
     reminded = [services.remind(actor=None, review=review) for review in _in(State.NOTIFIED) if _is_halfway(review)]
-    confirmed = [services.confirm(review=review) for review in _in(State.DELETED) if _is_gone(review)]
-    return Watched(stopped, reminded, confirmed)
+    return Watched(stopped, reminded, confirm_what_is_gone())
+
+
+def confirm_what_is_gone() -> list[DeletionReview]:
+    """Confirm every deletion whose tables are gone from their sources."""
+    return [services.confirm(review=review) for review in _in(State.DELETED) if _is_gone(review)]
 
 
 def stop_reviews_that_must() -> list[DeletionReview]:
@@ -54,5 +59,7 @@ def _is_halfway(review: DeletionReview) -> bool:
 
 
 def _is_gone(review: DeletionReview) -> bool:
-    """No ingest of the whole source states any of the tables any more."""
-    return not review.tables.exclude(table__status=Table.Status.RETIRED).exists()
+    """No ingest of the whole source states any of the tables any more, or the last crawl of it saw none of them."""
+    is_retired = Q(table__status=Table.Status.RETIRED)
+    is_unseen = Q(table__crawled_at__lt=F("table__source__crawled_at"))
+    return not review.tables.exclude(is_retired | is_unseen).exists()
