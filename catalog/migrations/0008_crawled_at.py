@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0008_search'),
+        ('catalog', '0007_schema_change'),
     ]
 
     operations = [
