@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from audits.deletion.scripts import parts_of
+from catalog.table_names import parts_of
 from lineage.sql import analyze
 
 _ABOUT_A_TABLE = (

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from catalog import table_names
+from catalog.table_names import parts_of
+
 SUPPORTED = ("duckdb", "postgres", "mysql", "bigquery", "snowflake", "redshift", "databricks", "spark", "trino")
 VALID_DAYS = 7  # of a script
 KEPT_DAYS = 90  # of the data after the drop
@@ -121,19 +124,6 @@ def forget_script(order: Order) -> str:
 # Names
 
 
-def parts_of(name: str) -> list[str]:
-    """A dotted name in its parts; one in double quotes may hold dots."""
-    parts, rest = [], name
-    while rest:
-        if rest.startswith('"') and '"' in rest[1:]:
-            part, _, rest = rest[1:].partition('"')
-            rest = rest.removeprefix(".")
-        else:
-            part, _, rest = rest.partition(".")
-        parts.append(part)
-    return parts
-
-
 def last_part(name: str) -> str:
     """The table's own name."""
     return parts_of(name)[-1]
@@ -148,16 +138,12 @@ def beside(name: str, suffix: str) -> str:
 
 def identifier(dialect: str, name: str) -> exp.Table:
     """A dotted name as quoted identifiers. NoScript where it has more parts than the dialect takes."""
-    parts = parts_of(name)
-    if dialect == "mysql":
-        parts = parts[-2:]  # a server is one catalog: what stands before the database is this catalog's word
-    if not 1 <= len(parts) <= 3 or not all(parts):
-        raise NoScript(f"{name} has {len(parts)} parts, which {dialect or 'no dialect'} takes for no table.")
-    if any(_TAG in part or "\x00" in part or "\n" in part for part in parts):
+    if _TAG in name:
         raise NoScript(f"{name!r} holds characters that no script should carry.")
-    this, db, catalog = (*reversed(parts), None, None)[:3]
-    quoted = {key: exp.to_identifier(part, quoted=True) for key, part in (("db", db), ("catalog", catalog)) if part}
-    return exp.Table(this=exp.to_identifier(this, quoted=True), **quoted)
+    try:
+        return table_names.identifier(dialect, name)
+    except ValueError as error:
+        raise NoScript(str(error)) from error
 
 
 def quoted(dialect: str, name: str) -> str:

@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from audits.deletion import scripts
 from audits.deletion.scripts import NoScript, Order, Stop, Target
+from catalog.table_names import parts_of
 
 NOW = dt.datetime.now(dt.UTC)
 SCHEMA = f"pipekeeper_scripts_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"  # tests run side by side
@@ -234,7 +235,7 @@ def test_the_builder_is_stopped_before_the_first_statement() -> None:
 
 
 def test_names_with_dots_quotes_and_too_many_parts() -> None:
-    assert scripts.parts_of('a."b.c".d') == ["a", "b.c", "d"]
+    assert parts_of('a."b.c".d') == ["a", "b.c", "d"]
     assert scripts.quoted("postgres", 'a."b.c".d"e') == '"a"."b.c"."d""e"'
     assert scripts.beside('a."b.c"', "__x") == 'a."b.c__x"'
     assert len(scripts.last_part(scripts.beside("a." + "t" * 90, "__quarantine_7"))) <= 63
