@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,16 +120,13 @@ class _DuckDB:
         raise problem
 
     def run(self, sql: str, timeout: float = 30.0, max_rows: int = 1000) -> Answer:
-        timer = threading.Timer(_bounded(timeout, max_rows), self.database.interrupt)
-        timer.start()
         try:
-            return self._answer(sql, max_rows)
+            with _interrupted_after(_bounded(timeout, max_rows), self.database.interrupt):
+                return self._answer(sql, max_rows)
         except duckdb.InterruptException:
             problem = _too_long(timeout)
         except duckdb.Error as error:
             problem = ConnectionProblem(_duckdb_words(error, self.secrets))
-        finally:
-            timer.cancel()
         raise problem
 
     def _answer(self, sql: str, max_rows: int) -> Answer:
@@ -149,6 +146,26 @@ class _DuckDB:
 
     def close(self) -> None:
         self.database.close()
+
+
+@contextmanager
+def _interrupted_after(timeout: float, interrupt: Callable[[], None]) -> Iterator[None]:
+    """Interrupts what runs here once its time is over, again and again: one that comes too early is lost."""
+    done = threading.Event()
+
+    def watch() -> None:
+        wait = timeout
+        while not done.wait(wait):
+            interrupt()
+            wait = 0.1
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _with_zone(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
@@ -230,24 +247,20 @@ def _engine(url: URL, backend: str) -> Engine:
 @contextmanager
 def _limited(connection: Connection, backend: str, timeout: float, max_rows: int) -> Iterator[None]:
     """A transaction that only reads, in which the database itself cancels what takes longer than `timeout`."""
-    timer = None
+    if backend == "sqlite":  # no server: what runs the statement is this process
+        with _interrupted_after(timeout, connection.connection.dbapi_connection.interrupt):
+            yield
+        return
     if backend == "postgresql":
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, int(timeout * 1000))}")
-    elif backend == "sqlite":  # no server: what runs the statement is this process
-        timer = threading.Timer(timeout, connection.connection.dbapi_connection.interrupt)
-        timer.start()
     else:
         is_mariadb = backend == "mariadb"
         limit = f"max_statement_time = {timeout}" if is_mariadb else f"max_execution_time = {int(timeout * 1000)}"
         # the driver reads to its end what is left of an answer, so let there be nothing
         connection.exec_driver_sql(f"SET SESSION {limit}, sql_select_limit = {max_rows + 1}, time_zone = '+00:00'")
         connection.exec_driver_sql("START TRANSACTION READ ONLY")
-    try:
-        yield
-    finally:
-        if timer:
-            timer.cancel()
+    yield
 
 
 def _answer(connection: Connection, sql: str, max_rows: int) -> Answer:
