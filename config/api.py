@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.routers import DefaultRouter
 from rest_framework.views import APIView
 
+from audits.checks import api as checks
 from audits.deletion import api as deletion
 from audits.postmortems.changes_api import UpstreamChangesView
 from audits.practices import api as practices
@@ -38,6 +39,8 @@ router.register("deletion-reviews", deletion.DeletionReviewViewSet, "deletion-re
 router.register("scorecards", practices.ScorecardViewSet, "scorecard")
 router.register("findings", practices.FindingViewSet, "finding")
 router.register("waivers", practices.WaiverViewSet, "waiver")
+router.register("checks", checks.CheckViewSet, "check")
+router.register("check-results", checks.CheckResultViewSet, "check-result")
 router.register("ingest-runs", ingest.IngestRunViewSet, "ingest-run")
 
 

@@ -202,6 +202,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "OriginEnum": "catalog.models.Origin",
+        "CheckOriginEnum": "audits.checks.models.Check.Origin",
+        "CheckStateEnum": "audits.checks.models.State",
+    },
 }
 
 LOGGING = {

@@ -19,6 +19,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from audits.checks.queries import checks
+from audits.checks.run import run as run_checks
+from audits.checks.services import record_measured
 from catalog import policy
 from catalog.models import Source, User
 from catalog.policy import Action
@@ -90,4 +93,17 @@ def _crawl(options: Mapping[str, Any], recorder: Recorder) -> Crawled:
     return crawl_source(source, recorder, jobs=options["jobs"], allow_retire=options["allow_retire"])
 
 
-WORK: dict[str, Work] = {"crawl": _crawl, "repo": _repo, "dbt": _dbt, "query_log": _query_log}
+def _checks(options: Mapping[str, Any], recorder: Recorder) -> None:
+    check = checks().get(pk=options["check"])
+    for measured in run_checks([check]):
+        record_measured(measured)
+        recorder.summary = {"state": measured.state}
+
+
+WORK: dict[str, Work] = {
+    "checks": _checks,
+    "crawl": _crawl,
+    "dbt": _dbt,
+    "query_log": _query_log,
+    "repo": _repo,
+}

@@ -16,6 +16,7 @@ class IngestRun(models.Model):
         QUERY_LOG = "query_log", "Query log"
         OPENLINEAGE = "openlineage", "OpenLineage events"
         CRAWL = "crawl", "Database crawl"
+        CHECKS = "checks", "Checks"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"

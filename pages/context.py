@@ -31,6 +31,7 @@ _NAVIGATION = [
             ("problem-list", "Problems", "problem"),
             ("run-list", "Runs", "run"),
             ("ingest-run-list", "Ingests", "ingest"),
+            ("check-list", "Checks", "check"),
             ("usage", "Usage", "usage"),
             ("deletion-board", "Deletion", "deletion"),
             ("scorecard-company", "Scorecards", "scorecard"),

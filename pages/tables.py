@@ -6,11 +6,12 @@ from copy import copy
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from audits.deletion.models import Verdict
+from audits.checks.queries import worst_state
 from catalog import policy, queries, services
 from catalog.filters import SchemaChangeFilter
 from catalog.models import Column, Ownership, Source, Table, User
@@ -62,9 +63,15 @@ def detail(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "history": queries.history_of(table),
         "disagreements": queries.disagreements(table),
         "may_edit": policy.may(request.user, Action.EDIT, table),
-        "verdict": Verdict.objects.filter(table=table).first(),
+        "audited": audited(table),
     }
     return render(request, "tables/detail.html", context)
+
+
+def audited(table: Table) -> Table:
+    """What audits say of a table, by one query: its `verdict`, and `worst_check`, the state of its worst check."""
+    tables = Table.objects.select_related("verdict").annotate(worst_check=worst_state(OuterRef("pk")))
+    return tables.get(pk=table.pk)
 
 
 def schema_changes(request: HttpRequest, source: str, name: str) -> HttpResponse:

@@ -7,6 +7,7 @@ from pages import (
     account,
     action_items,
     changes,
+    checks,
     columns,
     deletion,
     home,
@@ -49,6 +50,8 @@ urlpatterns = [
     path("pipelines/<path:name>/scorecard/", scorecards.of_pipeline, name="pipeline-scorecard"),
     path("pipelines/<path:name>/scorecard/judge/", scorecards.judge, name="pipeline-judge"),
     path("pipelines/<path:name>/scorecard/waive/<slug:practice>/", scorecards.waive, name="pipeline-waive"),
+    path("pipelines/<path:name>/checks/new/", checks.create_for_pipeline, name="pipeline-check-create"),
+    path("pipelines/<path:name>/checks/", checks.of_pipeline, name="pipeline-checks"),
     path("pipelines/<path:name>/edit/", pipelines.edit, name="pipeline-edit"),
     path("pipelines/<path:name>/", pipelines.detail, name="pipeline-detail"),
     # /tables/
@@ -62,6 +65,9 @@ urlpatterns = [
     path("tables/<slug:source>/<path:name>/edit/", tables.edit, name="table-edit"),
     path("tables/<slug:source>/<path:name>/schema/", tables.schema_changes, name="table-schema"),
     path("tables/<slug:source>/<path:name>/upstream-changes/", changes.of_table, name="table-upstream-changes"),
+    path("tables/<slug:source>/<path:name>/checks/new/", checks.create_for_table, name="table-check-create"),
+    path("tables/<slug:source>/<path:name>/checks/accept/", checks.accept, name="table-check-accept"),
+    path("tables/<slug:source>/<path:name>/checks/", checks.of_table, name="table-checks"),
     path("tables/<slug:source>/<path:name>/use/", usage.table_usage, name="table-usage"),
     path("tables/<slug:source>/<path:name>/verdict/", deletion.table_verdict, name="table-verdict"),
     path("tables/<slug:source>/<path:name>/protect/", deletion.protect, name="table-protect"),
@@ -83,6 +89,12 @@ urlpatterns = [
     path("tags/<slug:name>/", tags.detail, name="tag-detail"),
     # /usage/
     path("usage/", usage.usage_lists, name="usage"),
+    # /checks/
+    path("checks/", checks.check_list, name="check-list"),
+    path("checks/<int:pk>/", checks.detail, name="check-detail"),
+    path("checks/<int:pk>/edit/", checks.edit, name="check-edit"),
+    path("checks/<int:pk>/run/", checks.run_now, name="check-run"),
+    path("checks/<int:pk>/running/", checks.running, name="check-running"),
     # /deletion/
     path("deletion/", deletion.board, name="deletion-board"),
     path("deletion/preview/", deletion.preview, name="deletion-preview"),

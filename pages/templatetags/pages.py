@@ -12,6 +12,8 @@ from django.templatetags.static import static
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from audits.checks.judge import written
+
 register = template.Library()
 
 _BREAK_AFTER = re.compile(r"([._/\-:]+)")
@@ -119,6 +121,12 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+@register.filter
+def figure(value: float | None) -> str:
+    """A measured figure: 10120.0 as 10,120; none as a dash."""
+    return written(value)
 
 
 @register.filter

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from audits.checks.models import Check
+from audits.checks.services import create_check, record_result
 from catalog.models import Owner, Pipeline, Table, Tag
 from ingest.models import IngestRun
 from tests.factories import (
@@ -34,11 +37,13 @@ PAGES = [
     "/pipelines/",
     "/pipelines/hub/",
     "/pipelines/hub/lineage/",
+    "/pipelines/hub/checks/",
     "/pipelines/hub/edit/",
     "/tables/",
     "/tables/warehouse/hub/",
     "/tables/warehouse/hub/schema/",
     "/tables/warehouse/hub/use/",
+    "/tables/warehouse/hub/checks/",
     "/tables/warehouse/hub/lineage/",
     "/tables/warehouse/hub/lineage/?grain=column",
     "/tables/warehouse/hub/edit/",
@@ -50,6 +55,7 @@ PAGES = [
     "/tags/",
     "/tags/hub/",
     "/problems/",
+    "/checks/",
     "/runs/",
     "/ingest-runs/",
     "/account/",
@@ -75,10 +81,19 @@ def grow(rows: int) -> None:
         make_schema_change(hub["table"])
         make_problem(hub["pipeline"], line=number)
         make_problem(pipeline)
+        make_check(table)
+        make_check(hub["table"])
         make_run(hub["pipeline"])
         make_run(pipeline)
         make_sql_version(pipeline)
         IngestRun.objects.create(kind="repo", scope="shop", actor_name="ada")
+
+
+def make_check(table: Table) -> None:
+    """A check that fails."""
+    parameters = {"min": Check.objects.count() + 1}
+    check = create_check(actor=None, of=table, kind="row_count", parameters=parameters, name=f"rows {parameters}")
+    record_result(actor=None, check=check, at=timezone.now(), state="fail", value=0)
 
 
 def _hub() -> tuple[dict[str, Any], bool]:

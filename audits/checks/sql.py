@@ -1,0 +1,203 @@
+"""The SQL that measures: written as sqlglot's expressions, in the dialect of the source. Nothing is run here.
+
+All checks of a table with the same `where` share one scan, as far as an aggregate can measure them:
+
+    SELECT COUNT(*) AS row_count, COUNT(*) - COUNT("email") AS figure_1, MAX("at") AS figure_2 FROM "shop"."orders"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from audits.checks import kinds
+from audits.checks.guard import checked_condition, printed
+from audits.checks.kinds import Parameters
+from catalog.table_names import identifier
+
+_OF_ROWS = (kinds.RowCount, kinds.RowCountChange, kinds.UsualRowCount)
+_COUNTS_STRUCTS = ("duckdb", "postgres")  # count(DISTINCT (a, b)) is there, and takes NULL for a value like others
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table to be measured; `columns`, where known, as the source spells them."""
+
+    name: str
+    dialect: str
+    columns: tuple[str, ...] | None = None
+
+    def has(self, column: str) -> bool:
+        """Whether it has a column of that name, as far as is known."""
+        return self.columns is None or bool(self._alike(column))
+
+    def spelled(self, column: str) -> str:
+        """A column as the source spells it, whose case may differ from ours."""
+        return next(iter(self._alike(column)), column)
+
+    def _alike(self, column: str) -> list[str]:
+        columns = self.columns or ()
+        return [column] if column in columns else [name for name in columns if name.lower() == column.lower()]
+
+    def column(self, name: str) -> exp.Column:
+        return exp.column(exp.to_identifier(self.spelled(name), quoted=True))
+
+    def written(self, query: exp.Expression) -> str:
+        """A query as text, to be run and to be read."""
+        return printed(query, self.dialect)
+
+
+def shares_a_scan(parameters: Parameters) -> bool:
+    """Whether an aggregate measures it, so that others of the table can be measured by the same statement."""
+    return isinstance(parameters, (*_OF_ROWS, kinds.UniqueKey, kinds.NotNull, kinds.AcceptedValues, kinds.Freshness))
+
+
+def scan(place: Place, asked: Sequence[Parameters]) -> str:
+    """One statement and one row: the number of rows, then a figure for each of `asked`, which share their `where`."""
+    figures = [exp.alias_(_figure(place, each), f"figure_{number}") for number, each in enumerate(asked, 1)]
+    where = getattr(asked[0], "where", "") if asked else ""
+    return place.written(_narrowed(place, exp.select(exp.alias_(_rows(), "row_count"), *figures), where))
+
+
+def row_count(place: Place) -> str:
+    """How many rows a table has."""
+    return scan(place, [])
+
+
+def probe(place: Place) -> str:
+    """No rows, but the columns that the table has now."""
+    return place.written(exp.select("*").from_(identifier(place.dialect, place.name)).limit(0))
+
+
+def apart(place: Place, parameters: Parameters) -> str:
+    """The statement of a check that cannot share a scan: one row with one figure."""
+    match parameters:
+        case kinds.DuplicateRows():
+            once = _narrowed(place, exp.select("*").distinct(), parameters.where).subquery("once")
+            distinct = exp.select(_rows()).from_(once).subquery()
+            figure = exp.Sub(this=_rows(), expression=distinct)
+            return place.written(_narrowed(place, exp.select(exp.alias_(figure, "figure_1")), parameters.where))
+        case kinds.Referential():
+            lost = _lost(place, exp.select(exp.alias_(_rows(), "figure_1")), parameters)
+            return place.written(lost)
+        case kinds.CustomSql():
+            return parameters.sql
+    raise TypeError(f"{parameters.kind} is measured by a scan.")
+
+
+def sample(place: Place, parameters: Parameters, keys: Sequence[str], most: int) -> str | None:
+    """Some keys that offend, the most frequent first; `keys` name rows. None where nothing can be shown."""
+    match parameters:
+        case kinds.UniqueKey():
+            return place.written(_repeated(place, parameters.columns, parameters.where, most))
+        case kinds.DuplicateRows() if place.columns:
+            return place.written(_repeated(place, place.columns, parameters.where, most))
+        case kinds.NotNull() if keys:
+            query = exp.select(*(place.column(name) for name in keys))
+            return place.written(
+                _narrowed(place, query, parameters.where)
+                .where(exp.Is(this=place.column(parameters.column), expression=exp.Null()))
+                .limit(most)
+            )
+        case kinds.AcceptedValues():
+            query = _narrowed(place, exp.select(place.column(parameters.column), _times()), parameters.where)
+            return place.written(_grouped(place, query.where(_another(place, parameters)), [parameters.column], most))
+        case kinds.Referential():
+            columns = [_of("checked", place.column(name)) for name in parameters.columns]
+            query = _lost(place, exp.select(*columns, _times()), parameters)
+            return place.written(query.group_by(*columns).order_by(_most_first()).limit(most))
+    return None
+
+
+# The pieces
+
+
+def _rows() -> exp.Expression:
+    return exp.Count(this=exp.Star(), big_int=True)
+
+
+def _times() -> exp.Expression:
+    return exp.alias_(_rows(), "times")
+
+
+def _most_first() -> exp.Expression:
+    return exp.Ordered(this=exp.column("times"), desc=True, nulls_first=False)
+
+
+def _narrowed(place: Place, query: exp.Select, where: str) -> exp.Select:
+    query = query.from_(identifier(place.dialect, place.name))
+    return query.where(checked_condition(where, place.dialect)) if where else query
+
+
+def _figure(place: Place, parameters: Parameters) -> exp.Expression:
+    match parameters:
+        case kinds.UniqueKey():
+            return _repetitions(place, parameters)
+        case kinds.NotNull():
+            return exp.Sub(this=_rows(), expression=exp.Count(this=place.column(parameters.column), big_int=True))
+        case kinds.AcceptedValues():
+            is_another = exp.Case().when(_another(place, parameters), exp.Literal.number(1))
+            return exp.Count(this=is_another, big_int=True)
+        case kinds.Freshness():
+            return exp.Max(this=place.column(parameters.column))
+    return _rows()
+
+
+def _repetitions(place: Place, parameters: kinds.UniqueKey) -> exp.Expression:
+    """Rows beyond the first of each key, NULL being a value like others, which COUNT(DISTINCT a) leaves out.
+
+    Of several columns at once only some dialects count what is distinct; others do it in a sub-query.
+    """
+    columns = [place.column(name) for name in parameters.columns]
+    if len(columns) == 1:
+        distinct = exp.Count(this=exp.Distinct(expressions=columns), big_int=True)
+        has_null = exp.LT(this=exp.Count(this=columns[0].copy(), big_int=True), expression=_rows())
+        one_for_null = exp.Case().when(has_null, exp.Literal.number(1)).else_(exp.Literal.number(0))
+        return exp.Sub(this=exp.Sub(this=_rows(), expression=distinct), expression=one_for_null)
+    if place.dialect in _COUNTS_STRUCTS:
+        struct = exp.Distinct(expressions=[exp.Tuple(expressions=columns)])
+        return exp.Sub(this=_rows(), expression=exp.Count(this=struct, big_int=True))
+    once = _narrowed(place, exp.select(*columns).distinct(), parameters.where).subquery("once")
+    return exp.Sub(this=_rows(), expression=exp.select(_rows()).from_(once).subquery())
+
+
+def _another(place: Place, parameters: kinds.AcceptedValues) -> exp.Expression:
+    """The column holds another value than those accepted; of NULL this is not true."""
+    accepted = exp.In(
+        this=place.column(parameters.column), expressions=[exp.convert(value) for value in parameters.values]
+    )
+    return exp.Not(this=accepted)
+
+
+def _repeated(place: Place, columns: Iterable[str], where: str, most: int) -> exp.Select:
+    columns = list(columns)
+    query = _narrowed(place, exp.select(*(place.column(name) for name in columns), _times()), where)
+    more_than_once = exp.GT(this=_rows(), expression=exp.Literal.number(1))
+    return _grouped(place, query.having(more_than_once), columns, most)
+
+
+def _grouped(place: Place, query: exp.Select, columns: Iterable[str], most: int) -> exp.Select:
+    return query.group_by(*(place.column(name) for name in columns)).order_by(_most_first()).limit(most)
+
+
+def _of(alias: str, column: exp.Column) -> exp.Column:
+    return exp.column(column.this.copy(), table=alias)
+
+
+def _lost(place: Place, query: exp.Select, parameters: kinds.Referential) -> exp.Select:
+    """Rows whose columns hold values that the other table has not."""
+    here = [_of("checked", place.column(name)) for name in parameters.columns]
+    there = [_of("known", exp.column(exp.to_identifier(name, quoted=True))) for name in parameters.to_columns]
+    known = exp.select(exp.Literal.number(1)).from_(
+        exp.alias_(identifier(place.dialect, parameters.to_table.partition(":")[2]), "known", table=True)
+    )
+    for mine, theirs in zip(here, there, strict=True):
+        known = known.where(exp.EQ(this=theirs, expression=mine.copy()))
+    query = query.from_(exp.alias_(identifier(place.dialect, place.name), "checked", table=True))
+    if parameters.where:
+        query = query.where(checked_condition(parameters.where, place.dialect))
+    for mine in here:
+        query = query.where(exp.Not(this=exp.Is(this=mine.copy(), expression=exp.Null())))
+    return query.where(exp.Not(this=exp.Exists(this=known)))
