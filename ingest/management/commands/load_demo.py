@@ -1,6 +1,6 @@
 """`manage.py load_demo`: a shop's warehouse to look around in. Builds its DuckDB file, ingests its repository, and adds
-what a running warehouse would tell: columns with types, row counts, runs, and its query log, from which the verdicts on
-unread tables follow. Doing it twice changes nothing."""
+what a running warehouse would tell: columns with types, row counts and sizes, runs, and its query log, from which the
+verdicts on unread tables follow. Doing it twice changes nothing."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ import datetime as dt
 import json
 import sys
 from argparse import ArgumentParser
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 
-from catalog.facts import ColumnFact
-from catalog.ingested import store_columns
-from catalog.models import Pipeline, Run, Source, Table
+from catalog.models import Pipeline, Run, Source
+from catalog.services import change_source
 from demo import build
 from demo.queries import run_queries
+from ingest.crawl import Crawled, scope_of
+from ingest.jobs import perform
 from ingest.layout import read_layout
 from ingest.locks import AlreadyRunning
 from ingest.management.commands.ingest_repo import in_words
+from ingest.models import IngestRun
 from ingest.progress import shown_progress
 from ingest.services import Outcome, Progress, ingest_repo
 from ingest.settings import read_settings
@@ -35,7 +34,7 @@ SCOPE = "demo shop"
 
 
 class Command(BaseCommand):
-    help = "Load the demo: build the shop's DuckDB file under var/, ingest its repository, add row counts and runs."
+    help = "Load the demo: build the shop's DuckDB file under var/, ingest its repository, crawl it, add runs."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -50,11 +49,10 @@ class Command(BaseCommand):
                 outcome = _ingest(progress)
             except AlreadyRunning as error:
                 raise CommandError(str(error)) from error
-        with transaction.atomic():
-            tables = store_warehouse(file)
-            runs = store_runs(_runs_file(file))
+        crawled = _crawl(file)
+        runs = store_runs(_runs_file(file))
         self.stdout.write(in_words(outcome.summary))
-        self.stdout.write(f"{tables} tables with their row counts from {file.name}, {runs:,} runs")
+        self.stdout.write(f"{crawled.counted} tables with rows and sizes from {file.name}, {runs:,} runs")
         self.stdout.write("The demo's people ask their questions; who reads what follows from the query log …")
         log = ["--format", "generic", "--source", "warehouse"]
         call_command("ingest_queries", str(_query_log(file)), *log, stdout=self.stdout)
@@ -99,31 +97,15 @@ def _build(file: Path, progress: Progress) -> None:
     build.write_runs(built.runs, _runs_file(file))
 
 
-def store_warehouse(file: Path) -> int:
-    """Columns, types and row counts as the DuckDB file has them; how many tables it holds."""
+def _crawl(file: Path) -> Crawled:
+    """Columns, types, sizes and row counts as the DuckDB file has them, through a connection as any source has it."""
+    secret = file.with_suffix(".address")
+    secret.write_text(f"duckdb:///{file}")
     source = Source.objects.get(slug="warehouse")
-    tables = {table.name: table for table in Table.objects.filter(source=source)}
-    with duckdb.connect(str(file), read_only=True) as connection:
-        columns = _columns_in(connection)
-        known = {name: tables[name] for name in columns if name in tables}
-        for name, table in known.items():
-            if "row_count" not in table.stated_fields:
-                path = ".".join(f'"{part}"' for part in name.split("."))
-                table.row_count = (connection.execute(f"SELECT count(*) FROM {path}").fetchone() or (None,))[0]  # noqa: S608
-    Table.objects.bulk_update(known.values(), ["row_count"])
-    store_columns({table.pk: columns[name] for name, table in known.items()})
-    return len(known)
-
-
-def _columns_in(connection: duckdb.DuckDBPyConnection) -> dict[str, list[ColumnFact]]:
-    rows = connection.execute(
-        "SELECT table_catalog || '.' || table_schema || '.' || table_name, column_name, data_type "
-        "FROM information_schema.columns ORDER BY 1, ordinal_position"
-    )
-    columns: dict[str, list[ColumnFact]] = defaultdict(list)
-    for table, name, type_ in rows.fetchall():
-        columns[table].append(ColumnFact(name.lower(), type_))
-    return columns
+    if source.connection != str(secret):
+        change_source(actor=None, source=source, connection=str(secret))
+    told = {"source": source.slug, "jobs": 0, "allow_retire": False}
+    return perform(IngestRun(kind="crawl", scope=scope_of(source), actor_name="demo", options=told))
 
 
 def store_runs(file: Path) -> int:
