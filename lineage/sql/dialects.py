@@ -37,6 +37,7 @@ class Rules:
     names_tables_in_calls: bool = False  # f(TABLE t) hands a table to a function
     ctas_by_name: bool = False  # CREATE TABLE u (a INT) SELECT … fills its columns by name
     formats_in_from: bool = False  # FROM parquet.`path` reads a file
+    columns_function: bool = False  # COLUMNS('pattern') stands for several columns
     row_values: bool = False  # a table's alias may stand for its whole row
     unnamed: str = "{text}"  # the name of a select item without one
     values_column: str = "column{number}"  # of VALUES (…) without names
@@ -132,6 +133,7 @@ RULES = {
         parts=2,
     ),
     "duckdb": Rules(
+        columns_function=True,
         values_column="col{place}",
         lateral_alias=True,
         struct_dot=True,

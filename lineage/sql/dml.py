@@ -178,7 +178,9 @@ def read_conflict(reader: Reader, node: exp.Insert, table: Any, write: Write, pa
     relation, path = target_relation(reader, table)
     scope.add(Source(alias or path[-1], relation, path))
     excluded = QueryRelation([*write.columns, *write.stars])
-    scope.sources.append(Source(reader.language.fold("excluded"), excluded, in_star=False))
+    row_alias = node.expression.args.get("alias") if isinstance(node.expression, exp.Values) else None
+    for name in ("excluded", *([row_alias.name] if row_alias is not None else [])):  # VALUES (…) AS new of MySQL
+        scope.sources.append(Source(reader.language.fold(name), excluded, in_star=False))
     if isinstance(node.expression, exp.Select):  # MySQL: the query's own tables may be named too
         inner = Scope(parent, ctes)
         before = set(reader.inputs)
@@ -481,7 +483,7 @@ def last_name(node: Any) -> Any:
 def add_all(reader: Reader, write: Write, source: Source, by_name: bool) -> None:
     """INSERT ROW goes by position where the target is known, SET * and INSERT * go by name."""
     if reader.trace is not None:
-        reader.trace.note_assigned(write, "*", source.relation, None)
+        reader.trace.note_assigned(write, "", source.relation, None)
     items = list(source.relation.columns())
     known = [] if by_name else list(reader.script.known_columns(write.target) or ())
     if known:

@@ -47,7 +47,6 @@ LEAVES = (
     exp.Boolean,
     exp.Null,
     exp.Var,
-    exp.Star,
     exp.JSONPath,
     exp.IntervalSpan,
     exp.Placeholder,
@@ -331,9 +330,32 @@ def push(stack: Stack, node: Any, mode: int) -> None:
         stack.append((action, node, mode))
 
 
+def read_star(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """OBJECT_CONSTRUCT(*): every column there is."""
+    for source in scope.sources:
+        if source.in_star:
+            add_flow(sink, source.relation.whole(), mode)
+
+
+def read_columns_pattern(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """COLUMNS(…) inside an expression: `selection.expand_around` reads the expression once for each column."""
+
+
+def read_count(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """COUNT(*) and COUNT(t.*) count rows, whatever is in them."""
+    counted = node.args.get("this")
+    if counted.__class__ is not exp.Star and not (
+        counted.__class__ is exp.Column and counted.this.__class__ is exp.Star
+    ):
+        stack.append((AGGREGATE, node, mode))
+
+
 def read_column(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
-    if node.args["this"].__class__ is not exp.Identifier:
-        return  # COUNT(t.*)
+    if node.args["this"].__class__ is not exp.Identifier:  # to_json(t.*)
+        source = scope.by_alias(reader.column(node.args["table"])) if node.args.get("table") is not None else None
+        if source is not None:
+            add_flow(sink, source.relation.whole(), mode)
+        return
     flow = column_flow(reader, node, scope)
     if flow:
         add_flow(sink, flow, mode)
@@ -466,7 +488,12 @@ def read_access(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, 
         add_flow(sink, path_flow(reader, front + parts, base, scope), mode)
         return
     inner: Flow = {}
-    if base.__class__ is exp.Column:
+    struct = structs.built_struct(reader, base, scope) if base.__class__ in structs.AGGREGATES and parts else None
+    if struct is not None:
+        add_flow(sink, below(struct, ".".join(parts)), mode)
+        chosen_by = {part: basis for part, basis in struct.items() if part[3] == WINDOW}  # which element it is
+        add_flow(sink, chosen_by, mode)
+    elif base.__class__ is exp.Column:
         inner = flow_of(reader, base, scope)
         add_flow(sink, below(inner, ".".join(parts)) if parts else inner, mode)
     else:
@@ -543,6 +570,9 @@ def read_call(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, st
 
 HANDLERS: dict[type, Any] = {
     exp.Column: read_column,
+    exp.Star: read_star,
+    exp.Count: read_count,
+    exp.Columns: read_columns_pattern,
     exp.Exists: read_exists,
     exp.Case: read_case,
     exp.If: read_if,

@@ -72,6 +72,9 @@ def unpivoted(reader: Reader, pivot: exp.Pivot, scope: Scope) -> list[Item | Sta
     """UNPIVOT (v FOR n IN (a, b)): v comes from a and b, n from nowhere, the rest stays."""
     source = scope.sources[0]
     column = reader.language.column
+    into = pivot.args.get("into")
+    if into is not None:
+        return unpivoted_into(reader, pivot.expressions, into, scope)
     values = [column(name_of(node)) for node in flat_names(pivot.expressions)]
     flows: list[Flow] = [{} for _ in values]
     used: set[str] = set()
@@ -89,6 +92,23 @@ def unpivoted(reader: Reader, pivot: exp.Pivot, scope: Scope) -> list[Item | Sta
     rest = without(source.relation.columns(), frozenset(used))
     made = [(label, NOTHING, None) for label in labels]
     return [*rest, *made, *((name, flow, None) for name, flow in zip(values, flows, strict=True))]
+
+
+def unpivoted_into(reader: Reader, nodes: list[Any], into: exp.UnpivotColumns, scope: Scope) -> list[Item | Star]:
+    """UNPIVOT t ON a, (b + 1) AS c INTO NAME n VALUE v, a statement of DuckDB."""
+    column = reader.language.column
+    values = [column(name_of(node)) for node in into.expressions]
+    rows = [node.expressions if isinstance(node, exp.Tuple) else [node] for node in nodes]
+    flows = [
+        merged(flow_of(reader, row[place], scope) for row in rows if place < len(row)) for place in range(len(values))
+    ]
+    used = frozenset(column(found.this) for node in nodes for found in node.find_all(exp.Column))
+    rest = without(scope.sources[0].relation.columns(), used)
+    return [
+        *rest,
+        (column(name_of(into.this)), NOTHING, None),
+        *((name, flow, None) for name, flow in zip(values, flows, strict=True)),
+    ]
 
 
 def flat_names(nodes: list[Any]) -> list[Any]:

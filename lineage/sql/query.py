@@ -26,7 +26,7 @@ from .relations import (
     merged,
     used_as,
 )
-from .selection import expand_columns, expand_star, output_name
+from .selection import expand_around, expand_columns, expand_star, fields_of_value, output_name
 
 Ctes = dict[str, Relation]
 
@@ -214,9 +214,10 @@ def read_select(reader: Reader, node: exp.Select, parent: Scope | None, ctes: Ct
         ctes = read_ctes(reader, args["with_"], parent, ctes)
     scope = Scope(parent, ctes)
     sources.read_from(reader, args, scope)
+    name_values(reader, args, scope)
     if args.get("windows"):
         scope.windows = {reader.column(window.this): window for window in args["windows"]}
-    items = read_items(reader, args["expressions"], scope)
+    items = value_items(reader, args, scope) or read_items(reader, args["expressions"], scope)
     if not items and args.get("from_") and not args["expressions"]:
         items = expand_star(reader, exp.Star(), scope)
     if args.get("exclude"):
@@ -227,6 +228,28 @@ def read_select(reader: Reader, node: exp.Select, parent: Scope | None, ctes: Ct
     if reader.trace is not None:
         reader.trace.note(relation, args["expressions"], scope)
     return relation
+
+
+# What a hierarchical query numbers its rows with; they are columns of no table.
+HIERARCHY = ("level", "connect_by_isleaf", "connect_by_iscycle")
+
+
+def name_values(reader: Reader, args: dict[str, Any], scope: Scope) -> None:
+    """Names that mean no column of a source: ClickHouse's WITH sum(x) AS s, over the query's own sources, and LEVEL."""
+    if args.get("with_"):
+        for cte in args["with_"].expressions:
+            if cte.args.get("scalar"):
+                scope.aliases[reader.language.column(cte.args["alias"].this)] = flow_of(reader, cte.this, scope)
+    if args.get("connect") is not None:
+        scope.cache.update(dict.fromkeys(map(reader.language.fold, HIERARCHY), NOTHING))
+
+
+def value_items(reader: Reader, args: dict[str, Any], scope: Scope) -> list[Item | Star] | None:
+    """SELECT AS VALUE: the fields of the one struct or row are the columns."""
+    selected = args["expressions"]
+    if args.get("kind") != "VALUE" or len(selected) != 1:
+        return None
+    return fields_of_value(reader, selected[0], scope)
 
 
 def read_items(reader: Reader, expressions: list[Any], scope: Scope) -> list[Item | Star]:
@@ -244,11 +267,14 @@ def read_items(reader: Reader, expressions: list[Any], scope: Scope) -> list[Ite
             items += expand_star(reader, node, scope)
             continue
         elif kind is exp.Aliases:
-            flow = flow_of(reader, node.this, scope)
-            items += [(reader.language.column(name), flow, None) for name in node.expressions]
+            names = [reader.language.column(name) for name in node.expressions]
+            items += [(name, flow, None) for name, flow in sources.row_flows_of(reader, node.this, names, scope)]
             continue
         elif kind is exp.Columns:
             items += expand_columns(reader, node, scope)
+            continue
+        elif reader.rules.columns_function and node.find(exp.Columns) is not None:
+            items += expand_around(reader, node, scope)
             continue
         else:
             item = read_item(reader, output_name(reader, node, place), node, scope)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from .dialects import Language
 from .model import WARNING, Problem
@@ -125,3 +126,11 @@ def table_parts(node: Any, language: Language) -> list[str]:
         parts.append(language.part(this.this))
         this = this.expression
     return [*parts, language.part(this)]
+
+
+def named_table(text: str, dialect: str) -> exp.Table:
+    """The table that a text names; a text that is no name is one part."""
+    try:
+        return exp.to_table(text, dialect=dialect)
+    except (SqlglotError, TypeError, ValueError):
+        return exp.Table(this=exp.Identifier(this=text, quoted=True))

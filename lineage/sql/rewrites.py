@@ -230,7 +230,12 @@ def named_tables(tokens: Tokens) -> Tokens:
 
 
 def rewrite_merge(tokens: Tokens, language: Language) -> Any:
-    """MERGE … REMOVE DUPLICATES of Redshift: rows of the source replace those of the same key."""
+    """MERGE … REMOVE DUPLICATES of Redshift: rows of the source replace those of the same key.
+
+    MERGE WITH SCHEMA EVOLUTION of Databricks: the columns that the target lacks come with it.
+    """
+    if [token.text.upper() for token in tokens[1:4]] == ["WITH", "SCHEMA", "EVOLUTION"]:
+        return [tokens[0], *tokens[4:]]
     if [token.text.upper() for token in tokens[-2:]] != ["REMOVE", "DUPLICATES"]:
         return split_output(tokens, language)
     tail = language.tokenize("WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")

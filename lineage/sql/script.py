@@ -11,7 +11,7 @@ from .dialects import Language, dotted
 from .dml import merge_columns
 from .effects import Effects, Write, write_of
 from .model import OutputColumns
-from .reader import Reader, Schemas, table_parts
+from .reader import Reader, Schemas, named_table, table_parts
 from .relations import NOTHING, Flow, Relation, Scope, Star, TableRelation, TempRelation, ValueRelation
 from .render import is_placeholder
 
@@ -55,6 +55,7 @@ class Script:
         self.variables: dict[str, Flow] = {}
         self.variable_notes: dict[str, dict[str, None]] = {}
         self.atomic_tables: set[str] = set()  # of a format whose overwrites are atomic
+        self.functions: dict[str, Relation] = {}  # table functions in SQL that the script makes
         self.rows_of: dict[str, Relation] = {}  # variables that hold a row: FOR r IN (SELECT …)
         self.made: dict[str, dict[str, Any]] = {}  # columns of tables that this script defines
         self.outputs: dict[str, OutputColumns] = {}
@@ -120,6 +121,8 @@ class Script:
         this = table.this
         if isinstance(this, exp.Parameter):
             return "@" + this.name.lower()
+        if isinstance(this, exp.DynamicIdentifier) and isinstance(this.this, exp.Literal):  # IDENTIFIER('db.t')
+            return self.target_name(named_table(this.this.name, self.language.dialect))
         if not isinstance(this, exp.Identifier | exp.Dot):
             return self.uri(this.name) if isinstance(this, exp.Literal | exp.Var) else ""
         parts = self.parts_of(table)

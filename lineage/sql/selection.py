@@ -8,10 +8,12 @@ from sqlglot import exp
 from .expressions import collect, column_flow, flow_of, path_flow
 from .reader import Reader
 from .relations import (
+    AGGREGATION,
     CONDITIONAL,
     MISSING,
     NOTHING,
     TRANSFORMATION,
+    WINDOW,
     Flow,
     Item,
     Relation,
@@ -23,7 +25,7 @@ from .relations import (
     combine_rest,
     used_as,
 )
-from .structs import fields_of_type
+from .structs import built_struct, fields_of_type
 
 
 def expand_star(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
@@ -83,8 +85,43 @@ def struct_items(flow: Flow, kind: Any) -> list[Item | Star]:
 
 def struct_star(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
     """(expression).*: by the fields of the structs or rows that the expression chooses from, where they are known."""
-    rows = chosen_rows(reader, node, scope)
-    return rows if rows is not None else struct_items(flow_of(reader, node, scope), None)
+    fields = fields_of_value(reader, node, scope)
+    return fields if fields is not None else struct_items(flow_of(reader, node, scope), None)
+
+
+def fields_of_value(reader: Reader, node: Any, scope: Scope) -> list[Item | Star] | None:
+    """The fields of a row of a source, taken as it is or by an aggregate, or of a struct that is built here."""
+    relation = row_source(reader, node, scope) if reader.rules.row_values else None
+    if relation is not None:
+        return list(relation.columns())
+    for rows in (chosen_rows(reader, node, scope), aggregated_row(reader, node, scope)):
+        if rows is not None:
+            return rows
+    struct = built_struct(reader, node, scope)
+    return struct_items(struct, None) if struct is not None else None
+
+
+def aggregated_row(reader: Reader, node: Any, scope: Scope) -> list[Item | Star] | None:
+    """ARRAY_AGG(t ORDER BY c LIMIT 1)[OFFSET(0)].* and ANY_VALUE(t).*: each column of the source t, of one row."""
+    orders: list[Any] = []
+    is_aggregate = False
+    while node.__class__ in ROW_WRAPPERS:
+        is_aggregate = is_aggregate or isinstance(node, exp.AggFunc)
+        orders += node.expressions if node.__class__ is exp.Order else []
+        node = node.this
+    relation = row_source(reader, node, scope) if is_aggregate and reader.rules.row_values else None
+    if relation is None:
+        return None
+    sort: Flow = {}
+    for term in orders:
+        collect(reader, term, WINDOW, sort, scope)
+    return [
+        item if item.__class__ is Star else (item[0], {**used_as(item[1], AGGREGATION), **sort}, item[2])  # type: ignore[index]
+        for item in relation.columns()
+    ]
+
+
+ROW_WRAPPERS = (exp.Paren, exp.Bracket, exp.ArrayAgg, exp.AnyValue, exp.Limit, exp.Order, exp.IgnoreNulls)
 
 
 def chosen_rows(reader: Reader, node: Any, scope: Scope) -> list[Item | Star] | None:
@@ -177,6 +214,18 @@ def expand_columns(reader: Reader, node: exp.Columns, scope: Scope) -> list[Item
     except re.error:
         return items
     return [item for item in items if item.__class__ is Star or pattern.search(item[0])]  # type: ignore[index]
+
+
+def expand_around(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:
+    """max(COLUMNS(*)): the expression once for each column, under the column's own name."""
+    pattern = node.find(exp.Columns)
+    around: Flow = {}
+    collect(reader, node, 0, around, scope)
+    mode = AGGREGATION if pattern.find_ancestor(exp.AggFunc) is not None else TRANSFORMATION
+    return [
+        item if item.__class__ is Star else (item[0], {**used_as(item[1], mode), **around}, None)  # type: ignore[index]
+        for item in expand_columns(reader, pattern, scope)
+    ]
 
 
 def output_name(reader: Reader, node: Any, place: int) -> str:

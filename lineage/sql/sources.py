@@ -3,11 +3,10 @@
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from . import pivots, query
 from .expressions import collect, collect_rows, flow_of, path_flow
-from .reader import Reader
+from .reader import Reader, named_table
 from .relations import (
     FILTER,
     JOIN,
@@ -134,14 +133,6 @@ def walked_array(reader: Reader, node: exp.Table, scope: Scope) -> Relation | No
     return ValueRelation(used_as(flow, TRANSFORMATION), {}, is_open=True, with_path=True)
 
 
-def named_table(reader: Reader, text: str) -> exp.Table:
-    """The table that a text names; a text that is no name is one part."""
-    try:
-        return exp.to_table(text, dialect=reader.language.dialect)
-    except (SqlglotError, TypeError, ValueError):
-        return exp.Table(this=exp.Identifier(this=text, quoted=True))
-
-
 def under_names(relation: Relation, names: list[str]) -> Relation:
     copy = QueryRelation(list(relation.columns()))
     copy.reads = [relation]
@@ -157,7 +148,7 @@ def add_special_table(reader: Reader, node: exp.Table, this: Any, scope: Scope) 
         return
     alias, names = alias_of(reader, node)
     if isinstance(this, exp.DynamicIdentifier) and isinstance(this.this, exp.Literal):  # IDENTIFIER('db.t')
-        relation, path = reader.relation_of(named_table(reader, this.this.name))
+        relation, path = reader.relation_of(named_table(this.this.name, reader.language.dialect))
         scope.add(Source(alias or path[-1], under_names(relation, names) if names else relation, path))
         return
     if isinstance(this, exp.Var | exp.Literal | exp.Parameter | exp.Placeholder | exp.SessionParameter):
@@ -219,6 +210,9 @@ def add_unnest(reader: Reader, node: exp.Unnest, scope: Scope) -> None:
         value = ValueRelation(merged(flows), known, is_open=not names, with_path=True)
     scope.add(Source(alias, value))
     if offset is not None and offset is not False:
+        if isinstance(offset, exp.Identifier) and names:  # AS e (x, position)
+            value.known[reader.language.column(offset)] = NOTHING
+            return
         name = reader.language.column(offset) if isinstance(offset, exp.Identifier) else reader.language.fold("offset")
         scope.add(Source("", QueryRelation([(name, NOTHING, None)])))
 
@@ -252,7 +246,7 @@ def add_table_from_rows(reader: Reader, node: exp.TableFromRows, scope: Scope) -
     """TABLE(function(…)), TABLE('name'), TABLE(query)."""
     this = node.this
     if isinstance(this, exp.Literal | exp.Identifier | exp.Column):
-        relation, path = reader.relation_of(named_table(reader, this.name))
+        relation, path = reader.relation_of(named_table(this.name, reader.language.dialect))
         alias, _ = alias_of(reader, node)
         scope.add(Source(alias or path[-1], relation, path))
     else:
@@ -262,6 +256,10 @@ def add_table_from_rows(reader: Reader, node: exp.TableFromRows, scope: Scope) -
 def add_function(reader: Reader, node: Any, function: Any, scope: Scope) -> None:
     """A function in FROM is no table: its columns come from its arguments; files that it reads are."""
     alias, names = alias_of(reader, node)
+    made = reader.script.functions.get(function_name(reader, node, function)) if reader.script.functions else None
+    if made is not None:
+        scope.add(Source(alias or function_alias(reader, function), under_names(made, names) if names else made))
+        return
     files = reader.script.files_of(function)
     if files:
         relations: list[Relation] = [reader.script.file_relation(reader, uri) for uri in files]
@@ -273,6 +271,18 @@ def add_function(reader: Reader, node: Any, function: Any, scope: Scope) -> None
         function = function.expressions[0]
     relation = argument_relation(reader, function, names, scope)
     scope.add(Source(alias or function_alias(reader, function), relation))
+
+
+def function_name(reader: Reader, node: Any, function: Any) -> str:
+    """d.f of FROM d.f(3), as CREATE FUNCTION names it."""
+    parts = [node.args.get("catalog"), node.args.get("db")] if isinstance(node, exp.Table) else []
+    while isinstance(function, exp.Dot):  # dbo.f(…) behind APPLY
+        parts.append(function.this)
+        function = function.expression
+    if not isinstance(function, exp.Anonymous):
+        return ""
+    db, catalog = ([part for part in reversed(parts) if part is not None] + [None, None])[:2]
+    return reader.script.target_name(exp.Table(this=exp.to_identifier(function.this), db=db, catalog=catalog))
 
 
 def function_alias(reader: Reader, function: Any) -> str:
@@ -302,7 +312,8 @@ def argument_relation(reader: Reader, function: Any, names: list[str], scope: Sc
         relation = PassingRelation(items, everything)
         relation.reads = list(tables)
         return relation
-    known = dict.fromkeys(names, sink)
+    known = dict(row_flows_of(reader, function, names, scope)) if isinstance(function, exp.Stack) else {}
+    known = known or dict.fromkeys(names, sink)
     with_path = isinstance(function, exp.Explode | exp.Unnest | exp.Inline | exp.OpenJSON)
     return ValueRelation(sink, known, is_open=not names or isinstance(function, exp.Explode), with_path=with_path)
 
@@ -332,6 +343,14 @@ def table_argument(reader: Reader, argument: exp.Anonymous, scope: Scope) -> lis
         elif isinstance(inner, exp.Query):
             found.append(query.read_query(reader, inner, scope, scope.ctes))
     return found
+
+
+def row_flows_of(reader: Reader, function: Any, names: list[str], scope: Scope) -> list[tuple[str, Flow]]:
+    """The columns that a function makes under these names; stack(2, 'a', a, 'b', b) lays its values out by rows."""
+    if not isinstance(function, exp.Stack) or not names:
+        return [(name, flow) for flow in [flow_of(reader, function, scope)] for name in names]
+    values = [flow_of(reader, value, scope) for value in function.expressions]
+    return [(name, merged(values[place :: len(names)])) for place, name in enumerate(names)]
 
 
 class PassingRelation(QueryRelation):
@@ -373,6 +392,9 @@ def arguments_of(function: Any) -> list[Any]:
 def add_join(reader: Reader, join: exp.Join, scope: Scope) -> None:
     args = join.args
     kind = args.get("kind")
+    if kind == "ARRAY":
+        join_arrays(reader, [args["this"], *(args.get("expressions") or ())], scope)
+        return
     is_half = bool(kind) and kind.upper() in ("SEMI", "ANTI")
     before = len(scope.sources)
     add_source(reader, args["this"], scope, in_star=not is_half)
@@ -387,6 +409,19 @@ def add_join(reader: Reader, join: exp.Join, scope: Scope) -> None:
             with_hidden(reader, condition, scope.sources[before:], scope)
         else:
             collect_rows(reader, condition, JOIN, scope)
+
+
+def join_arrays(reader: Reader, arrays: list[Any], scope: Scope) -> None:
+    """ARRAY JOIN tags AS tag of ClickHouse: a row for each element, named by the alias or as the array itself."""
+    for array in arrays:
+        value = array.this if isinstance(array, exp.Alias) else array
+        if isinstance(value, exp.Table):
+            value = exp.column(value.this, table=value.args.get("db"))
+        name = array.args["alias"] if isinstance(array, exp.Alias | exp.Table) and array.args.get("alias") else value
+        name = name.this if name.__class__ in (exp.TableAlias, exp.Column) else name
+        if name.__class__ is exp.Identifier:
+            element = ValueRelation(used_as(flow_of(reader, value, scope), TRANSFORMATION), {}, True, with_path=True)
+            scope.add(Source(reader.language.column(name), element, in_star=False))
 
 
 def join_on_names(reader: Reader, join: exp.Join, left: list[Source], right: list[Source], scope: Scope) -> None:

@@ -8,7 +8,7 @@ from . import query, sources
 from .dml import read_dml
 from .effects import Effects, Write, write_of
 from .expressions import collect, flow_of
-from .reader import Reader
+from .reader import Reader, named_table
 from .relations import FILTER, NOTHING, Item, QueryRelation, Relation, Scope, Source, Star, TempRelation
 
 STORED = ("TABLE", "VIEW", "MATERIALIZED VIEW", "DYNAMIC TABLE")
@@ -136,8 +136,12 @@ def read_function(reader: Reader, tree: exp.Create) -> Effects:
     for parameter in parameters:
         if isinstance(parameter, exp.ColumnDef):
             reader.script.set_variable(parameter.this, NOTHING, None, {})
-    if isinstance(tree.expression, exp.Expression):
-        flow_of(reader, tree.expression, Scope(None, {}))
+    body = tree.expression.this if isinstance(tree.expression, exp.Return) else tree.expression
+    if isinstance(body, exp.Query) and isinstance(tree.this, exp.UserDefinedFunction):  # a table function
+        name = reader.script.target_name(tree.this.this)
+        reader.script.functions[name] = query.read_query(reader, body, None, {})
+    elif isinstance(body, exp.Expression):
+        flow_of(reader, body, Scope(None, {}))
     return Effects("CREATE_FUNCTION")
 
 
@@ -368,8 +372,11 @@ def read_multi_insert(reader: Reader, tree: exp.MultitableInserts) -> Effects:
     ctes = query.read_ctes(reader, with_, None, {}) if with_ is not None else {}
     if isinstance(source, exp.Query) and tree.args.get("kind"):
         relation: Relation = query.read_query(reader, source, None, ctes)
+        conditions: list[Any] = []
         for part in tree.expressions:
-            effects.writes += conditional_insert(reader, part, relation)
+            effects.writes += conditional_insert(reader, part, relation, conditions)
+            if isinstance(part, exp.ConditionalInsert) and part.args.get("expression") is not None:
+                conditions.append(part.args["expression"])
         return effects
     for insert in tree.expressions:
         if not isinstance(insert, exp.Insert):
@@ -381,13 +388,15 @@ def read_multi_insert(reader: Reader, tree: exp.MultitableInserts) -> Effects:
     return effects
 
 
-def conditional_insert(reader: Reader, part: Any, relation: Relation) -> list[Write]:
+def conditional_insert(reader: Reader, part: Any, relation: Relation, before: list[Any]) -> list[Write]:
+    """One branch; ELSE takes the rows that no condition `before` it took."""
     insert = part.this if isinstance(part, exp.ConditionalInsert) else part
     scope = Scope(None, {})
     scope.add(Source("", relation))
     condition = part.args.get("expression") if isinstance(part, exp.ConditionalInsert) else None
-    if condition is not None:
-        collect(reader, condition, FILTER, scope.rows, scope)
+    is_else = isinstance(part, exp.ConditionalInsert) and part.args.get("else_")
+    for each in before if is_else else [condition] if condition is not None else []:
+        collect(reader, each, FILTER, scope.rows, scope)
     this = insert.this
     table = this.this if isinstance(this, exp.Schema) else this
     target = reader.script.target_name(table)
@@ -429,14 +438,14 @@ def read_execute(reader: Reader, tree: exp.Execute) -> Effects:
     effects = Effects("ALTER")
     if len(texts) < 2 or not all(texts[:2]):
         return effects
-    old = sources.named_table(reader, texts[0])
+    old = named_table(texts[0], reader.language.dialect)
     if len(texts) > 2 and texts[2].upper() == "COLUMN":
         table = exp.Table(this=old.args["db"], db=old.args.get("catalog")) if old.args.get("db") else old
         names = reader.language.column(old.this), reader.language.fold(texts[1])
         reader.script.rename_column(reader.script.target_name(table), *names)
     else:
         name = reader.script.target_name(old)
-        effects.renames.append((name, reader.script.renamed_to(name, sources.named_table(reader, texts[1]))))
+        effects.renames.append((name, reader.script.renamed_to(name, named_table(texts[1], reader.language.dialect))))
     return effects
 
 

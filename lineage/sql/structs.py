@@ -73,16 +73,35 @@ def of_array(reader: Reader, node: exp.Array, scope: Scope) -> StructFlow | None
 def of_aggregate(reader: Reader, node: Any, scope: Scope) -> StructFlow | None:
     """ARRAY_AGG(STRUCT(…) ORDER BY c LIMIT 1)"""
     inner, orders = node.this, []
-    while isinstance(inner, exp.Limit | exp.Order | exp.Distinct | exp.ArrayAgg):
+    while isinstance(inner, exp.Limit | exp.Order | exp.Distinct | exp.ArrayAgg | exp.AnyValue | exp.HavingMax):
         if isinstance(inner, exp.Order):
             orders += inner.expressions
+        elif isinstance(inner, exp.HavingMax):
+            orders.append(inner.expression)
         elif isinstance(inner, exp.Limit) and not isinstance(inner.this, exp.Order):
             reader.notes["limit"] = None
         inner = inner.expressions[0] if isinstance(inner, exp.Distinct) and inner.expressions else inner.this
-    found = as_struct(of_struct(reader, inner, scope), AGGREGATION) if isinstance(inner, exp.Struct) else None
+    struct = of_struct(reader, inner, scope) if isinstance(inner, exp.Struct) else of_row(reader, inner, scope)
+    found = as_struct(struct, AGGREGATION)
     for ordered in orders if found is not None else ():
         expressions.collect(reader, ordered, WINDOW, found, scope)  # type: ignore[arg-type]
     return found
+
+
+def of_row(reader: Reader, node: Any, scope: Scope) -> StructFlow | None:
+    """ARRAY_AGG(t): the row of the source t, where its columns are known."""
+    if not reader.rules.row_values or node.__class__ is not exp.Column or node.args.get("table") is not None:
+        return None
+    source = scope.by_alias(reader.column(node.this)) if node.this.__class__ is exp.Identifier else None
+    items = list(source.relation.columns()) if source is not None else []
+    if not items or any(item.__class__ is Star for item in items):
+        return None
+    return StructFlow({item[0]: item[1] for item in items})  # type: ignore[index]
+
+
+def of_element(reader: Reader, node: exp.Bracket, scope: Scope) -> StructFlow | None:
+    """ARRAY_AGG(STRUCT(…))[OFFSET(0)]: the fields of an element are those of the array."""
+    return built_struct(reader, node.this, scope)
 
 
 def as_struct(found: StructFlow | None, mode: int) -> StructFlow | None:
@@ -123,14 +142,15 @@ def by_place(reader: Reader, value: Any, names: list[str], scope: Scope) -> dict
     return {name: expressions.flow_of(reader, part, scope) for name, part in zip(names, parts, strict=False)}
 
 
+AGGREGATES = (exp.ArrayAgg, exp.AnyValue, exp.IgnoreNulls)
 BUILDERS: dict[type, Any] = {
     exp.Struct: of_struct,
     exp.Paren: of_paren,
     exp.Subquery: of_subquery,
     exp.Select: of_subquery,
     exp.Array: of_array,
-    exp.ArrayAgg: of_aggregate,
-    exp.IgnoreNulls: of_aggregate,
+    exp.Bracket: of_element,
+    **dict.fromkeys(AGGREGATES, of_aggregate),
     exp.If: of_if,
     exp.Case: of_case,
 }

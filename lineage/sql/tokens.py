@@ -315,7 +315,10 @@ class Splitter:
         if end >= self.size or self.word(2) != "IN":
             self.take_statement()
             return
-        self.add(LOOP, self.at + 3, end, self.tokens[self.at + 1].text)
+        start, last = self.at + 3, end
+        if self.tokens[start].token_type is TokenType.L_PAREN and self.tokens[last - 1].token_type is TokenType.R_PAREN:
+            start, last = start + 1, last - 1  # the rows themselves, not a value made of them
+        self.add(LOOP, start, last, self.tokens[self.at + 1].text)
         self.at = end + 1
 
     def take_declare(self) -> None:

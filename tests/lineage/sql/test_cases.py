@@ -65,7 +65,7 @@ FEATURES = (
     + ("practices_append", "practices_clock", "practices_dbt", "practices_full_refresh", "practices_incremental")
     + ("practices_merge", "practices_unknown")
 )
-DIALECTS = {"bigquery", "snowflake", "redshift", "postgres", "spark", "databricks", "hive"} | {
+DIALECTS = {"bigquery", "snowflake", "redshift", "postgres", "spark", "databricks", "hive", "clickhouse"} | {
     "trino",
     "athena",
     "mysql",

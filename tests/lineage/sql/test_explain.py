@@ -82,3 +82,8 @@ def test_what_an_update_sets() -> None:
     assert chain(sql, "u", "a") == [("u", "a", "t.b * 2")]
     assert chain(sql, "u", "c") == [("u", "c", "(t.e, 1)")]
     assert chain(sql, "u", "d") == [("u", "d", "1")]
+
+
+def test_a_target_column_called_star_is_a_name() -> None:
+    sql = "MERGE u USING s ON FALSE WHEN NOT MATCHED THEN INSERT (id, *) VALUES (id, x)"
+    assert chain(sql, "u", "id", "bigquery") == [("u", "id", "id")]

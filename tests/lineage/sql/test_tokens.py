@@ -27,7 +27,7 @@ def cut(text: str, dialect: str) -> list[tuple[str, str]]:
         (
             "bigquery",
             "FOR r IN (SELECT a FROM t) DO SELECT 1; END FOR; WHILE x < CASE WHEN y THEN 1 END DO SET x = 1; END WHILE",
-            [("loop", "(SELECT a FROM t)"), ("statement", "SELECT 1"), ("condition", "x < CASE WHEN y THEN 1 END")]
+            [("loop", "SELECT a FROM t"), ("statement", "SELECT 1"), ("condition", "x < CASE WHEN y THEN 1 END")]
             + [("statement", "SET x = 1")],
         ),
         (
