@@ -286,18 +286,19 @@ def assigned_bounds(tokens: list[Token], place: int) -> tuple[int, int]:
     kinds = [token.token_type for token in tokens[first:place]]
     if TokenType.EQ in kinds:
         first += kinds.index(TokenType.EQ) + 1
-    elif tokens[first - 1].token_type is TokenType.VALUES:
-        first += 1
+    elif first and tokens[first - 1].text.upper() in BEFORE_ASSIGNED:
+        first += tokens[first].token_type is TokenType.L_PAREN
     return first, item_end(tokens, first, AFTER_ASSIGNED)
 
 
-def item_start(tokens: list[Token], place: int, stops: tuple[TokenType, ...]) -> int:
+def item_start(tokens: list[Token], place: int, stops: tuple[Any, ...]) -> int:
     """Back to the comma or keyword before the item; brackets that close on the way are passed over."""
     depth = 0
     while place > 0:
         kind = tokens[place].token_type
         depth += (kind in CLOSING) - (kind in OPENING and depth > 0)
-        if depth == 0 and tokens[place - 1].token_type in stops:
+        before = tokens[place - 1]
+        if depth == 0 and (before.token_type in stops or before.text.upper() in stops):
             break
         place -= 1
     return place
@@ -318,5 +319,5 @@ def item_end(tokens: list[Token], place: int, stops: tuple[TokenType, ...]) -> i
 
 BEFORE_ITEM = (TokenType.COMMA, TokenType.SELECT, TokenType.DISTINCT)
 AFTER_ITEM = (TokenType.COMMA, TokenType.FROM, TokenType.INTO, TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT)
-BEFORE_ASSIGNED = (TokenType.COMMA, TokenType.SET, TokenType.VALUES)
+BEFORE_ASSIGNED = (TokenType.COMMA, "SET", "VALUES")  # words, since to some dialects they are names
 AFTER_ASSIGNED = (TokenType.COMMA, TokenType.FROM, TokenType.WHEN, TokenType.WHERE, TokenType.SEMICOLON)
