@@ -3,7 +3,8 @@
 | role    | may                                                                   |
 |---------|-----------------------------------------------------------------------|
 | viewer  | read everything, and change the things they own                       |
-| editor  | also register and change sources, tables, columns, pipelines, owners  |
+| editor  | also register and change sources, tables, columns, pipelines, owners; |
+|         | send files to be ingested, cancel and resume ingests                  |
 | steward | also retire, approve deletions, and name the connections of sources   |
 | admin   | also manage people and roles                                          |
 """

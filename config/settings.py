@@ -138,6 +138,12 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
+FILE_UPLOAD_HANDLERS = [
+    "ingest.uploads.BoundedUpload",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
+
 # Mail to owners. Without a server the demo writes its mails as files, and nothing else sends any.
 SITE_URL = os.environ.get("SITE_URL", "http://127.0.0.1:8000").rstrip("/")  # in links of mails
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "")

@@ -1,13 +1,20 @@
-"""REST of ingest runs: read-only, the newest first."""
+"""REST of ingest runs: the newest first; those who may edit cancel and resume them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django_filters import CharFilter, FilterSet
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from catalog.filters import OneOf
 from catalog.serializers import RowSerializer
 from catalog.viewsets import NounViewSet
+from ingest import jobs, runs
 from ingest.models import IngestRun
 
 
@@ -28,7 +35,10 @@ class IngestRunSerializer(RowSerializer):
 
     class Meta:
         model = IngestRun
-        fields = ["id", "url", "kind", "scope", "state", "actor_name", "started_at", "ended_at", "summary", "error"]
+        fields = [
+            *("id", "url", "kind", "scope", "state", "actor_name", "started_at", "ended_at", "step", "done", "total"),
+            *("attempt", "summary", "error"),
+        ]
 
 
 class IngestRunViewSet(NounViewSet):
@@ -38,3 +48,27 @@ class IngestRunViewSet(NounViewSet):
     queryset = IngestRun.objects.all()
     serializer_class = IngestRunSerializer
     filterset_class = IngestRunFilter
+
+    def list(self, request: Request, **_: Any) -> Response:
+        runs.settle()
+        return super().list(request)
+
+    def retrieve(self, request: Request, **_: Any) -> Response:
+        runs.settle()
+        return super().retrieve(request)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, **_: Any) -> Response:
+        """Ask a run that is under way to stop. What it has stored stays, and is whole."""
+        run = self.get_object()
+        runs.cancel(actor=request.user, run=run)
+        return Response(self.shown(run))
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, **_: Any) -> Response:
+        """Take a run that ended early up again: it passes over what it has stored."""
+        run = self.get_object()
+        jobs.resume(actor=request.user, run=run)
+        return Response(self.shown(run))

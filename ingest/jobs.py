@@ -26,22 +26,24 @@ from catalog import policy
 from catalog.models import Source, User
 from catalog.policy import Action
 from ingest.crawl import Crawled, crawl_source
-from ingest.dbt.services import Ingested, ingest_dbt
+from ingest.dbt.services import Ingested, ingest_dbt, scope_of
 from ingest.log_options import asked_for
-from ingest.models import IngestRun
+from ingest.models import IngestRun, IngestUpload
 from ingest.query_logs import Imported, import_log
 from ingest.reading import Reading
 from ingest.runs import Progress, Recorder, quiet, recorded, wait_again
 from ingest.services import Outcome, read_and_store
 from ingest.settings import prepared
+from ingest.uploads import check_upload, forget_old_uploads, laid_out
+from ingest.workers import cores
 
 Work = Callable[[Mapping[str, Any], Recorder], Any]
 
 
 def perform(run: IngestRun, show: Progress = quiet) -> Any:
     """Do a run's work in this process, on record; what its ingest answers and raises."""
-    with recorded(run, show) as recorder:
-        return WORK[run.kind](run.options, recorder)
+    with recorded(run, show) as recorder, laid_out(run) as paths:
+        return WORK[run.kind]({**run.options, **paths}, recorder)
 
 
 def start(run: IngestRun) -> None:
@@ -54,10 +56,26 @@ def start(run: IngestRun) -> None:
 
 
 @transaction.atomic
+def submit(
+    *, actor: User | None, kind: str, scope: str, options: Mapping[str, Any], name: str, data: bytes
+) -> IngestRun:
+    """A new run, begun at once, that reads the file sent for it. PermissionDenied; ValidationError names the fix."""
+    policy.require(actor, Action.EDIT)
+    check_upload(kind, name, data)
+    forget_old_uploads()
+    told = {"allow_retire": False, "again": False, "jobs": cores(), **options, "upload": name}
+    facts = {"kind": kind, "scope": scope[:1000], "actor_name": str(actor), "options": told}
+    run = IngestRun.objects.create(**facts, state=IngestRun.State.WAITING)
+    IngestUpload.objects.create(run=run, name=name[:255], data=data)
+    transaction.on_commit(lambda: start(run))
+    return run
+
+
+@transaction.atomic
 def resume(*, actor: User | None, run: IngestRun) -> None:
     """Take a run up where it ended early. PermissionDenied; ValidationError when it cannot be."""
     policy.require(actor, Action.EDIT)
-    if not run.options:
+    if not run.is_resumable and run.state in IngestRun.RESUMABLE:
         raise ValidationError("Nothing is on record of what this run was told. Start it anew.")
     if not wait_again(run):
         raise ValidationError(f"This run is {run.get_state_display().lower()}: there is nothing to take up.")
@@ -78,11 +96,12 @@ def _query_log(options: Mapping[str, Any], recorder: Recorder) -> Imported:
 
 
 def _dbt(options: Mapping[str, Any], recorder: Recorder) -> Ingested:
-    results = options["run_results"]
+    recorder.name_scope(scope_of(Path(options["target"])))
+    results = options.get("run_results")
     return ingest_dbt(
         target=Path(options["target"]),
         recorder=recorder,
-        source=options["source"] or "",
+        source=options.get("source") or "",
         run_results=Path(results) if results else None,
         **{key: options[key] for key in ("jobs", "allow_retire", "again")},
     )

@@ -17,16 +17,18 @@ from ingest.settings import check_dialect
 def asked_for(options: Mapping[str, Any]) -> LogImport:
     """The import that `ingest_queries`' options, or those of a run, ask for. Raises BadLog, SettingsError."""
     form = FORMATS[options["format"]]
-    source = _source(options["source"], form.dialect)
-    dialect = form.dialect or options["dialect"] or source.dialect
+    source = _source(options.get("source"), form.dialect)
+    dialect = form.dialect or options.get("dialect") or source.dialect
     check_dialect(dialect)
     if not dialect:
         raise BadLog(f"Say which SQL it is with --dialect: neither the format nor the source {source.slug} does.")
-    covers_from, covers_to = (_moment(options[key], key) for key in ("covers_from", "covers_to"))
+    covers_from, covers_to = (_moment(options.get(key), key) for key in ("covers_from", "covers_to"))
     if covers_from and covers_to and covers_from > covers_to:
         raise BadLog("--covers-from is later than --covers-to.")
     paths = [Path(name) for name in options["files"]]
-    return LogImport(paths, form, source, dialect, covers_from, covers_to, tuple(options["channel"]), options["jobs"])
+    return LogImport(
+        paths, form, source, dialect, covers_from, covers_to, tuple(options.get("channel") or ()), options["jobs"]
+    )
 
 
 def _source(slug: str | None, dialect: str) -> Source:

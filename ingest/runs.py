@@ -52,6 +52,12 @@ class Recorder:
         self.summary: dict[str, Any] = {}
         self._step, self._next = "", 0.0
 
+    def name_scope(self, scope: str) -> None:
+        """Say what is read, where only the reading tells."""
+        if scope != self.run.scope:
+            self.run.scope = scope
+            self.run.save(update_fields=["scope"])
+
     def __call__(self, step: str, done: int, of: int) -> None:
         self._show(step, done, of)
         now = time.monotonic()

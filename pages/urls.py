@@ -142,4 +142,7 @@ urlpatterns = [
     path("problems/", problems.problem_list, name="problem-list"),
     path("runs/", runs.run_list, name="run-list"),
     path("ingest-runs/", ingest_runs.ingest_run_list, name="ingest-run-list"),
+    path("ingest-runs/upload/", ingest_runs.upload, name="ingest-run-upload"),
+    path("ingest-runs/<int:pk>/", ingest_runs.detail, name="ingest-run-detail"),
+    path("ingest-runs/<int:pk>/<slug:verb>/", ingest_runs.act, name="ingest-run-act"),
 ]

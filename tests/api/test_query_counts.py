@@ -32,7 +32,7 @@ MOST = {  # with 2 for the token and its person
     "schema-changes": 2,
     "runs": 2,
     "problems": 2,
-    "ingest-runs": 2,
+    "ingest-runs": 3,  # those whose process is gone are looked for first
     "pipelines": 5,
     "tables": 7,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from catalog.models import HistoryEntry, Origin, Ownership, Pipeline, Run, Table
+from ingest.models import IngestRun
 from tests.factories import make_column, make_edge, make_owner, make_pipeline, make_run, make_source, make_table, own
 
 pytestmark = pytest.mark.django_db
@@ -182,3 +183,19 @@ def test_only_tables_that_are_registered_can_be_declared(program, node: str) -> 
     answer = program.patch(f"/api/v1/pipelines/{pipeline.pk}/", {"declared_inputs": [node]})
     assert answer.status_code == 400
     assert list(answer.json()["error"]["fields"])[0].startswith("declared_inputs")
+
+
+def test_editors_cancel_and_resume_ingest_runs(viewer, editor, with_token, monkeypatch) -> None:
+    monkeypatch.setattr("ingest.jobs.start", lambda run: None)
+    run = IngestRun.objects.create(
+        kind="repo", scope="shop", actor_name="ada", state="waiting", options={"folder": "x"}
+    )
+    path = f"/api/v1/ingest-runs/{run.pk}/"
+    assert with_token(viewer, "write").post(f"{path}cancel/").status_code == 403
+    program = with_token(editor, "write")
+    assert program.post(f"{path}cancel/").json()["state"] == "cancelled"
+    assert "not under way any more" in program.post(f"{path}cancel/").json()["error"]["message"]
+    resumed = program.post(f"{path}resume/").json()
+    assert (resumed["state"], resumed["attempt"]) == ("waiting", 2)
+    assert program.post(f"{path}resume/").status_code == 400
+    assert with_token(editor, "read").post(f"{path}cancel/").status_code == 403
