@@ -23,6 +23,7 @@ from catalog.models import Column, Origin, Owner, Ownership, Pipeline, SchemaCha
 from catalog.schema_changes import Place, changes_between
 
 TableKey = tuple[str, str]  # (slug of the source, name of the table)
+REPORTED = "openlineage"  # the scope of what OpenLineage events alone tell of: any other ingest may state it too
 
 _SOURCE_FIELDS = ("name", "platform", "storage", "dialect", "description")
 _OWNER_FIELDS = ("name", "kind", "email", "status")
@@ -82,7 +83,8 @@ def store_pipelines(
     known: dict[str, Pipeline] = {}
     for names in chunks(fact.name for fact in facts):
         known |= Pipeline.objects.in_bulk(names, field_name="name")
-    facts = [fact for fact in facts if known.get(fact.name) is None or known[fact.name].stated_in in ("", scope)]
+    free = ("", REPORTED, scope)
+    facts = [fact for fact in facts if known.get(fact.name) is None or known[fact.name].stated_in in free]
     things = [known.get(fact.name) or Pipeline(name=fact.name, origin=Origin.INGEST) for fact in facts]
     _store_things(Pipeline, things, facts, _PIPELINE_FIELDS, owners, scope, keep_missing)
     return {thing.name: thing.pk for thing in things}

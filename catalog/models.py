@@ -55,6 +55,7 @@ class ApiToken(models.Model):
     class Scope(models.TextChoices):
         READ = "read", "Read only"
         WRITE = "write", "Read and write"
+        INGEST = "ingest", "Send OpenLineage events, nothing else"
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
     name = models.CharField(max_length=100)
@@ -138,6 +139,9 @@ class Source(models.Model):
         help_text="Environment variable or secret file that holds its address; never the address itself",
     )
     crawled_at = models.DateTimeField(null=True, blank=True, help_text="When a crawl last saw all of it")
+    namespaces = models.JSONField(
+        default=list, blank=True, help_text="OpenLineage's names of it, such as postgres://db:5432"
+    )
     stated_fields = models.JSONField(default=list, blank=True)
     ingested = models.JSONField(default=dict, blank=True)
 
@@ -408,8 +412,12 @@ class Run(models.Model):
     nominal_at = models.DateTimeField(null=True, blank=True, help_text="The logical date it ran for")
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
+    rows_in = models.BigIntegerField(null=True, blank=True)
     rows_out = models.BigIntegerField(null=True, blank=True)
     error = models.TextField(blank=True)
+    parent_id = models.CharField(
+        max_length=200, blank=True, help_text="The orchestrator's id of the run that this one is a part of"
+    )
 
     class Meta:
         ordering = ["-started_at", "-id"]
@@ -424,6 +432,8 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["pipeline", "-started_at", "-id"], name="run_latest"),
             models.Index(fields=["-started_at", "-id"], name="run_newest"),
+            models.Index(fields=["parent_id"], condition=~Q(parent_id=""), name="run_of_parent"),
+            models.Index(fields=["external_id"], name="run_by_external_id"),
         ]
 
     def __str__(self) -> str:

@@ -36,7 +36,8 @@ class RolePermission(BasePermission):
     """Asks `catalog.policy`: reading needs VIEW, a write EDIT and a token that may write, all else an admin.
 
     A change is asked for the object itself, since owners may change what they hold. A view of things that belong to
-    another (`created_inside`) leaves creation to its service, which asks for the thing they belong to.
+    another (`created_inside`) leaves creation to its service, which asks for the thing they belong to. Tokens of the
+    scope ingest get in where a view `takes_events`, and only to send some.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -45,9 +46,9 @@ class RolePermission(BasePermission):
         policy.require(request.user, Action.VIEW)
         if getattr(view, "action", "") is None:
             raise exceptions.MethodNotAllowed(request.method)
+        _require_scope(request, getattr(view, "takes_events", False))
         if request.method in SAFE_METHODS:
             return True
-        _require_writing_token(request)
         leave_to_object = getattr(view, "detail", False) or getattr(view, "created_inside", False)
         if not leave_to_object or request.method not in _WRITES:
             policy.require(request.user, _WRITES.get(request.method, Action.ADMINISTER))
@@ -59,10 +60,16 @@ class RolePermission(BasePermission):
         return True
 
 
-def _require_writing_token(request: Request) -> None:
+def _require_scope(request: Request, takes_events: bool) -> None:
     token = request.auth
-    if isinstance(token, ApiToken) and token.scope != ApiToken.Scope.WRITE:
-        raise PermissionDenied(f"The token {token.name!r} may only read. Make one with the scope write.")
+    if not isinstance(token, ApiToken) or token.scope == ApiToken.Scope.WRITE:
+        return
+    is_read = request.method in SAFE_METHODS
+    if token.scope == ApiToken.Scope.INGEST and (is_read or not takes_events):
+        raise PermissionDenied(f"The token {token.name!r} may only send OpenLineage events, to /api/v1/lineage.")
+    if token.scope == ApiToken.Scope.READ and not is_read:
+        wanted = "ingest" if takes_events else "write"
+        raise PermissionDenied(f"The token {token.name!r} may only read. Make one with the scope {wanted}.")
 
 
 class KeysetPagination(BasePagination):
@@ -154,8 +161,8 @@ class TooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "too_large"
 
-    def __init__(self) -> None:
-        super().__init__(f"A request may hold {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes at most.")
+    def __init__(self, most: int | None = None) -> None:
+        super().__init__(f"A request may hold {most or settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes at most.")
 
 
 class Conflict(exceptions.APIException):

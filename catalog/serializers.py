@@ -101,11 +101,28 @@ class DisagreementSerializer(serializers.Serializer):
 
 class SourceSerializer(FactsSerializer):
     url = serializers.URLField(read_only=True)
+    namespaces = serializers.ListField(
+        child=serializers.CharField(max_length=500),
+        required=False,
+        help_text="OpenLineage's names of it, such as postgres://db:5432",
+    )
 
     class Meta:
         model = Source
         fields = [
-            *("id", "url", "slug", "name", "platform", "storage", "dialect", "description", "connection", "crawled_at")
+            *(
+                "id",
+                "url",
+                "slug",
+                "name",
+                "platform",
+                "storage",
+                "dialect",
+                "description",
+                "namespaces",
+                "connection",
+                "crawled_at",
+            )
         ]
         read_only_fields = ["crawled_at"]
         extra_kwargs = {"slug": {"required": False}}

@@ -17,6 +17,7 @@ from audits.practices import api as practices
 from audits.usage import api as usage
 from catalog import api as catalog
 from ingest import api as ingest
+from ingest.openlineage import api as openlineage
 from lineage import api as lineage
 from lineage.graph_api import GraphView
 
@@ -58,6 +59,9 @@ class UnknownAddressView(APIView):
 views = [
     path("graph/", GraphView.as_view(), name="graph"),
     path("tables/<int:pk>/upstream-changes/", UpstreamChangesView.as_view(), name="upstream-changes"),
+    # Addresses of OpenLineage's and Marquez's clients, which end without a slash
+    path("lineage", openlineage.LineageView.as_view(), name="lineage"),
+    path("lineage/batch", openlineage.LineageBatchView.as_view(), name="lineage-batch"),
 ]
 
 urlpatterns = [

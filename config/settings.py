@@ -157,6 +157,8 @@ EMAIL_FILE_PATH = VAR_DIR / "mails"
 DEFAULT_FROM_EMAIL = os.environ.get("MAIL_FROM", "pipekeeper@localhost")
 
 WEBHOOK_HOSTS = env_list("WEBHOOK_HOSTS", [])  # hosts of a private network that webhooks may reach all the same
+# The longest body, unpacked, that /api/v1/lineage takes
+LINEAGE_MAX_BYTES = int(env_number("LINEAGE_MAX_BYTES", 10_000_000))
 
 # What deletions save, in money; 0 says nothing of money
 PRICE_GB_MONTH = env_number("PRICE_GB_MONTH", 0)
@@ -212,6 +214,7 @@ SPECTACULAR_SETTINGS = {
         "OriginEnum": "catalog.models.Origin",
         "CheckOriginEnum": "audits.checks.models.Check.Origin",
         "CheckStateEnum": "audits.checks.models.State",
+        "LineageEventKindEnum": "ingest.models.LineageEvent.Kind",
     },
 }
 

@@ -6,6 +6,8 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from catalog.models import Pipeline, Run, Table
+
 
 class IngestRun(models.Model):
     """One run of an ingest: what, when, by whom, how far it is, and what came of it."""
@@ -94,3 +96,82 @@ class IngestedFile(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class ReportedJob(models.Model):
+    """A job as OpenLineage events name it, and what they say of it together.
+
+    `stamps` holds for each facet the time of its newest word and the digest of that, `facets` the word itself; those
+    under @ are told by runs and datasets. `data` are the datasets (ids) that it now reads and writes.
+    """
+
+    namespace = models.CharField(max_length=500)
+    name = models.CharField(max_length=2000)
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="reported_jobs")
+    stamps = models.JSONField(default=dict)
+    facets = models.JSONField(default=dict)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["namespace", "name"]
+        constraints = [models.UniqueConstraint(fields=["namespace", "name"], name="reported_job_once")]
+
+    def __str__(self) -> str:
+        return f"{self.namespace} {self.name}"
+
+
+class ReportedDataset(models.Model):
+    """A dataset as OpenLineage events name it, and what they say of it together; several names can be one table.
+
+    `stamps` and `facets` are as those of a job; the register @alias holds the name under which it is known instead.
+    """
+
+    namespace = models.CharField(max_length=500)
+    name = models.CharField(max_length=2000)
+    table = models.ForeignKey(Table, on_delete=models.CASCADE, related_name="reported_datasets")
+    seen_at = models.BigIntegerField(default=0, help_text="The newest event that names it, in microseconds since 1970")
+    stamps = models.JSONField(default=dict)
+    facets = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["namespace", "name"]
+        constraints = [models.UniqueConstraint(fields=["namespace", "name"], name="reported_dataset_once")]
+
+    def __str__(self) -> str:
+        return f"{self.namespace} {self.name}"
+
+
+class ReportedRun(models.Model):
+    """What OpenLineage events say of a run together; `state` is an `openlineage.merge.RunState`."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="reported")
+    state = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"run {self.run_id}"
+
+
+class LineageEvent(models.Model):
+    """One OpenLineage event as it came, but for secrets; equal events are one."""
+
+    class Kind(models.TextChoices):
+        RUN = "run", "Run"
+        JOB = "job", "Job"
+        DATASET = "dataset", "Dataset"
+
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of its JSON, keys sorted")
+    kind = models.CharField(max_length=7, choices=Kind.choices)
+    event_type = models.CharField(max_length=8, blank=True, help_text="START, COMPLETE, … of a run's event")
+    event_time = models.DateTimeField()
+    received_at = models.DateTimeField(default=timezone.now)
+    producer = models.CharField(max_length=500)
+    job = models.ForeignKey(ReportedJob, null=True, on_delete=models.CASCADE, related_name="events")
+    dataset = models.ForeignKey(ReportedDataset, null=True, on_delete=models.CASCADE, related_name="events")
+    run_id = models.CharField(max_length=36, blank=True, db_index=True)
+    body = models.TextField(help_text="The event's JSON, keys sorted")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.event_type} {self.event_time:%Y-%m-%d %H:%M:%S}"

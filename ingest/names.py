@@ -30,6 +30,11 @@ _SCHEMES = {
 _ALIASES = {"s3a": "s3", "s3n": "s3", "abfss": "abfs", "wasbs": "wasb", "az": "azure"}
 
 
+def source_of_scheme(scheme: str) -> SourceFact | None:
+    """The source of addresses that begin so (`s3`, `file`), if it is one for files; None for any other."""
+    return _SCHEMES.get(_ALIASES.get(scheme, scheme)) if scheme else None
+
+
 class Names:
     """The one place that turns a name in SQL or metadata into (source, table)."""
 

@@ -23,6 +23,7 @@ class EdgeOrigin(models.TextChoices):
     """What an edge was read from."""
 
     SQL = "sql", "Parsed SQL"
+    OPENLINEAGE = "openlineage", "Reported by the program that ran (OpenLineage)"
     DECLARED = "declared", "Declared by a person or a metadata file"
 
 
@@ -80,7 +81,7 @@ class TableEdge(models.Model):
         Table, null=True, on_delete=models.CASCADE, related_name="edges_in", db_index=False
     )
     sql_version = models.ForeignKey(SqlVersion, null=True, on_delete=models.CASCADE, related_name="table_edges")
-    origin = models.CharField(max_length=10, choices=EdgeOrigin.choices)
+    origin = models.CharField(max_length=15, choices=EdgeOrigin.choices)
     valid_from = models.DateTimeField()
     valid_to = models.DateTimeField(null=True, blank=True)
 
@@ -146,6 +147,7 @@ class ColumnEdge(models.Model):
         PARSED = "parsed", "Qualified in the SQL"
         SCHEMA = "schema", "Found through a known schema"
         ONLY_CANDIDATE = "only_candidate", "The only source in scope"
+        REPORTED = "reported", "Reported by the program that ran"
 
     pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="column_edges")
     sql_version = models.ForeignKey(SqlVersion, null=True, on_delete=models.CASCADE, related_name="column_edges")
@@ -157,7 +159,7 @@ class ColumnEdge(models.Model):
     basis = models.CharField(max_length=15, choices=Basis.choices)
     statement = models.PositiveIntegerField()
     path = models.CharField(max_length=500, null=True, help_text="The rest of a struct field's path")
-    origin = models.CharField(max_length=10, choices=EdgeOrigin.choices)
+    origin = models.CharField(max_length=15, choices=EdgeOrigin.choices)
     valid_from = models.DateTimeField()
     valid_to = models.DateTimeField(null=True, blank=True)
 

@@ -10,9 +10,12 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from catalog import services
@@ -67,17 +70,10 @@ def store_lineage(lineages: Sequence[PipelineLineage], at: dt.datetime) -> None:
     new = {pk: _describe(_new_version(lineage, at), lineage) for pk, lineage in by_pipeline.items() if pk not in same}
     SqlVersion.objects.bulk_create(new.values())
     version_ids = {pk: version.pk for pk, version in {**versions, **new}.items()}
-    _replace_edges(
-        TableEdge, _TABLE_EDGE, {pk: one.table_edges for pk, one in by_pipeline.items()}, version_ids, set(versions), at
-    )
-    _replace_edges(
-        ColumnEdge,
-        _COLUMN_EDGE,
-        {pk: one.column_edges for pk, one in by_pipeline.items()},
-        version_ids,
-        set(versions),
-        at,
-    )
+    table_edges = {pk: one.table_edges for pk, one in by_pipeline.items()}
+    column_edges = {pk: one.column_edges for pk, one in by_pipeline.items()}
+    _replace_edges(TableEdge, _TABLE_EDGE, table_edges, EdgeOrigin.SQL, set(versions), at, version_ids)
+    _replace_edges(ColumnEdge, _COLUMN_EDGE, column_edges, EdgeOrigin.SQL, set(versions), at, version_ids)
     if by_pipeline:
         bump_graph_version()
 
@@ -99,7 +95,19 @@ def store_declared(edges: Mapping[int, Collection[TableEdgeIds]], at: dt.datetim
     """Edges that files declare for pipelines (by id), unless a person declared that pipeline's."""
     stated = _stated_by_people(edges)
     wanted = {pipeline: ends for pipeline, ends in edges.items() if pipeline not in stated}
-    if _replace_edges(TableEdge, _TABLE_EDGE, wanted, {}, set(wanted), at):
+    if _replace_edges(TableEdge, _TABLE_EDGE, wanted, EdgeOrigin.DECLARED, set(wanted), at):
+        bump_graph_version()
+
+
+@transaction.atomic
+def store_reported(
+    pipeline: int, table_edges: Collection[TableEdgeIds], column_edges: Collection[ColumnEdgeIds], at: dt.datetime
+) -> None:
+    """The edges that a pipeline's own runs report by OpenLineage are now these."""
+    known, origin = {pipeline}, EdgeOrigin.OPENLINEAGE
+    changed = _replace_edges(TableEdge, _TABLE_EDGE, {pipeline: table_edges}, origin, known, at)
+    changed |= _replace_edges(ColumnEdge, _COLUMN_EDGE, {pipeline: column_edges}, origin, known, at)
+    if changed:
         bump_graph_version()
 
 
@@ -112,7 +120,8 @@ def declare_edges(*, actor: User | None, pipeline: Pipeline, inputs: Iterable[Ta
     services.policy_checked(actor, Action.EDIT, pipeline)
     ends = pairs([table.pk for table in inputs], [table.pk for table in outputs])
     before = _declared_names(pipeline)
-    if not _replace_edges(TableEdge, _TABLE_EDGE, {pipeline.pk: ends}, {}, {pipeline.pk}, timezone.now()):
+    wanted, known = {pipeline.pk: ends}, {pipeline.pk}
+    if not _replace_edges(TableEdge, _TABLE_EDGE, wanted, EdgeOrigin.DECLARED, known, timezone.now()):
         return
     stated = {*pipeline.stated_fields, _DECLARED} if ends else {*pipeline.stated_fields} - {_DECLARED}
     pipeline.stated_fields = sorted(stated)
@@ -190,16 +199,16 @@ def _replace_edges(
     model: type[models.Model],
     fields: Sequence[str],
     wanted: Mapping[int, Collection[tuple[Any, ...]]],
-    versions: Mapping[int, int],
+    origin: EdgeOrigin,
     known: Collection[int],
     at: dt.datetime,
+    versions: Mapping[int, int] = MappingProxyType({}),
 ) -> bool:
-    """Make `wanted` the current edges of its pipelines; whether anything changed.
+    """Make `wanted` the current edges of that origin of its pipelines; whether anything changed.
 
-    `versions` gives the SQL version on which a pipeline's edges hang; without one they are declared. Only pipelines
-    in `known` can have edges already.
+    `versions` gives the SQL version on which a pipeline's edges hang, if they were read off SQL. Only pipelines in
+    `known` can have edges already.
     """
-    origin = EdgeOrigin.SQL if versions else EdgeOrigin.DECLARED
     kept: dict[int, set[tuple[Any, ...]]] = defaultdict(set)
     wanted = {pipeline: set(edges) if pipeline in known else edges for pipeline, edges in wanted.items()}
     ended: list[int] = []
@@ -211,7 +220,7 @@ def _replace_edges(
             else:
                 ended.append(pk)
     for part in chunks(ended):
-        model._default_manager.filter(pk__in=part).update(valid_to=at)
+        model._default_manager.filter(pk__in=part).update(valid_to=Greatest(F("valid_from"), Value(at)))
     since, origin_value = as_stored(at), origin.value
     rows = [
         (pipeline, versions.get(pipeline), origin_value, since, *edge)

@@ -237,15 +237,39 @@ class OwnerForm(FactsForm):
         self.fields["team"].queryset = Owner.objects.filter(kind=Owner.Kind.TEAM).exclude(pk=self.instance.pk)
 
 
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    widget = forms.Textarea
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:
+        return [line.strip() for line in (value or "").splitlines() if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (initial or []) != self.to_python(data)
+
+
 class SourceForm(FactsForm):
     """`may_connect` is whether the person may name the connection."""
 
-    layout = [("", ["name", "platform", "storage", "dialect", "description"]), ("Live connection", ["connection"])]
-    whole = {*FactsForm.whole, "connection"}
+    namespaces = LinesField(
+        required=False,
+        label="OpenLineage namespaces",
+        help_text="Whose datasets lie in this source, one a line: postgres://db:5432",
+    )
+
+    layout = [
+        ("", ["name", "platform", "storage", "dialect", "description", "namespaces"]),
+        ("Live connection", ["connection"]),
+    ]
+    whole = {*FactsForm.whole, "namespaces", "connection"}
 
     class Meta:
         model = Source
-        fields = ["name", "platform", "storage", "dialect", "description", "connection"]
+        fields = ["name", "platform", "storage", "dialect", "description", "namespaces", "connection"]
         widgets = {"connection": ConnectionName({"placeholder": "WAREHOUSE_URL", "autocomplete": "off"})}
 
     def __init__(self, *args: Any, may_connect: bool, **kwargs: Any) -> None:

@@ -1,0 +1,119 @@
+"""The door for OpenLineage clients: `/api/v1/lineage` and `/api/v1/lineage/batch`, without a slash, plain or gzip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import exceptions, serializers, status
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from catalog.rest import TooLarge, refuse_unknown_parameters
+from ingest.openlineage.bodies import TooLong, parsed, read_body
+from ingest.openlineage.reading import BadEvent
+from ingest.openlineage.store import take
+
+MOST_EVENTS = 1_000  # in one batch
+
+
+class EventParser(BaseParser):
+    """JSON, plain or gzip, of at most LINEAGE_MAX_BYTES."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        most = settings.LINEAGE_MAX_BYTES
+        headers = parser_context["request"].META
+        try:
+            if int(headers.get("CONTENT_LENGTH") or 0) > most:
+                raise TooLong(most)
+            return parsed(read_body(stream, headers.get("HTTP_CONTENT_ENCODING", ""), most))
+        except TooLong as error:
+            raise TooLarge(most) from error
+        except BadEvent as error:
+            raise _invalid(error) from error
+
+
+def _invalid(error: BadEvent) -> exceptions.ValidationError:
+    return exceptions.ValidationError({error.place or "event": [error.message]})
+
+
+class _EventsView(APIView):
+    takes_events = True
+    parser_classes = [EventParser]
+
+
+class FailedEventSerializer(serializers.Serializer):
+    index = serializers.IntegerField(help_text="Its place in the list, from 0")
+    reason = serializers.CharField()
+    retriable = serializers.BooleanField(help_text="Whether sending the same again may help")
+
+
+class BatchSummarySerializer(serializers.Serializer):
+    received = serializers.IntegerField()
+    successful = serializers.IntegerField()
+    failed = serializers.IntegerField()
+
+
+class BatchAnswerSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(["success", "partial_success"])
+    summary = BatchSummarySerializer()
+    failed_events = FailedEventSerializer(many=True)
+
+
+class LineageView(_EventsView):
+    """OpenLineage events, one a request. The same event again changes nothing."""
+
+    @extend_schema(
+        operation_id="lineage_create",
+        tags=["lineage"],
+        request=OpenApiTypes.OBJECT,
+        responses={201: OpenApiResponse(description="It is stored, or was before")},
+    )
+    def post(self, request: Request) -> Response:
+        refuse_unknown_parameters(request, ())
+        try:
+            take(request.data)
+        except BadEvent as error:
+            raise _invalid(error) from error
+        return Response(status=status.HTTP_201_CREATED)
+
+
+class LineageBatchView(_EventsView):
+    """A list of OpenLineage events; each is stored, or refused, by itself."""
+
+    @extend_schema(
+        operation_id="lineage_batch_create",
+        tags=["lineage"],
+        request={"application/json": {"type": "array", "items": {"type": "object"}, "maxItems": MOST_EVENTS}},
+        responses={204: OpenApiResponse(description="All are stored"), 200: BatchAnswerSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        refuse_unknown_parameters(request, ())
+        events = request.data
+        if not isinstance(events, list) or len(events) > MOST_EVENTS:
+            message = f"Send a list of at most {MOST_EVENTS:,} events; a single event goes to /api/v1/lineage."
+            raise exceptions.ValidationError({"events": [message]})
+        failed = [fault for index, event in enumerate(events) if (fault := _refused(index, event))]
+        if not failed:
+            return Response(status=status.HTTP_204_NO_CONTENT)
+        summary = {"received": len(events), "successful": len(events) - len(failed), "failed": len(failed)}
+        return Response({"status": "partial_success", "summary": summary, "failed_events": failed})
+
+
+def _refused(index: int, event: Any) -> dict[str, Any] | None:
+    """Why an event of a batch was not stored; None where it was."""
+    try:
+        take(event)
+    except (BadEvent, ValidationError) as error:
+        return {"index": index, "reason": str(error), "retriable": False}
+    except DatabaseError:
+        return {"index": index, "reason": "The database did not take it.", "retriable": True}
+    return None
