@@ -7,6 +7,9 @@
 |         | send files to be ingested, cancel and resume ingests                  |
 | steward | also retire, approve deletions, and name the connections of sources   |
 | admin   | also manage people and roles                                          |
+
+A token acts in the role of its person, within its scope (`catalog.rest`): `read` only reads, `ingest` only sends
+OpenLineage events, for which its person must be an editor, and `write` does all that the person may.
 """
 
 from __future__ import annotations

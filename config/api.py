@@ -42,6 +42,7 @@ router.register("findings", practices.FindingViewSet, "finding")
 router.register("waivers", practices.WaiverViewSet, "waiver")
 router.register("checks", checks.CheckViewSet, "check")
 router.register("check-results", checks.CheckResultViewSet, "check-result")
+router.register("lineage-events", openlineage.LineageEventViewSet, "lineage-event")
 router.register("ingest-runs", ingest.IngestRunViewSet, "ingest-run")
 
 

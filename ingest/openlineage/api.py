@@ -1,12 +1,14 @@
-"""The door for OpenLineage clients: `/api/v1/lineage` and `/api/v1/lineage/batch`, without a slash, plain or gzip."""
+"""The door for OpenLineage clients, `/api/v1/lineage` and `/api/v1/lineage/batch`, and the list of what came in."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError
+from django_filters import CharFilter, FilterSet, IsoDateTimeFilter
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import exceptions, serializers, status
@@ -15,8 +17,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from catalog.filters import OneOf
 from catalog.rest import TooLarge, refuse_unknown_parameters
+from catalog.serializers import RowSerializer
+from catalog.viewsets import NounViewSet
+from ingest.models import LineageEvent
 from ingest.openlineage.bodies import TooLong, parsed, read_body
+from ingest.openlineage.events import EVENT_TYPES
 from ingest.openlineage.reading import BadEvent
 from ingest.openlineage.store import take
 
@@ -117,3 +124,58 @@ def _refused(index: int, event: Any) -> dict[str, Any] | None:
     except DatabaseError:
         return {"index": index, "reason": "The database did not take it.", "retriable": True}
     return None
+
+
+class LineageEventFilter(FilterSet):
+    kind = OneOf(LineageEvent.Kind.choices)
+    event_type = OneOf([(name, name.title()) for name in EVENT_TYPES])
+    namespace = CharFilter(field_name="job__namespace", label="Namespace of the job")
+    job = CharFilter(field_name="job__name", label="Name of the job")
+    pipeline = CharFilter(field_name="job__pipeline__name", label="Name of the job's pipeline")
+    run_id = CharFilter(label="The run's id")
+    since = IsoDateTimeFilter(field_name="event_time", lookup_expr="gte", label="At or after")
+    until = IsoDateTimeFilter(field_name="event_time", lookup_expr="lt", label="Before")
+
+    class Meta:
+        model = LineageEvent
+        fields: list[str] = []
+
+
+class LineageEventSummarySerializer(RowSerializer):
+    """All but the event itself, which can be long."""
+
+    lookups = {"namespace": "job__namespace", "job": "job__name", "pipeline": "job__pipeline__name"}
+    url = serializers.URLField(read_only=True)
+    namespace = serializers.CharField(allow_null=True, help_text="Namespace of the job; null for a DatasetEvent")
+    job = serializers.CharField(allow_null=True)
+    pipeline = serializers.CharField(allow_null=True, help_text="Name of the job's pipeline")
+
+    class Meta:
+        model = LineageEvent
+        fields = [
+            *("id", "url", "kind", "event_type", "event_time", "received_at", "namespace", "job", "pipeline", "run_id"),
+            *("producer", "digest"),
+        ]
+
+
+class LineageEventSerializer(LineageEventSummarySerializer):
+    event = serializers.JSONField(help_text="As it came, but for secrets")
+    made = ("url", "event")
+    needs = ("id", "body")
+
+    class Meta(LineageEventSummarySerializer.Meta):
+        fields = [*LineageEventSummarySerializer.Meta.fields, "event"]
+
+    def make(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {**super().make(row), "event": json.loads(row["body"])}
+
+
+class LineageEventViewSet(NounViewSet):
+    """OpenLineage events as they came in, the newest first; the event itself is in each one's detail."""
+
+    order = ("-id",)
+    queryset = LineageEvent.objects.all()
+    filterset_class = LineageEventFilter
+
+    def get_serializer_class(self) -> type[serializers.BaseSerializer]:
+        return LineageEventSerializer if self.detail else LineageEventSummarySerializer
