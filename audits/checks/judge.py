@@ -1,7 +1,7 @@
 """What a figure means: the bounds that hold for it, said in words, and whether it lies within. Pure.
 
 >>> judge(read_parameters("not_null", {"column": "email"}), 3, Past(), NOW).words
-'3 rows without a value; at most 0 are expected.'
+'3 rows without a value; none are expected.'
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _around_the_last(parameters: kinds.RowCountChange, past: Past, at: dt.dateti
 
 def _stated(low: float | None, high: float | None) -> Bounds:
     if low is None:
-        return Bounds(None, high, f"at most {written(high)} are expected")
+        return Bounds(None, high, f"at most {written(high)} are expected" if high else "none are expected")
     if high is None:
         return Bounds(low, None, f"at least {written(low)} are expected")
     exactly = f"exactly {written(low)}" if low == high else f"{written(low)} to {written(high)}"

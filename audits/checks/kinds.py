@@ -187,7 +187,7 @@ class InOutRatio(Parameters):
     """Rows of a pipeline's output for each row of its input."""
 
     kind: ClassVar[str] = "in_out_ratio"
-    unit: ClassVar[str] = "rows out for each row in"
+    unit: ClassVar[str] = "out for each row in"
     input: str = _given(_table)
     output: str = _given(_table)
     min: float | None = _given(_number, None)

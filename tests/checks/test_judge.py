@@ -24,7 +24,7 @@ def weeks_ago(*counts: float) -> list[tuple[dt.datetime, float]]:
         ("row_count", {"min": 1}, 0, False, "0 rows; at least 1 are expected."),
         ("row_count", {"min": 7, "max": 7}, 8, False, "8 rows; exactly 7 are expected."),
         ("not_null", {"column": "a", "max": 2}, 2, True, "2 rows without a value; at most 2 are expected."),
-        ("unique_key", {"columns": ["a"]}, 1, False, "at most 0 are expected."),
+        ("unique_key", {"columns": ["a"]}, 1, False, "there already; none are expected."),
         ("custom_sql", {"sql": "select 1"}, 0, True, "0; exactly 0 are expected."),
         ("custom_sql", {"sql": "select 1", "max": 0.5}, 0.25, True, "0.25; at most 0.5 are expected."),
         ("freshness", {"column": "a", "hours": 24}, MONDAY - dt.timedelta(hours=25), False, "25 hours old"),

@@ -15,6 +15,10 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from audits.checks.models import State
+from audits.checks.queries import counts_by_state, runnable
+from audits.checks.run import run as run_checks
+from audits.checks.services import record_measured
 from catalog.models import Pipeline, Run, Source
 from catalog.services import change_source
 from demo import build
@@ -57,7 +61,17 @@ class Command(BaseCommand):
         log = ["--format", "generic", "--source", "warehouse"]
         call_command("ingest_queries", str(_query_log(file)), *log, stdout=self.stdout)
         call_command("flag_unused", stdout=self.stdout)
+        call_command("ingest_checks", str(build.REPO), "--scope", SCOPE, stdout=self.stdout)
+        self.stdout.write(run_new_checks())
         call_command("score", stdout=self.stdout)
+
+
+def run_new_checks() -> str:
+    """Run the checks that have not run yet, on the file itself; how they all stand, in words."""
+    for measured in run_checks(check for check in runnable() if check.checked_at is None):
+        record_measured(measured)
+    counts = counts_by_state()
+    return "Checks: " + ", ".join(f"{counts[state]} {state.label.lower()}" for state in State if state in counts)
 
 
 def _ingest(progress: Progress) -> Outcome:
