@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from catalog import filters, queries, serializers, services
-from catalog.models import Column, Owner, Ownership, Pipeline, Run, SchemaChange, Source, Table, Tag
+from rest_framework.request import Request
+
+from catalog import filters, outbox, policy, queries, serializers, services
+from catalog.models import Column, Owner, Ownership, Pipeline, Run, SchemaChange, Source, Table, Tag, Webhook
+from catalog.policy import Action
 from catalog.viewsets import NounViewSet, WritableNounViewSet
 
 
@@ -35,6 +38,23 @@ class TagViewSet(WritableNounViewSet):
 
     def change(self, tag: Tag, facts: dict[str, Any]) -> Tag:
         return services.change_tag(actor=self.request.user, tag=tag, **facts)
+
+
+class WebhookViewSet(WritableNounViewSet):
+    """Where notices are posted, signed; for admins alone, since an address may itself be a secret."""
+
+    queryset = Webhook.objects.all()
+    serializer_class = serializers.WebhookSerializer
+
+    def check_permissions(self, request: Request) -> None:
+        super().check_permissions(request)
+        policy.require(request.user, Action.ADMINISTER)
+
+    def register(self, facts: dict[str, Any]) -> Webhook:
+        return outbox.register_webhook(actor=self.request.user, **facts)
+
+    def change(self, webhook: Webhook, facts: dict[str, Any]) -> Webhook:
+        return outbox.change_webhook(actor=self.request.user, webhook=webhook, **facts)
 
 
 class OwnerViewSet(WritableNounViewSet):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from catalog import queries
-from catalog.models import Column, Owner, Pipeline, Run, SchemaChange, Source, Table, Tag, node_id
+from catalog.models import Column, Owner, Pipeline, Run, SchemaChange, Source, Table, Tag, Webhook, node_id
 
 
 class OneOf(serializers.ChoiceField):
@@ -135,6 +135,21 @@ class TagSerializer(FactsSerializer):
     class Meta:
         model = Tag
         fields = ["id", "url", "name", "description"]
+
+
+class WebhookSerializer(FactsSerializer):
+    url = serializers.URLField(read_only=True, help_text="Of the webhook here")
+    target = serializers.URLField(source="url", max_length=1000, help_text="Where notices are posted")
+    events = serializers.ListField(
+        child=serializers.CharField(max_length=40), required=False, help_text="Names of events; empty: all of them"
+    )
+
+    lookups = {"target": "url"}
+
+    class Meta:
+        model = Webhook
+        fields = ["id", "url", "name", "target", "shape", "events", "is_active", "created_at"]
+        read_only_fields = ["created_at"]
 
 
 class OwnerSerializer(FactsSerializer):

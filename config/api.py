@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from audits.checks import api as checks
 from audits.deletion import api as deletion
+from audits.postmortems import api as postmortems
 from audits.postmortems.changes_api import UpstreamChangesView
 from audits.practices import api as practices
 from audits.usage import api as usage
@@ -43,6 +44,10 @@ router.register("waivers", practices.WaiverViewSet, "waiver")
 router.register("checks", checks.CheckViewSet, "check")
 router.register("check-results", checks.CheckResultViewSet, "check-result")
 router.register("lineage-events", openlineage.LineageEventViewSet, "lineage-event")
+router.register("incidents", postmortems.IncidentViewSet, "incident")
+router.register("post-mortems", postmortems.PostMortemViewSet, "post-mortem")
+router.register("action-items", postmortems.ActionItemViewSet, "action-item")
+router.register("webhooks", catalog.WebhookViewSet, "webhook")
 router.register("ingest-runs", ingest.IngestRunViewSet, "ingest-run")
 
 

@@ -215,6 +215,7 @@ SPECTACULAR_SETTINGS = {
         "CheckOriginEnum": "audits.checks.models.Check.Origin",
         "CheckStateEnum": "audits.checks.models.State",
         "LineageEventKindEnum": "ingest.models.LineageEvent.Kind",
+        "CauseEnum": "audits.postmortems.models.Cause.Code",
     },
 }
 

@@ -26,6 +26,7 @@ from pages import (
     tables,
     tags,
     usage,
+    webhooks,
 )
 from pages.middleware import for_everyone
 
@@ -104,6 +105,12 @@ urlpatterns = [
     path("deletion/notices/<int:pk>/unreached/", deletion.unreached, name="deletion-notice-unreached"),
     path("deletion/notices/<str:token>/", deletion.notice, name="deletion-notice"),
     path("deletion/protections/<int:pk>/lift/", deletion.lift, name="protection-lift"),
+    # /webhooks/
+    path("webhooks/", webhooks.webhook_list, name="webhook-list"),
+    path("webhooks/new/", webhooks.create, name="webhook-create"),
+    path("webhooks/<int:pk>/edit/", webhooks.edit, name="webhook-edit"),
+    path("webhooks/<int:pk>/<slug:verb>/", webhooks.act, name="webhook-act"),
+    path("webhooks/messages/<int:pk>/again/", webhooks.again, name="message-again"),
     # /incidents/
     path("incidents/", incidents.incident_list, name="incident-list"),
     path("incidents/new/", incidents.create, name="incident-create"),

@@ -212,7 +212,7 @@ def set_people(*, actor: User | None, incident: Incident, lead: Owner | None, pa
 def acknowledge(*, actor: User | None, incident: Incident, at: dt.datetime | None = None, by: str = "") -> Incident:
     """Somebody takes it on; the first who does leads, if nobody does yet."""
     incident = _stepped(actor, incident, "acknowledged_at", at)
-    if actor is not None and actor.owner is not None and not incident.people.filter(role="lead").exists():
+    if actor is not None and actor.owner is not None and not by and not incident.people.filter(role="lead").exists():
         facts = {"name": actor.owner.name, "role": IncidentPerson.Role.LEAD}
         IncidentPerson.objects.update_or_create(incident=incident, owner=actor.owner, defaults=facts)
     _note(incident, actor, f"Acknowledged by {by or name_of(actor)}.", at=incident.acknowledged_at)
