@@ -77,10 +77,11 @@ def of(rows: QuerySet, ids: Ids) -> QuerySet:
 
 def _sqls(ids: Ids) -> dict[int, Sql]:
     current = of(SqlVersion.objects.filter(valid_to__isnull=True), ids).order_by()
-    return {pk: _sql(version, read) for pk, version, read in current.values_list("pipeline_id", "pk", "practices")}
+    return {pk: sql_facts(version, read) for pk, version, read in current.values_list("pipeline_id", "pk", "practices")}
 
 
-def _sql(version: int, read: Mapping[str, Any]) -> Sql:
+def sql_facts(version: int, read: Mapping[str, Any]) -> Sql:
+    """What the engine read, `analysis.practices` as stored, as a rule wants it."""
     strategy = read.get("load_strategy", "unknown")
     return Sql(
         version=version,

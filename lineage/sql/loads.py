@@ -6,12 +6,20 @@ from typing import Any
 from sqlglot import exp
 
 from .effects import Effects, Write
+from .keys import is_unique, keys_of
 from .model import APPEND, FULL_REFRESH, INCREMENTAL, MERGE, UNKNOWN
 from .relations import FILTER
-
-Predicate = tuple[str, str, str]  # column, operator, the other side as text
-
-COMPARISONS = (exp.EQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In)
+from .slices import (
+    Inserted,
+    Predicate,
+    branches_of,
+    conditions_on_rows,
+    ctes_of,
+    names_in,
+    parts_of,
+    predicates_in,
+    tables_in,
+)
 
 
 @dataclass(slots=True)
@@ -28,11 +36,12 @@ class Load:
     backfill: bool | None = None
     atomic: bool | None = True
     replaces: bool = False
+    is_new: bool = False  # a CREATE TABLE that fails where the table is there already
     is_whole: bool = False  # a DELETE of all rows
     is_plain: bool = False  # a plain append
     slice: tuple[Predicate, ...] = ()  # of a DELETE
     tables: frozenset[str] = frozenset()  # other tables that a DELETE names
-    inserted: "Inserted | None" = None
+    inserted: Inserted | None = None
     notes: tuple[str, ...] = ()
     partition_by_value: bool = False
     message: str = ""
@@ -44,30 +53,6 @@ class Load:
         if deleted.slice:
             return self.inserted.lies_in(deleted.slice)
         return bool(deleted.tables & self.inserted.tables())
-
-
-@dataclass(slots=True)
-class Inserted:
-    """What an INSERT puts in, looked at only when something was deleted before it."""
-
-    script: Any
-    tree: exp.Insert
-    write: Write
-
-    def lies_in(self, deleted: tuple[Predicate, ...]) -> bool:
-        """Each condition of the DELETE holds for the inserted rows: by the same condition, or a constant."""
-        conditions = set(predicates_of(self.script, self.tree))
-        constants = constants_of(self.tree, [name for name, _, _ in self.write.columns])
-        columns = {name: {column for _, column, _, _ in flow} for name, flow, _ in self.write.columns}
-        for column, operator, value in deleted:
-            sources = columns.get(column, set()) | {column}
-            is_same = any((source, operator, value) in conditions for source in sources)
-            if not is_same and not (operator == "EQ" and constants.get(column) == value):
-                return False
-        return True
-
-    def tables(self) -> frozenset[str]:
-        return tables_in(self.script, self.tree, self.write.target)
 
 
 def load_of(script: Any, effect: Effects, inputs: set[str]) -> list[Load]:
@@ -104,7 +89,7 @@ def create_load(script: Any, tree: exp.Create, write: Write, inputs: set[str]) -
     replaces = bool(tree.args.get("replace") or tree.args.get("refresh"))
     if tree.args.get("expression") is None and tree.args.get("clone") is None:
         note_format(script, tree, write.target)
-        return Load(write.target, "define", replaces=replaces)
+        return Load(write.target, "define", replaces=replaces, is_new=not tree.args.get("exists"))
     if is_view(tree):
         message = "a view is always computed from its sources"
         return Load(write.target, "whole", FULL_REFRESH, True, True, True, True, message=message)
@@ -160,7 +145,19 @@ def insert_load(script: Any, tree: exp.Insert, write: Write, inputs: set[str]) -
         if any(table == target and mode == FILTER for table, _, _, mode in write.rows):
             message = "only rows beyond the newest stored one are added: the past cannot be filled"
             return Load(target, "whole", INCREMENTAL, None, False, message=message)
-    return plain_insert(script, tree, write)
+    return deleted_within(script, tree, write) or plain_insert(script, tree, write)
+
+
+def deleted_within(script: Any, tree: exp.Insert, write: Write) -> Load | None:
+    """WITH gone AS (DELETE FROM t WHERE day = …) INSERT INTO t … of the same day: one statement, so atomic."""
+    for gone in ctes_of(tree, {}).values():
+        where = gone.args.get("where") if isinstance(gone, exp.Delete) else None
+        if where is not None and script.target_name(gone.this) == write.target:
+            deleted = slice_of(script, where.this)
+            if deleted and Inserted(script, tree, write).lies_in(deleted):
+                message = "the slice that is deleted is inserted again"
+                return Load(write.target, "whole", INCREMENTAL, True, True, message=message)
+    return None
 
 
 def is_replace(tree: exp.Insert) -> bool:
@@ -228,71 +225,6 @@ def is_anti_join(script: Any, tree: Any, target: str) -> bool:
     return joined and any(isinstance(part.expression, exp.Null) for part in tree.find_all(exp.Is))
 
 
-def names_in(script: Any, node: Any) -> set[str]:
-    return {script.target_name(table) for table in node.find_all(exp.Table)}
-
-
-def tables_in(script: Any, tree: Any, target: str) -> frozenset[str]:
-    return frozenset(names_in(script, tree) - {target, ""})
-
-
-def constants_of(tree: exp.Insert, names: list[str]) -> dict[str, str]:
-    """Target columns that the query sets to one value for all rows."""
-    query = tree.expression
-    if not isinstance(query, exp.Select):
-        return {}
-    pairs = zip(names, (item.unalias() for item in query.expressions), strict=False)
-    return {name: text_of(item) for name, item in pairs if item.find(exp.Column) is None}
-
-
-# --- slices
-
-
-def text_of(node: Any) -> str:
-    return str(node.sql()).lower()
-
-
-def predicates_of(script: Any, tree: Any, seen: frozenset[int] = frozenset()) -> list[Predicate]:
-    """Comparisons of one column with a value, in every WHERE of a statement and of the temp tables it reads."""
-    found: list[Predicate] = []
-    seen |= {id(tree)}
-    for where in tree.find_all(exp.Where):
-        for part in where.this.flatten() if isinstance(where.this, exp.And) else [where.this]:
-            predicate = predicate_of(script, part)
-            if predicate:
-                found.append(predicate)
-    for table in tree.find_all(exp.Table):
-        temp = script.temps.get(script.target_name(table))
-        if temp is not None:
-            for made in temp.trees:
-                found += predicates_of(script, made, seen) if id(made) not in seen else []
-    return found
-
-
-def predicate_of(script: Any, node: Any) -> Predicate | None:
-    if not isinstance(node, COMPARISONS):
-        return None
-    left = node.this
-    if isinstance(node, exp.Between):
-        values = [node.args["low"], node.args["high"]]
-    elif isinstance(node, exp.In):
-        values = node.expressions
-    else:
-        values = [node.expression]
-    if not columns_of(script, left) and len(values) == 1:
-        left, values = values[0], [left]
-    names = columns_of(script, left)
-    if len(names) != 1 or not values or any(columns_of(script, value) for value in values):
-        return None
-    return names.pop(), node.__class__.__name__, ", ".join(text_of(value) for value in values)
-
-
-def columns_of(script: Any, node: Any) -> set[str]:
-    """Column names in an expression, script variables left out."""
-    names = {script.language.column(column.this) for column in node.find_all(exp.Column)}
-    return {name for name in names if name not in script.variables}
-
-
 # --- DELETE, UPDATE, MERGE
 
 
@@ -302,13 +234,16 @@ def delete_load(script: Any, tree: exp.Delete, write: Write, inputs: set[str]) -
     using = tree.args.get("using") or (isinstance(tree.this, exp.Expression) and tree.this.args.get("joins"))
     if not using and (condition is None or isinstance(condition, exp.Boolean) and condition.this):
         return Load(write.target, "delete", is_whole=True)
-    parts = (
-        list(condition.flatten()) if isinstance(condition, exp.And) else [condition] if condition is not None else []
-    )
-    predicates = [predicate_of(script, part) for part in parts]
-    if predicates and all(predicates) and not using:
-        return Load(write.target, "delete", slice=tuple(p for p in predicates if p))
+    predicates = slice_of(script, condition)
+    if predicates and not using:
+        return Load(write.target, "delete", slice=predicates)
     return Load(write.target, "delete", tables=tables_in(script, tree, write.target))
+
+
+def slice_of(script: Any, condition: Any) -> tuple[Predicate, ...]:
+    """The comparisons of one column with a value that a condition consists of; empty where it asks for more."""
+    found = [tuple(predicates_in(script, part)) for part in parts_of(condition)]
+    return tuple(predicate for each in found for predicate in each) if all(found) else ()
 
 
 def update_load(script: Any, tree: exp.Update, write: Write, inputs: set[str]) -> Load:
@@ -342,70 +277,25 @@ def is_never(node: Any) -> bool:
 
 def never_matching(script: Any, tree: exp.Merge, write: Write, whens: list[Any]) -> Load:
     """A MERGE that only inserts; when it deletes the slice that it inserts, it replaces the slice."""
-    inserted = predicates_of(script, tree.args["using"])
+    inserted = conditions_on_source(script, tree.args["using"])
     for when in whens:
         if (
             when.args.get("source")
             and when.args.get("condition") is not None
             and isinstance(when.args["then"], exp.Var)
         ):
-            condition = when.args["condition"]
-            parts = list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
-            deleted = [predicate_of(script, part) for part in parts]
-            if all(predicate in inserted for predicate in deleted):
+            deleted = slice_of(script, when.args["condition"])
+            if deleted and all(predicate in inserted for predicate in deleted):
                 return Load(write.target, "whole", INCREMENTAL, True, True, message="the slice is deleted and inserted")
     return Load(
         write.target, "whole", APPEND, False, False, message="ON never matches, so that rows are added each time"
     )
 
 
-def keys_of(script: Any, tree: exp.Merge) -> set[str]:
-    """The source's columns that ON compares for equality with the target's."""
-    alias = tree.args["using"].alias_or_name
-    found: set[str] = set()
-    on = tree.args["on"]
-    while isinstance(on, exp.Paren):
-        on = on.this
-    for part in on.flatten() if isinstance(on, exp.And) else [on]:
-        if isinstance(part, exp.EQ):
-            sides = [side for side in (part.this, part.expression) if isinstance(side, exp.Column)]
-            found |= {
-                script.language.column(s.this) for s in sides if len(sides) == 2 and s.table.lower() == alias.lower()
-            }
-    return found
-
-
-def is_unique(script: Any, tree: exp.Merge, keys: set[str]) -> bool:
-    """The source's query has one row for each key: GROUP BY, DISTINCT, or a row number of one."""
-    source = tree.args["using"]
-    query = source.this if isinstance(source, exp.Subquery) else None
-    if not isinstance(query, exp.Select):
-        return False
-    names = {
-        script.language.column(item.args["alias"]): item.this
-        for item in query.expressions
-        if isinstance(item, exp.Alias)
-    }
-    behind = {text_of(names[key]) if key in names else key.lower() for key in keys} | {key.lower() for key in keys}
-    group = query.args.get("group")
-    if group is not None:
-        return bool(group.expressions) and all(term_name(term, query) in behind for term in group.expressions)
-    if query.args.get("distinct") is not None:
-        return all(item.alias_or_name.lower() in {key.lower() for key in keys} for item in query.expressions)
-    qualify = query.args.get("qualify")
-    window = qualify.find(exp.Window) if qualify is not None else None
-    if window is None or not isinstance(window.this, exp.RowNumber) or not isinstance(qualify.this, exp.EQ):
-        return False
-    return all(term_name(term, query) in behind for term in window.args.get("partition_by") or ())
-
-
-def term_name(term: Any, query: exp.Select) -> str:
-    """A GROUP BY term as text; a position stands for its item."""
-    if isinstance(term, exp.Literal) and term.is_int and 0 < int(term.this) <= len(query.expressions):
-        term = query.expressions[int(term.this) - 1].unalias()
-    if isinstance(term, exp.Column):
-        return term.name.lower()
-    return text_of(term)
+def conditions_on_source(script: Any, using: Any) -> set[Predicate]:
+    """What holds for each row that a MERGE reads."""
+    held = [conditions_on_rows(script, query, ctes) for query, ctes in branches_of(using, {})]
+    return set.intersection(*held) if held else set()
 
 
 # --- others

@@ -36,6 +36,7 @@ class Output:
     loads: list[Judged] = field(default_factory=list)
     notes: dict[str, bool] = field(default_factory=dict)  # what no run can repeat; whether it names a partition
     is_fresh: bool = False  # emptied or made anew by this script
+    is_made_again: bool | None = True  # None: made by a CREATE TABLE that a second run would stop at
     deleted: Load | None = None  # the slice or keys that were deleted last
     visible: list[tuple[int, int | None]] = field(default_factory=list)  # (statement, transaction) of what readers see
     atomic: bool | None = True  # of the single statements
@@ -125,13 +126,16 @@ NOTES = {
 
 def take_empty(output: Output, load: Load, number: int) -> None:
     """DROP and TRUNCATE: what was loaded before is gone."""
-    output.is_fresh, output.deleted, output.loads = True, None, []
+    output.is_fresh, output.is_made_again, output.deleted, output.loads = True, True, None, []
     output.say(STRATEGY, load.message, number)
 
 
 def take_definition(output: Output, load: Load, number: int) -> None:
+    """Also a plain CREATE TABLE means that the table is new; what comes after it tells whether it can run again."""
     if load.replaces:
-        output.is_fresh, output.loads = True, []
+        output.is_fresh, output.is_made_again, output.loads = True, True, []
+    elif load.is_new and not output.is_fresh and not output.loads:
+        output.is_fresh, output.is_made_again = True, None
 
 
 def take_whole(output: Output, load: Load, number: int) -> None:
@@ -158,11 +162,13 @@ def take_delete(output: Output, load: Load, number: int) -> None:
 def take_insert(output: Output, load: Load, number: int) -> None:
     """An INSERT alone adds rows on every run; what was deleted before it decides."""
     if output.is_fresh:
-        output.loads.append((FULL_REFRESH, True, True))
-        output.say(STRATEGY, "the table is emptied and filled anew", number)
+        output.loads.append((FULL_REFRESH, output.is_made_again, True))
+        again = "the table is emptied and filled anew"
+        output.say(STRATEGY, again if output.is_made_again else "the table is made and filled", number)
     elif output.deleted is not None and load.fills(output.deleted):
         output.loads = [judged for judged in output.loads if judged[0] != UNKNOWN]
-        output.loads.append((INCREMENTAL, True, True))
+        hangs_on_data = any("(select" in value for _, _, value in output.deleted.slice)
+        output.loads.append((INCREMENTAL, True, None if hangs_on_data else True))
         output.say(STRATEGY, "the slice that was deleted is inserted again", number)
     else:
         output.loads.append((load.strategy, load.idempotent, load.backfill))

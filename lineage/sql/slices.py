@@ -1,0 +1,203 @@
+"""Which rows a DELETE takes away and which an INSERT puts in, by comparisons with values: whether one fills the other.
+
+Only what holds for every inserted row counts: a condition in one branch of a UNION, or on what is merely joined by an
+outer join, says nothing of the rest.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+from .effects import Write
+
+Predicate = tuple[str, str, str]  # column, or an expression as text; operator; the other side as text
+Ctes = dict[str, Any]
+
+FLIPPED = {exp.EQ: exp.EQ, exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE}
+
+
+@dataclass(slots=True)
+class Inserted:
+    """What an INSERT puts in, looked at only when something was deleted before it."""
+
+    script: Any
+    tree: exp.Insert
+    write: Write
+
+    def lies_in(self, deleted: tuple[Predicate, ...]) -> bool:
+        """Each condition of the DELETE holds for the rows of every branch: by the same condition, on a column that the
+        value comes from or on the very expression that makes it, or because it is a constant."""
+        ctes = ctes_of(self.tree, {})
+        branches = list(branches_of(self.tree.expression, ctes))
+        return bool(branches) and all(self.branch_lies_in(deleted, query, known) for query, known in branches)
+
+    def branch_lies_in(self, deleted: tuple[Predicate, ...], query: exp.Select, ctes: Ctes) -> bool:
+        conditions = conditions_on_rows(self.script, query, ctes)
+        names = [name for name, _, _ in self.write.columns]
+        items = dict(zip(names, (item.unalias() for item in query.expressions), strict=False))
+        columns = {name: {column for _, column, _, _ in flow} for name, flow, _ in self.write.columns}
+        results = conditions_on_results(self.script, query)
+        for column, operator, value in deleted:
+            item = items.get(column)
+            sources = columns.get(column, set()) | {column}
+            if any((source, operator, value) in conditions for source in sources):
+                continue
+            if item is not None and (text_of(item), operator, value) in results:
+                continue
+            if item is None or operator != "EQ" or item.find(exp.Column) is not None or value_of(item) != value:
+                return False
+        return True
+
+    def tables(self) -> frozenset[str]:
+        return tables_in(self.script, self.tree, self.write.target)
+
+
+# --- what holds for every row of a query
+
+
+def branches_of(query: Any, ctes: Ctes) -> Iterator[tuple[exp.Select, Ctes]]:
+    """The SELECTs whose rows a query puts together, each with the CTEs that it may name."""
+    while isinstance(query, exp.Subquery):
+        ctes = ctes_of(query, ctes)
+        query = query.this
+    if isinstance(query, exp.SetOperation):
+        ctes = ctes_of(query, ctes)
+        yield from branches_of(query.this, ctes)
+        if isinstance(query, exp.Union):
+            yield from branches_of(query.expression, ctes)
+    elif isinstance(query, exp.Select):
+        yield query, ctes_of(query, ctes)
+
+
+def ctes_of(node: Any, known: Ctes) -> Ctes:
+    """The CTEs in reach inside a node."""
+    with_ = node.args.get("with_")
+    return {**known, **{cte.alias.lower(): cte.this for cte in with_.expressions}} if with_ else known
+
+
+def conditions_on_rows(
+    script: Any, query: exp.Select, ctes: Ctes, seen: frozenset[int] = frozenset()
+) -> set[Predicate]:
+    """Comparisons of one column with a value that hold for each row of a SELECT, those of what it reads included."""
+    seen |= {id(query)}
+    found = set(predicates_in(script, query.args.get("where")))
+    joins = query.args.get("joins") or []
+    sides = {(join.side or "").upper() for join in joins}
+    read = [] if sides & {"RIGHT", "FULL"} else [part.this for part in (query.args.get("from_"),) if part]
+    for join in joins:
+        if not join.side and not sides & {"RIGHT", "FULL"}:
+            found |= set(predicates_in(script, join.args.get("on")))
+            read.append(join.this)
+    for source in read:
+        found |= conditions_of_source(script, source, ctes, seen)
+    return found
+
+
+def conditions_of_source(script: Any, source: Any, ctes: Ctes, seen: frozenset[int]) -> set[Predicate]:
+    """What holds for each row of a sub-query, a CTE or a temp table, in all of its branches."""
+    queries = [source] if isinstance(source, exp.Subquery) else []
+    if isinstance(source, exp.Table):
+        name = source.name.lower() if not source.args.get("db") else ""
+        temp = script.temps.get(script.target_name(source))
+        if name in ctes:
+            queries, ctes = [ctes[name]], {key: query for key, query in ctes.items() if key != name}
+        elif temp is not None:
+            queries = [made.expression for made in temp.trees]
+    branches = [branch for query in queries for branch in branches_of(query, ctes)]
+    if any(id(query) in seen for query, _ in branches):
+        return set()
+    held = [conditions_on_rows(script, query, known, seen) for query, known in branches]
+    return set.intersection(*held) if held else set()
+
+
+def conditions_on_results(script: Any, query: exp.Select) -> set[Predicate]:
+    """Comparisons of an expression, as text, with a value in WHERE, HAVING and QUALIFY; an alias stands for its item.
+
+    >>> SELECT CAST(MIN(at) AS DATE) AS day … HAVING day = '2026-01-01'    # cast(min(at) as date), EQ, '2026-01-01'
+    """
+    aliases = {item.alias.lower(): text_of(item.this) for item in query.expressions if isinstance(item, exp.Alias)}
+    found = set()
+    for clause in ("where", "having", "qualify"):
+        for left, operator, value in comparisons_in(script, query.args.get(clause)):
+            is_alias = clause != "where" and isinstance(left, exp.Column) and not left.table
+            text = text_of(left)
+            found.add((aliases.get(left.name.lower(), text) if is_alias else text, operator, value))
+    return found
+
+
+# --- comparisons
+
+
+def predicates_in(script: Any, clause: Any) -> Iterator[Predicate]:
+    """The comparisons of one column with a value that a condition demands, all of them."""
+    for left, operator, value in comparisons_in(script, clause):
+        names = columns_of(script, left)
+        if len(names) == 1:
+            yield names.pop(), operator, value
+
+
+def comparisons_in(script: Any, clause: Any) -> Iterator[tuple[Any, str, str]]:
+    for part in parts_of(clause):
+        yield from comparisons_of(script, part)
+
+
+def parts_of(clause: Any) -> Iterable[Any]:
+    """The parts of a clause, or of a condition, that all must hold."""
+    condition = clause.this if isinstance(clause, exp.Where | exp.Having | exp.Qualify | exp.Paren) else clause
+    if isinstance(condition, exp.And | exp.Paren):
+        for part in condition.flatten() if isinstance(condition, exp.And) else [condition.this]:
+            yield from parts_of(part)
+    elif condition is not None:
+        yield condition
+
+
+def comparisons_of(script: Any, node: Any) -> list[tuple[Any, str, str]]:
+    """An expression with columns, the operator, and the value it is compared with, as text; BETWEEN is two of them."""
+    if isinstance(node, exp.Between):
+        ends = ((exp.GTE, node.args["low"]), (exp.LTE, node.args["high"]))
+        return [found for kind, end in ends for found in compared(script, node.this, kind, [end])]
+    if isinstance(node, exp.In):
+        return compared(script, node.this, exp.In, node.expressions)
+    if node.__class__ in FLIPPED:
+        if not columns_of(script, node.this):
+            return compared(script, node.expression, FLIPPED[node.__class__], [node.this])
+        return compared(script, node.this, node.__class__, [node.expression])
+    return []
+
+
+def compared(script: Any, left: Any, kind: type, values: list[Any]) -> list[tuple[Any, str, str]]:
+    """A sub-query that gives one value is a value."""
+    has_columns = any(columns_of(script, value) and not isinstance(value, exp.Subquery) for value in values)
+    if not values or has_columns or not columns_of(script, left):
+        return []
+    return [(left, kind.__name__, ", ".join(value_of(value) for value in values))]
+
+
+def value_of(node: Any) -> str:
+    """A value as text; a literal or parameter that is cast to a day or a moment counts as itself."""
+    inner = node
+    while isinstance(inner, exp.Cast | exp.Date | exp.TsOrDsToDate | exp.Paren) and inner.this is not None:
+        if isinstance(inner, exp.Cast) and not inner.is_type(*exp.DataType.TEMPORAL_TYPES, *exp.DataType.TEXT_TYPES):
+            break
+        inner = inner.this
+    return text_of(inner if isinstance(inner, exp.Literal | exp.Parameter | exp.Placeholder) else node)
+
+
+def text_of(node: Any) -> str:
+    return str(node.sql()).lower()
+
+
+def columns_of(script: Any, node: Any) -> set[str]:
+    """Column names in an expression, script variables left out."""
+    names = {script.language.column(column.this) for column in node.find_all(exp.Column)}
+    return {name for name in names if name not in script.variables}
+
+
+def names_in(script: Any, node: Any) -> set[str]:
+    return {script.target_name(table) for table in node.find_all(exp.Table)}
+
+
+def tables_in(script: Any, tree: Any, target: str) -> frozenset[str]:
+    return frozenset(names_in(script, tree) - {target, ""})
