@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlglot import exp
@@ -30,6 +30,7 @@ class Rules:
     copy_remembers: bool = False  # COPY skips files that it loaded before
     use_sets: str = "schema"  # what a bare USE x sets
     unnest_alias_is_value: bool = False  # UNNEST(a) AS e names the element, not a row
+    own_schema: str = ""  # stands for the schema that the script itself fills
     parts: int = 3  # a full table name has this many parts
     no_columns: frozenset[str] = frozenset()  # names that look like columns and have no source
     pseudo_columns: frozenset[str] = frozenset()
@@ -101,7 +102,7 @@ RULES = {
     ),
     "spark": SPARK,
     "spark2": SPARK,
-    "databricks": SPARK,
+    "databricks": replace(SPARK, own_schema="live"),
     "hive": Rules(
         values_column="col{number}",
         unnamed="_c{place}",

@@ -132,6 +132,8 @@ def without(items: list[Item | Star], names: frozenset[str]) -> list[Item | Star
 def add_pivot(reader: Reader, node: exp.Pivot, scope: Scope) -> None:
     """DuckDB's PIVOT t ON x IN ('a', 'b') USING sum(y) GROUP BY k as a source of its own."""
     sources.add_source(reader, node.this, scope)
+    if isinstance(node.this, exp.AtIndex):
+        return  # UNPIVOT t.doc AS v AT k of Redshift: the values of an object, and their keys
     if node.args.get("unpivot"):
         pivot_last(reader, node, scope)
         return

@@ -95,6 +95,8 @@ class Script:
 
     def parts_of(self, table: exp.Table) -> list[str]:
         parts = table_parts(table, self.language)
+        if self.rules.own_schema and len(parts) == 2 and parts[0].lower() == self.rules.own_schema:
+            return parts[1:]
         if self.rules.sharded:
             parts[-1] = PARTITION.sub("", parts[-1])
             if len(parts[-1]) > 1:

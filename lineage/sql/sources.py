@@ -474,6 +474,17 @@ def side_flow(reader: Reader, sources: list[Source], name: str, node: Any) -> Fl
     return found[0] if found else NOTHING
 
 
+def add_element(reader: Reader, node: exp.AtIndex, scope: Scope) -> None:
+    """FROM t, t.items AS o AT i of Redshift: an element of the array, and its position or its key."""
+    array = node.this
+    value = array.this if isinstance(array, exp.Alias) else array
+    alias = reader.language.column(array.args["alias"]) if isinstance(array, exp.Alias) else ""
+    flow = used_as(flow_of(reader, value, scope), TRANSFORMATION)
+    scope.add(Source(alias, ValueRelation(flow, {}, is_open=True, with_path=True)))
+    if isinstance(node.expression, exp.Identifier):
+        scope.add(Source("", QueryRelation([(reader.language.column(node.expression), NOTHING, None)])))
+
+
 def add_final(reader: Reader, node: exp.Final, scope: Scope) -> None:
     """FROM t FINAL of ClickHouse."""
     add_source(reader, node.this, scope)
@@ -521,6 +532,7 @@ ADDERS: dict[type, Any] = {
     exp.Pivot: pivots.add_pivot,
     exp.Stream: add_stream,
     exp.Final: add_final,
+    exp.AtIndex: add_element,
 }
 
 __all__ = ["TableRelation", "add_source", "read_from"]

@@ -79,7 +79,7 @@ def assign_variables(reader: Reader, tree: exp.Select, relation: QueryRelation) 
 
 def read_create(reader: Reader, tree: exp.Create) -> Effects:
     kind = (tree.args.get("kind") or "").upper()
-    if kind == "FUNCTION":
+    if kind in ("FUNCTION", "MACRO"):
         return read_function(reader, tree)
     if kind not in STORED and not kind.endswith(("TABLE", "VIEW")):
         return Effects(f"CREATE_{kind}".replace(" ", "_"))
@@ -134,8 +134,9 @@ def read_function(reader: Reader, tree: exp.Create) -> Effects:
     """A function in SQL reads the tables that its queries name; its parameters are no columns."""
     parameters = tree.this.expressions if isinstance(tree.this, exp.UserDefinedFunction) else []
     for parameter in parameters:
-        if isinstance(parameter, exp.ColumnDef):
-            reader.script.set_variable(parameter.this, NOTHING, None, {})
+        if isinstance(parameter, exp.ColumnDef | exp.Identifier):
+            name = parameter.this if isinstance(parameter, exp.ColumnDef) else parameter
+            reader.script.set_variable(name, NOTHING, None, {})
     body = tree.expression.this if isinstance(tree.expression, exp.Return) else tree.expression
     if isinstance(body, exp.Query) and isinstance(tree.this, exp.UserDefinedFunction):  # a table function
         name = reader.script.target_name(tree.this.this)
