@@ -1,7 +1,7 @@
 """What changed upstream of a table within a window of time: one list of everything, nearest in hops first, then newest.
 
-Each kind of change has a function that finds its rows, as cheap as they come since a wide table has thousands, and one
-that tells those which are shown: in words, with what to read next.
+Functions that find are as cheap as they come, since a wide table has thousands of changes above it; functions that tell
+put those which are shown in words, with what to read next.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from audits.checks.models import CheckResult
 from audits.checks.models import State as CheckState
 from audits.deletion.models import DeletionReview, ReviewEvent
 from audits.postmortems.models import Hit, Incident
-from catalog.bulk import chunks
+from catalog.bulk import among
 from catalog.models import HistoryEntry, Ownership, Pipeline, Run, SchemaChange, Table
 from lineage.models import SqlVersion
 from lineage.sql.differences import differences
@@ -112,17 +112,15 @@ class Span:
 
     def rows(self, things: QuerySet, link: str, ids: Iterable[int], *fields: str, at: str = "at") -> Iterator[tuple]:
         """`fields` of the things within the window that `link` ties to one of `ids`."""
-        within = things.filter(**{f"{at}__range": (self.since, self.until)}).order_by()
-        for part in chunks(ids):
-            yield from within.filter(**{f"{link}__in": part}).values_list(*fields)
+        within = things.filter(**{f"{at}__range": (self.since, self.until), f"{link}__in": among(ids)})
+        return within.order_by().values_list(*fields).iterator()
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of change: its label, and the two functions."""
+    """A kind of change: its label, and what tells its rows by key."""
 
     label: str
-    find: Callable[[Span], Iterable[Found]]
     tell: Callable[[Sequence[int]], Mapping[int, Told]]
 
 
@@ -137,11 +135,11 @@ def upstream_changes(
 ) -> UpstreamChanges:
     """Everything that changed upstream of a table between two moments, of some `kinds` or of all.
 
-    A fixed number of queries for what changed, one a hop for where, each for 900 things at a time.
+    A fixed number of queries for what changed, and one a hop for where.
     """
     upstream = upstream_of(table, since, until)
     span = Span(upstream, since, until, besides.pk if besides else None)
-    found = [each for kind in KINDS.values() for each in _once_per_subject(kind.find(span))]
+    found = [each for find in _FINDERS for each in _once_per_subject(find(span))]
     asked = [each for each in found if not kinds or each.kind in kinds]
     nearest = sorted(asked, key=lambda each: (upstream.hops[each.table], -each.at.timestamp(), each.kind, each.key))
     return UpstreamChanges(
@@ -305,12 +303,11 @@ def _find_jumps(span: Span) -> Iterator[Found]:
     counted = Run.objects.filter(rows_out__isnull=False, state=Run.State.SUCCEEDED).order_by()
     counted = counted.filter(started_at__range=(since - _RUNS_BEFORE, span.until))
     before = Window(Lag("rows_out"), partition_by="pipeline", order_by=["started_at", "pk"])
-    for part in chunks(writers):
-        runs = counted.filter(pipeline__in=part).annotate(before=before)
-        far = runs.filter(Q(before__gte=F("rows_out") * JUMP) | Q(rows_out__gte=F("before") * JUMP))
-        for pk, pipeline, at, rows, was in far.values_list("pk", "pipeline_id", "started_at", "rows_out", "before"):
-            if at >= since and abs(rows - was) >= FEWEST_ROWS:
-                yield Found("rows", at, writers[pipeline], pk, pipeline)
+    runs = counted.filter(pipeline__in=among(writers)).annotate(before=before)
+    far = runs.filter(Q(before__gte=F("rows_out") * JUMP) | Q(rows_out__gte=F("before") * JUMP))
+    for pk, pipeline, at, rows, was in far.values_list("pk", "pipeline_id", "started_at", "rows_out", "before"):
+        if at >= since and abs(rows - was) >= FEWEST_ROWS:
+            yield Found("rows", at, writers[pipeline], pk, pipeline)
 
 
 def _tell_jumps(keys: Sequence[int]) -> dict[int, Told]:
@@ -358,21 +355,19 @@ def _told_result(result: CheckResult) -> Told:
 _OWNERS = [f"{role}_owners" for role in Ownership.Role.values]
 
 
-def _find_owner_changes(span: Span) -> Iterator[Found]:
-    return _find_entries(span, "owners", HistoryEntry.objects.filter(after__has_any_keys=_OWNERS))
-
-
-def _find_edits(span: Span) -> Iterator[Found]:
-    return _find_entries(span, "edit", HistoryEntry.objects.exclude(after__has_any_keys=_OWNERS))
-
-
-def _find_entries(span: Span, kind: str, entries: QuerySet[HistoryEntry]) -> Iterator[Found]:
-    of_tables, of_pipelines = (entries.filter(noun=noun) for noun in ("table", "pipeline"))
-    for pk, at, table in span.rows(of_tables, "object_id", span.upstream.hops, "pk", "at", "object_id"):
-        yield Found(kind, at, table, pk)
+def _find_entries(span: Span) -> Iterator[Found]:
+    """Changes of owners, and of anything else."""
+    of_tables, of_pipelines = (HistoryEntry.objects.filter(noun=noun) for noun in ("table", "pipeline"))
+    fields = "pk", "at", "object_id", "after"
+    for pk, at, table, after in span.rows(of_tables, "object_id", span.upstream.hops, *fields):
+        yield Found(_kind_of(after), at, table, pk)
     writers = span.upstream.writers
-    for pk, at, pipeline in span.rows(of_pipelines, "object_id", writers, "pk", "at", "object_id"):
-        yield Found(kind, at, writers[pipeline], pk, pipeline)
+    for pk, at, pipeline, after in span.rows(of_pipelines, "object_id", writers, *fields):
+        yield Found(_kind_of(after), at, writers[pipeline], pk, pipeline)
+
+
+def _kind_of(after: Mapping[str, Any]) -> str:
+    return "owners" if any(role in after for role in _OWNERS) else "edit"
 
 
 def _tell_entries(keys: Sequence[int]) -> dict[int, Told]:
@@ -424,11 +419,10 @@ def _find_incidents(span: Span) -> Iterator[Found]:
     hits = Hit.objects.filter(incident__started_at__lte=span.until, is_out=False).order_by("distance", "pk")
     hits = hits.filter(Q(incident__resolved_at=None) | Q(incident__resolved_at__gte=span.since))
     found: dict[int, tuple[int, int, Found]] = {}
-    for part in chunks(span.upstream.hops):
-        rows = hits.filter(table__in=part).exclude(incident=span.besides)
-        for pk, at, table, distance in rows.values_list("incident", "incident__started_at", "table", "distance"):
-            nearest = (distance, span.upstream.hops[table], Found("incident", at, table, pk))
-            found[pk] = min(found.get(pk, nearest), nearest, key=lambda each: each[:2])
+    rows = hits.filter(table__in=among(span.upstream.hops)).exclude(incident=span.besides)
+    for pk, at, table, distance in rows.values_list("incident", "incident__started_at", "table", "distance"):
+        nearest = (distance, span.upstream.hops[table], Found("incident", at, table, pk))
+        found[pk] = min(found.get(pk, nearest), nearest, key=lambda each: each[:2])
     yield from (each for _, _, each in found.values())
 
 
@@ -444,14 +438,24 @@ def _tell_incidents(keys: Sequence[int]) -> dict[int, Told]:
     }
 
 
+_FINDERS = (
+    _find_sql,
+    _find_schema_changes,
+    _find_failed_runs,
+    _find_jumps,
+    _find_failed_checks,
+    _find_entries,
+    _find_deletions,
+    _find_incidents,
+)
 KINDS = {
-    "sql": Kind("SQL", _find_sql, _tell_sql),
-    "schema": Kind("Schema", _find_schema_changes, _tell_schema_changes),
-    "run_failed": Kind("Failed run", _find_failed_runs, _tell_failed_runs),
-    "rows": Kind("Row count", _find_jumps, _tell_jumps),
-    "check": Kind("Check", _find_failed_checks, _tell_failed_checks),
-    "owners": Kind("Owners", _find_owner_changes, _tell_entries),
-    "edit": Kind("By hand", _find_edits, _tell_entries),
-    "deletion": Kind("Deletion", _find_deletions, _tell_deletions),
-    "incident": Kind("Incident", _find_incidents, _tell_incidents),
+    "sql": Kind("SQL", _tell_sql),
+    "schema": Kind("Schema", _tell_schema_changes),
+    "run_failed": Kind("Failed run", _tell_failed_runs),
+    "rows": Kind("Row count", _tell_jumps),
+    "check": Kind("Check", _tell_failed_checks),
+    "owners": Kind("Owners", _tell_entries),
+    "edit": Kind("By hand", _tell_entries),
+    "deletion": Kind("Deletion", _tell_deletions),
+    "incident": Kind("Incident", _tell_incidents),
 }
