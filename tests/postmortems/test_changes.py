@@ -9,8 +9,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audits.checks.models import Check, CheckResult
 from audits.deletion.models import DeletionReview, ReviewedTable, ReviewEvent
 from audits.postmortems.changes import upstream_changes
+from audits.postmortems.models import Hit, Incident
 from catalog import services
 from catalog.models import Pipeline, Run, SchemaChange, Table
 from lineage.models import SqlVersion
@@ -147,6 +149,35 @@ def test_deletions_and_quarantines(tables) -> None:
     assert (change.kind, change.hops, change.told.details) == ("deletion", 1, ("now quarantined",))
 
 
+def test_failed_checks_of_tables_and_of_pipelines(tables) -> None:
+    of_table = Check.objects.create(table=tables["raw"], kind="unique_key", name="id is unique")
+    of_pipeline = Check.objects.create(pipeline=pipeline("load_mart"), kind="in_out_ratio", name="ratio")
+    for check, state in ((of_table, "fail"), (of_table, "pass"), (of_pipeline, "error")):
+        CheckResult.objects.create(check_of=check, key=state, at=NOW, state=state, reported_by="x", words="7 twice")
+    changes = found(tables["mart"]).items
+    assert [(change.hops, change.told.words) for change in changes] == [
+        (0, "The check ratio could not run"),
+        (2, "The check id is unique failed"),
+    ]
+    assert changes[1].told.details == ("7 twice",)
+
+
+def make_incident(table: Table, started_at: dt.datetime, **facts) -> Incident:
+    facts = {"title": "Doubled", "started_at": started_at, "detected_at": started_at, "opened_by_name": "x", **facts}
+    incident = Incident.objects.create(**facts)
+    Hit.objects.create(incident=incident, kind="table", node=table.node, name=table.name, table=table)
+    return incident
+
+
+def test_earlier_incidents_that_lasted_into_the_window(tables) -> None:
+    now = make_incident(tables["mart"], NOW)
+    make_incident(tables["raw"], NOW - 90 * DAY, resolved_at=NOW - 80 * DAY)
+    lasting = make_incident(tables["raw"], NOW - 60 * DAY)
+    Hit.objects.create(incident=lasting, kind="table", node="x", name="core", table=tables["core"], distance=1)
+    assert kinds(tables["mart"], besides=now) == [("incident", 2)]
+    assert kinds(tables["mart"]) == [("incident", 0), ("incident", 2)]
+
+
 def test_nearest_first_then_newest(tables) -> None:
     for name, days in (("load_raw", 0), ("load_mart", 9), ("load_core", 1)):
         make_run(pipeline(name), state="failed", started_at=NOW - days * DAY)
@@ -189,7 +220,8 @@ def test_it_costs_the_same_for_few_changes_and_many(tables, editor) -> None:
             make_sql_version(feeder, "select 1 as a", valid_from=SINCE - DAY, valid_to=NOW)
             make_sql_version(feeder, f"select {each} as a", valid_from=NOW)
             services.change_table(actor=editor, table=table, description="new")
+            make_incident(table, NOW)
         with CaptureQueriesContext(connection) as asked:
-            assert found(tables["mart"]).total >= 3 * number
+            assert found(tables["mart"]).total >= 4 * number
         costs.append(len(asked))
     assert costs[0] == costs[1]
