@@ -21,6 +21,7 @@ from ingest import api as ingest
 from ingest.openlineage import api as openlineage
 from lineage import api as lineage
 from lineage.graph_api import GraphView
+from lineage.impact_api import ImpactView
 
 router = DefaultRouter(use_regex_path=False)
 router.include_format_suffixes = False
@@ -64,6 +65,7 @@ class UnknownAddressView(APIView):
 
 views = [
     path("graph/", GraphView.as_view(), name="graph"),
+    path("impact/", ImpactView.as_view(), name="impact"),
     path("tables/<int:pk>/upstream-changes/", UpstreamChangesView.as_view(), name="upstream-changes"),
     # Addresses of OpenLineage's and Marquez's clients, which end without a slash
     path("lineage", openlineage.LineageView.as_view(), name="lineage"),

@@ -64,6 +64,17 @@ class Hit:
     def is_pipeline(self) -> bool:
         return isinstance(self.thing, Pipeline)
 
+    @property
+    def word(self) -> str:
+        """The level in a word: breaks, stale, wrong, affected, unknown."""
+        return self.level.name.lower()
+
+    @property
+    def in_words(self) -> str:
+        """The level, with the columns that have it and why: "wrong (why, n), made of its data"."""
+        names = ", ".join(name for name, level in self.columns if level == self.level)
+        return f"{self.word} ({names}), {self.why}" if names else f"{self.word}, {self.why}"
+
 
 @dataclass(frozen=True)
 class Impact:
@@ -548,9 +559,32 @@ class _Teller:
                 if target is not None:
                     graph.add_edge((True, pipeline), (False, target))
         circles = nx.condensation(graph)
-        order = enumerate(nx.topological_sort(circles))
-        return {node: place for place, circle in order for node in circles.nodes[circle]["members"]}
+        generations = enumerate(nx.topological_generations(circles))
+        return {
+            node: place
+            for place, generation in generations
+            for circle in generation
+            for node in circles.nodes[circle]["members"]
+        }
 
 
 def _by_id(things: Any, ids: Collection[int]) -> dict[int, Any]:
     return {thing.pk: thing for thing in things.filter(pk__in=among(ids))}
+
+
+def message_to(owner: Owner, hits: Collection[Hit], impact: Impact, link: str) -> str:
+    """What to write to an owner of things that are hit, ready to be sent."""
+    lines = [f"Hello {owner.name},", "", *(f"- {change.words}" for change in impact.changes), ""]
+    for words, levels in _TO_OWNERS:
+        of_kind = [hit for hit in hits if hit.level in levels]
+        if of_kind:
+            lines += [words, *(f"- {hit.thing.name}: {hit.in_words}" for hit in of_kind), ""]
+    return "\n".join([*lines, f"Everything it reaches: {link}"])
+
+
+_TO_OWNERS = (
+    ("Of yours, this breaks:", (Level.BREAKS,)),
+    ("This of yours is then stale or wrong:", (Level.STALE, Level.WRONG)),
+    ("This of yours is affected; please have a look:", (Level.AFFECTED,)),
+    ("Of this nobody can tell from its SQL; please have a look:", (Level.UNKNOWN,)),
+)

@@ -23,6 +23,7 @@ _NAVIGATION = [
             ("owner-list", "Owners", "owner"),
             ("source-list", "Sources", "source"),
             ("tag-list", "Tags", "tag"),
+            ("impact", "Impact", "impact"),
         ],
     ),
     (

@@ -11,6 +11,7 @@ from pages import (
     columns,
     deletion,
     home,
+    impact,
     incidents,
     ingest_runs,
     lineage,
@@ -32,6 +33,7 @@ from pages.middleware import for_everyone
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("impact/", impact.impact, name="impact"),
     path("search/", search.search, name="search"),
     path("suggest/owners/", suggest.owners, name="suggest-owners"),
     path("suggest/tables/", suggest.tables, name="suggest-tables"),

@@ -13,6 +13,7 @@ from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from audits.checks.judge import written
+from lineage.nodes import NodeId
 
 register = template.Library()
 
@@ -105,6 +106,13 @@ def paragraphs(text: str) -> SafeString:
 def spoken(name: str) -> str:
     """A field's or code's name in words: "parse_error" -> "parse error"."""
     return str(name).replace("_", " ")
+
+
+@register.filter
+def node_words(node: str) -> str:
+    """A node id as a person reads it: "column:warehouse:shop.orders:id" -> "column id of shop.orders"."""
+    found = NodeId.parse(node)
+    return f"column {found.column} of {found.name}" if found.column else f"{found.kind} {found.name}"
 
 
 @register.filter
