@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from catalog import filters, outbox, policy, queries, serializers, services
 from catalog.models import Column, Owner, Ownership, Pipeline, Run, SchemaChange, Source, Table, Tag, Webhook
 from catalog.policy import Action
+from catalog.rest import refuse_unknown_parameters
+from catalog.runs import behind_schedule
 from catalog.viewsets import NounViewSet, WritableNounViewSet
 
 
@@ -167,6 +172,13 @@ class RunViewSet(WritableNounViewSet):
     queryset = Run.objects.select_related("pipeline")
     serializer_class = serializers.RunSerializer
     filterset_class = filters.RunFilter
+
+    @extend_schema(operation_id="runs_late_list", filters=False, responses=serializers.LateSerializer)
+    @action(detail=False, pagination_class=None)
+    def late(self, request: Request) -> Response:
+        """Pipelines whose next run, by their cron schedule and their last start, is late or missing."""
+        refuse_unknown_parameters(request, ())
+        return Response({"results": [serializers.expected_run_json(one) for one in behind_schedule()]})
 
     def register(self, facts: dict[str, Any]) -> Run:
         return services.record_run(actor=self.request.user, **facts)

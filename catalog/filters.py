@@ -162,6 +162,9 @@ class RunFilter(FilterSet):
     q = CharFilter(field_name="external_id", lookup_expr="icontains", label="Part of the orchestrator's id")
     pipeline = CharFilter(field_name="pipeline__name", label="Name of a pipeline")
     state = OneOf(Run.State.choices)
+    parent_id = CharFilter(label="The orchestrator's id of the run that they are parts of")
+    nominal_from = IsoDateTimeFilter(field_name="nominal_at", lookup_expr="gte", label="For this moment or later")
+    nominal_to = IsoDateTimeFilter(field_name="nominal_at", lookup_expr="lt", label="For a moment before")
     since = IsoDateTimeFilter(field_name="started_at", lookup_expr="gte", label="Started at or after")
     until = IsoDateTimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
 

@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from catalog import queries
 from catalog.models import Column, Owner, Pipeline, Run, SchemaChange, Source, Table, Tag, Webhook, node_id
+from catalog.runs import ExpectedRun
 
 
 class OneOf(serializers.ChoiceField):
@@ -282,11 +283,34 @@ class RunSerializer(FactsSerializer):
     class Meta:
         model = Run
         fields = [
-            *("id", "url", "pipeline", "external_id", "state", "nominal_at", "started_at", "ended_at", "rows_out"),
-            "error",
+            *("id", "url", "pipeline", "external_id", "state", "nominal_at", "started_at", "ended_at", "rows_in"),
+            *("rows_out", "error", "parent_id"),
         ]
         validators: list[Any] = []  # the same external id again is a repeated report, not a fault
         fixed = ["pipeline", "external_id"]
+
+
+class ExpectedRunSerializer(serializers.Serializer):
+    pipeline = serializers.CharField(help_text="Name of the pipeline")
+    schedule = serializers.CharField()
+    punctuality = serializers.ChoiceField(["late", "missing"], help_text="missing: not even the run after it started")
+    due_at = serializers.DateTimeField(help_text="When its next run was due")
+    last_start = serializers.DateTimeField()
+
+
+class LateSerializer(serializers.Serializer):
+    results = ExpectedRunSerializer(many=True)
+
+
+def expected_run_json(expected: ExpectedRun) -> dict[str, Any]:
+    """A pipeline that is behind, in the order of `ExpectedRunSerializer`."""
+    return {
+        "pipeline": expected.pipeline.name,
+        "schedule": expected.pipeline.schedule,
+        "punctuality": expected.timing.punctuality.value,
+        "due_at": expected.timing.due_at,
+        "last_start": expected.last_start,
+    }
 
 
 def owners_json(owners: queries.Owners) -> dict[str, list[str]]:

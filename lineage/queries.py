@@ -12,6 +12,7 @@ from django.db.models import QuerySet, Sum
 
 from catalog.models import Column, Pipeline, Table, node_id
 from catalog.queries import Owners, owner_slugs_of, with_inherited, with_owners
+from catalog.runs import with_last_runs
 from lineage import graph, neighbours
 from lineage.graph import Direction, Node, Walk
 from lineage.models import EdgeOrigin, Problem, SqlVersion, TableEdge
@@ -195,11 +196,14 @@ def builders_of(table_ids: Iterable[int]) -> dict[int, list[Pipeline]]:
 
 
 def around(table: Table, limit: int = 25) -> Around:
-    """What is next to a table now, at most `limit` of each by name, with the number of them all. 4 queries."""
+    """What is next to a table now, at most `limit` of each by name, with the number of them all. 4 queries.
+
+    Pipelines come with their owners and last runs.
+    """
     found = neighbours.around(table.pk, limit)
     keys = {name: ids for name, (ids, _) in found.items()}
     tables = _in_order(Table.objects.select_related("source"), keys["upstream"] + keys["downstream"])
-    pipelines = _in_order(with_owners(Pipeline.objects.all()), keys["builders"] + keys["readers"])
+    pipelines = _in_order(with_owners(with_last_runs(Pipeline.objects.all())), keys["builders"] + keys["readers"])
     things = {"upstream": tables, "downstream": tables, "builders": pipelines, "readers": pipelines}
     return Around(
         **{

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.http import Http404
 
 from catalog import queries
 from catalog.models import Owner, Pipeline, Source, Table, Tag
 
 
-def pipeline_or_404(name: str) -> Pipeline:
+def pipeline_or_404(name: str, pipelines: QuerySet[Pipeline] | None = None) -> Pipeline:
     """One query."""
-    pipeline = Pipeline.objects.filter(name=name).first()
+    pipeline = (Pipeline.objects if pipelines is None else pipelines).filter(name=name).first()
     if pipeline is None:
         raise Http404(f"There is no pipeline called {name}.")
     return pipeline

@@ -13,6 +13,7 @@ from django.urls import reverse
 from catalog import policy, queries, services
 from catalog.models import Ownership, Pipeline, User
 from catalog.policy import Action
+from catalog.runs import timing_of, usual_spans, with_last_runs
 from lineage import queries as lineage_queries
 from lineage.filters import PipelineFilter
 from lineage.problems import with_problem_counts
@@ -56,7 +57,7 @@ def pipeline_list(request: HttpRequest) -> HttpResponse:
 
 def detail(request: HttpRequest, name: str) -> HttpResponse:
     """One pipeline: who answers for it, what it reads and writes, its SQL with the problems at their lines."""
-    pipeline = pipeline_or_404(name)
+    pipeline = pipeline_or_404(name, with_last_runs(Pipeline.objects.all()))
     inputs, outputs = lineage_queries.inputs_and_outputs(pipeline)
     version = lineage_queries.current_sql(pipeline)
     problems = lineage_queries.problems_of(pipeline)
@@ -71,6 +72,8 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
         "code": listing_of(version, problems) if version else None,
         "problems": problems,
         "runs": pipeline.runs.all()[:_RUNS_SHOWN],
+        "usual": usual_spans([pipeline.pk]),
+        "timing": timing_of(pipeline),
         "history": queries.history_of(pipeline),
         "disagreements": queries.disagreements(pipeline),
         "may_edit": policy.may(request.user, Action.EDIT, pipeline),

@@ -22,6 +22,7 @@ from pages.columns import column_or_404
 from pages.find import table_or_404
 from pages.forms import ColumnForm, FactsForm, TableForm, saved
 from pages.lists import listing, options_of
+from pages.runs import behind, last_good
 
 COLUMNS_SHOWN = 200  # at first; each row costs a quarter of a millisecond
 
@@ -64,6 +65,8 @@ def detail(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "disagreements": queries.disagreements(table),
         "may_edit": policy.may(request.user, Action.EDIT, table),
         "audited": audited(table),
+        "written_by": last_good(around.builders.items),
+        "behind": behind(around.builders.items),
     }
     return render(request, "tables/detail.html", context)
 

@@ -15,6 +15,7 @@ from pages import (
     incidents,
     ingest_runs,
     lineage,
+    lineage_events,
     owners,
     pipelines,
     post_mortems,
@@ -55,6 +56,7 @@ urlpatterns = [
     path("pipelines/<path:name>/scorecard/waive/<slug:practice>/", scorecards.waive, name="pipeline-waive"),
     path("pipelines/<path:name>/checks/new/", checks.create_for_pipeline, name="pipeline-check-create"),
     path("pipelines/<path:name>/checks/", checks.of_pipeline, name="pipeline-checks"),
+    path("pipelines/<path:name>/events/", lineage_events.of_pipeline, name="pipeline-events"),
     path("pipelines/<path:name>/edit/", pipelines.edit, name="pipeline-edit"),
     path("pipelines/<path:name>/", pipelines.detail, name="pipeline-detail"),
     # /tables/
@@ -149,7 +151,11 @@ urlpatterns = [
     path("badges/<str:token>.svg", scorecards.badge, name="badge"),
     # what happened
     path("problems/", problems.problem_list, name="problem-list"),
+    path("lineage-events/", lineage_events.event_list, name="lineage-event-list"),
+    path("lineage-events/<int:pk>/", lineage_events.detail, name="lineage-event-detail"),
     path("runs/", runs.run_list, name="run-list"),
+    path("runs/late/", runs.late_list, name="run-late"),
+    path("runs/<int:pk>/", runs.detail, name="run-detail"),
     path("ingest-runs/", ingest_runs.ingest_run_list, name="ingest-run-list"),
     path("ingest-runs/upload/", ingest_runs.upload, name="ingest-run-upload"),
     path("ingest-runs/<int:pk>/", ingest_runs.detail, name="ingest-run-detail"),

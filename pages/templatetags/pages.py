@@ -9,10 +9,12 @@ from typing import Any
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from audits.checks.judge import written
+from catalog.runs import SLOW
 from lineage.nodes import NodeId
 
 register = template.Library()
@@ -146,3 +148,12 @@ def is_number(value: Any) -> bool:
 def took(run: Any) -> dt.timedelta | None:
     """How long a run or ingest run lasted, None while it runs."""
     return run.ended_at - run.started_at if run.ended_at else None
+
+
+@register.filter
+def times_usual(run: Any, usual: dt.timedelta | None) -> str:
+    """How many times as long as usual a run took, or takes by now: "3.2 ×"; empty where that is nothing to speak of."""
+    spent = (run.ended_at or timezone.now()) - run.started_at
+    if not usual or spent < max(usual * SLOW, usual + dt.timedelta(seconds=10)):
+        return ""
+    return f"{spent / usual:.1f} ×"

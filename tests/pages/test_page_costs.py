@@ -57,6 +57,9 @@ PAGES = [
     "/problems/",
     "/checks/",
     "/runs/",
+    "/runs/late/",
+    "/lineage-events/",
+    "/pipelines/hub/events/",
     "/ingest-runs/",
     "/account/",
 ]
