@@ -221,7 +221,7 @@ def _owner_is_on_record(thing: Table | Pipeline | None, role: str) -> Proven:
 
 
 @transaction.atomic
-def prove_by(*, actor: User, item: ActionItem, proof: str, **things: Any) -> ActionItem:
+def prove_by(*, actor: User | None, item: ActionItem, proof: str, **things: Any) -> ActionItem:
     """State what proves the item: `check`, `pipeline`, `review`, or a `table` or `pipeline` with a `role`."""
     policy_checked(actor, Action.EDIT, item)
     item = _locked(item)

@@ -24,6 +24,7 @@ from catalog.services import change_source
 from demo import build
 from demo.queries import run_queries
 from ingest.crawl import Crawled, scope_of
+from ingest.demo_incidents import store_incidents
 from ingest.jobs import perform
 from ingest.layout import read_layout
 from ingest.locks import AlreadyRunning
@@ -63,6 +64,7 @@ class Command(BaseCommand):
         call_command("flag_unused", stdout=self.stdout)
         call_command("ingest_checks", str(build.REPO), "--scope", SCOPE, stdout=self.stdout)
         self.stdout.write(run_new_checks())
+        self.stdout.write(f"{store_incidents()} incidents with their post-mortems")
         call_command("score", stdout=self.stdout)
 
 
