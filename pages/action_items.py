@@ -9,15 +9,17 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from audits.checks.models import Check
 from audits.postmortems import actions, queries
 from audits.postmortems.filters import ActionItemFilter
 from audits.postmortems.models import ActionItem
 from catalog import policy
-from catalog.models import Owner, Ownership, Pipeline, Table
+from catalog.models import Owner, Ownership, Pipeline, Table, User
 from catalog.policy import Action
 from catalog.queries import history_of
 from pages.forms import FactsForm, Lines, NamesField, find_owners, find_tables, saved
@@ -63,7 +65,9 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "item": item,
         "incident": item.incident,
         "proven": actions.proof_of(item),
-        "makers": [(verb, maker(prefix=verb)) for verb, maker in MAKERS.items()] if may_edit and item.is_open else [],
+        "makers": [(verb, maker(item, prefix=verb)) for verb, maker in MAKERS.items()]
+        if may_edit and item.is_open
+        else [],
         "history": history_of(item),
         "may_edit": may_edit,
     }
@@ -138,19 +142,68 @@ def _form_page(request: HttpRequest, form: FactsForm, title: str, verb: str, bac
 # Making the thing that proves it
 
 
-class BackfillForm(forms.Form):
+class MakerForm(forms.Form):
+    """Makes the thing that proves an action item; `make` returns the item as it is then."""
+
+    title = ""
+
+    def __init__(self, item: ActionItem, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.item = item
+
+    def make(self, actor: User) -> ActionItem:
+        """Make it, as this person."""
+        raise NotImplementedError
+
+
+class CheckForm(MakerForm):
+    """A check of what was hit: one that is there, or a new one."""
+
+    title = "Have a check prove it"
+    check = forms.ModelChoiceField(Check.objects.none(), required=False, empty_label="A new one", label="Check")
+    table = NamesField(find_tables, label="Of the table, as source:name")
+    kind = forms.ChoiceField(
+        choices=[(kind, Check.Kind(kind).label) for kind in ("unique_key", "not_null", "duplicate_rows")],
+        label="That it has",
+    )
+    columns = forms.CharField(required=False, label="Columns", help_text="With commas between; of the key, or the one.")
+
+    def __init__(self, item: ActionItem, *args: Any, **kwargs: Any) -> None:
+        super().__init__(item, *args, **kwargs)
+        hit = item.incident.hits.filter(is_out=False)
+        of_hit = Q(table__in=hit.values("table")) | Q(pipeline__in=hit.values("pipeline"))
+        self.fields["check"].queryset = Check.objects.filter(of_hit).select_related("table", "pipeline")
+        self.fields["check"].label_from_instance = lambda check: f"{check.name}, {check.thing}"
+
+    def make(self, actor: User) -> ActionItem:
+        facts = self.cleaned_data
+        if facts["check"]:
+            proof = ActionItem.Proof.CHECK
+            return actions.prove_by(actor=actor, item=self.item, proof=proof, check=facts["check"])
+        columns = [name.strip() for name in facts["columns"].split(",") if name.strip()]
+        parameters = {
+            "unique_key": {"columns": columns},
+            "not_null": {"column": ", ".join(columns)},
+            "duplicate_rows": {},
+        }[facts["kind"]]
+        return actions.make_check(
+            actor=actor, item=self.item, table=_one(self, "table"), kind=facts["kind"], **parameters
+        )
+
+
+class BackfillForm(MakerForm):
     """How a pipeline is run again for a range of dates."""
 
     title = "Write how to run a pipeline again"
     pipeline = NamesField(find_pipelines, label="Pipeline")
     text = forms.CharField(label="How to run it again", widget=forms.Textarea({"rows": 3}))
 
-    def make(self, **who: Any) -> ActionItem:
-        """Write it down."""
-        return actions.note_backfill(**who, pipeline=_one(self, "pipeline"), text=self.cleaned_data["text"])
+    def make(self, actor: User) -> ActionItem:
+        pipeline, text = _one(self, "pipeline"), self.cleaned_data["text"]
+        return actions.note_backfill(actor=actor, item=self.item, pipeline=pipeline, text=text)
 
 
-class OwnerForm(forms.Form):
+class OwnerForm(MakerForm):
     """Who answers for a table or pipeline."""
 
     title = "Put an owner on record"
@@ -159,24 +212,28 @@ class OwnerForm(forms.Form):
     role = forms.ChoiceField(choices=Ownership.Role.choices)
     owner = NamesField(find_owners, label="Owner")
 
-    def make(self, **who: Any) -> ActionItem:
-        """Put them on record."""
+    def make(self, actor: User) -> ActionItem:
         thing: Table | Pipeline = _one(self, "table" if self.cleaned_data["table"] else "pipeline")
-        return actions.assign_owner(**who, thing=thing, role=self.cleaned_data["role"], owner=_one(self, "owner"))
+        role, owner = self.cleaned_data["role"], _one(self, "owner")
+        return actions.assign_owner(actor=actor, item=self.item, thing=thing, role=role, owner=owner)
 
 
-class DeletionForm(forms.Form):
+class DeletionForm(MakerForm):
     """Tables that are to go."""
 
     title = "Open a deletion review"
     tables = NamesField(find_tables, label="Tables, as source:name", widget=Lines("tables"))
 
-    def make(self, **who: Any) -> ActionItem:
-        """Open the review."""
-        return actions.review_deletion(**who, tables=self.cleaned_data["tables"])
+    def make(self, actor: User) -> ActionItem:
+        return actions.review_deletion(actor=actor, item=self.item, tables=self.cleaned_data["tables"])
 
 
-MAKERS: dict[str, Any] = {"backfill": BackfillForm, "owner": OwnerForm, "deletion": DeletionForm}
+MAKERS: dict[str, type[MakerForm]] = {
+    "check": CheckForm,
+    "backfill": BackfillForm,
+    "owner": OwnerForm,
+    "deletion": DeletionForm,
+}
 
 
 def _one(form: forms.Form, name: str) -> Any:
@@ -207,12 +264,12 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 
 def _make(request: HttpRequest, item: ActionItem, verb: str) -> None:
     policy.require(request.user, Action.EDIT, item)
-    form = MAKERS[verb](request.POST, prefix=verb)
+    form = MAKERS[verb](item, request.POST, prefix=verb)
     if not form.is_valid():
         raise ValidationError(
             [f"{form.fields[name].label}: {error}" for name, errors in form.errors.items() for error in errors]
         )
-    made = form.make(actor=request.user, item=item)
+    made = form.make(request.user)
     messages.success(
         request, "That is done, and so is the action item." if not made.is_open else "It waits for that now."
     )

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from audits.checks.models import Check, State
+from audits.checks.services import create_check
 from audits.deletion.models import DeletionReview
 from audits.deletion.services import open_review
 from audits.postmortems import notices
@@ -240,6 +241,13 @@ def prove_by(*, actor: User | None, item: ActionItem, proof: str, **things: Any)
 
 
 # Making the thing itself
+
+
+@transaction.atomic
+def make_check(*, actor: User, item: ActionItem, table: Table, kind: str, **parameters: Any) -> ActionItem:
+    """Make a check of a table, as this item asked; it closes once that passes."""
+    check = create_check(actor=actor, of=table, kind=kind, parameters=parameters, description=item.title)
+    return prove_by(actor=actor, item=item, proof=Proof.CHECK, check=check)
 
 
 @transaction.atomic

@@ -1,10 +1,11 @@
-"""What happened by itself during an incident, as entries of its timeline: runs that failed, checks that failed and
-passed again, SQL that changed. Each event is noted once, however often it is looked for."""
+"""What happened by itself during an incident, as entries of its timeline: runs that fail and succeed again, checks that
+fail and pass again, SQL that changed. Each event is noted once, however often it is looked for."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from django.db.models import Q
 from django.utils import timezone
@@ -30,9 +31,9 @@ def note_events(incident: Incident) -> int:
     pipelines |= {builder.pk for group in builders_of(began).values() for builder in group}
     known = set(incident.timeline.exclude(event="").values_list("event", flat=True))
     found = [
-        *_failed_runs(pipelines, since, until),
+        *islice(_turned_runs(pipelines, since, until), MOST),
         *_changed_sql(pipelines, since, until),
-        *_turned_checks(tables, pipelines, since, until),
+        *islice(_turned_checks(tables, pipelines, since, until), MOST),
     ]
     new = [entry for entry in found if entry.event not in known]
     for entry in new:
@@ -41,19 +42,23 @@ def note_events(incident: Incident) -> int:
     return len(new)
 
 
-def _failed_runs(pipelines: Iterable[int], since: dt.datetime, until: dt.datetime) -> Iterator[TimelineEntry]:
-    bad = Run.objects.filter(pipeline__in=pipelines, state__in=[Run.State.FAILED, Run.State.ABORTED])
-    for run in bad.filter(started_at__range=(since, until)).select_related("pipeline")[:MOST]:
-        yield entry_of_run(run)
+def _turned_runs(pipelines: Iterable[int], since: dt.datetime, until: dt.datetime) -> Iterator[TimelineEntry]:
+    """Of each pipeline the first run that fails, and the first that succeeds after it; those between say nothing."""
+    over = Run.objects.filter(pipeline__in=pipelines, started_at__range=(since, until)).exclude(state=Run.State.RUNNING)
+    failing: set[int] = set()
+    for run in over.select_related("pipeline").order_by("started_at", "id").iterator():
+        if (run.state != Run.State.SUCCEEDED) != (run.pipeline_id in failing):
+            failing ^= {run.pipeline_id}
+            yield entry_of_run(run)
 
 
 def entry_of_run(run: Run) -> TimelineEntry:
-    """That a run failed, at the time it did."""
-    why = f": {run.error[:500]}" if run.error else ""
-    text = f"{run.pipeline.name}: run {run.external_id} {run.get_state_display().lower()}{why}"
+    """How a run ended, at the time it did; of its error the first line."""
+    error = next(iter(run.error.strip().splitlines()), "")
+    text = f"{run.pipeline.name}: run {run.external_id} {run.get_state_display().lower()}"
     return TimelineEntry(
         at=run.ended_at or run.started_at,
-        text=text,
+        text=f"{text}: {error[:300]}" if error else text,
         source=TimelineEntry.Source.RUN,
         link=run.pipeline.get_absolute_url(),
         event=f"run:{run.pk}",
@@ -87,15 +92,11 @@ def _turned_checks(
         Q(check_of__table__in=tables) | Q(check_of__pipeline__in=pipelines), at__range=(since, until)
     )
     failing: set[int] = set()
-    number = 0
     for result in results.select_related("check_of").defer("sample").order_by("at", "id").iterator():
         is_bad = result.state in _BAD
         if is_bad == (result.check_of_id in failing) or (not is_bad and result.state != State.PASS):
             continue
         failing ^= {result.check_of_id}
-        number += 1
-        if number > MOST:
-            return
         yield entry_of_result(result)
 
 

@@ -14,7 +14,7 @@ from audits.checks.models import Check, CheckResult
 from audits.postmortems import actions, services
 from audits.postmortems.models import ActionItem, Incident
 from catalog.models import OutgoingMessage, Ownership, User
-from tests.factories import make_owner, make_pipeline
+from tests.factories import make_column, make_owner, make_pipeline
 
 pytestmark = pytest.mark.django_db
 
@@ -141,6 +141,30 @@ def test_a_check_proves_it_once_it_passes_after_the_decision(item, editor, shop)
     item.refresh_from_db()
     assert (item.status, item.ended_by_name) == ("done", "pipekeeper")
     assert "passes" in item.proof_words
+
+
+def test_the_item_makes_a_check_and_waits_for_it(item, editor, shop, signed_in) -> None:
+    make_column("id", shop.orders)
+    browser, url = signed_in(editor), item.get_absolute_url()
+    sent = {"check-table": "shop.orders", "check-kind": "unique_key", "check-columns": "nothing"}
+    assert "nothing" in browser.post(f"{url}check/", sent, follow=True).content.decode()
+    browser.post(f"{url}check/", sent | {"check-columns": "id"})
+    item.refresh_from_db()
+    made = item.proof_check
+    assert (made.table, made.kind, made.parameters["columns"], item.status) == (
+        shop.orders,
+        "unique_key",
+        ["id"],
+        "open",
+    )
+    other = Check.objects.create(table=shop.orders, kind="duplicate_rows", name="no row twice", parameters={})
+    browser.post(f"{url}check/", {"check-check": other.pk, "check-kind": "not_null"})
+    item.refresh_from_db()
+    assert item.proof_check == other
+    result(other, "pass")
+    browser.post(f"{url}look/")
+    item.refresh_from_db()
+    assert item.status == "done"
 
 
 def test_a_proof_that_is_gone_proves_nothing(item, editor, shop) -> None:

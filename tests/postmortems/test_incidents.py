@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
+from audits.checks.models import Check, CheckResult
 from audits.postmortems import services
 from audits.postmortems.models import Incident, TimelineEntry
 from audits.postmortems.timeline import note_events
@@ -218,7 +219,10 @@ def test_bad_facts_are_refused_in_words(incident, editor, facts, words) -> None:
 def test_events_make_entries_once(shop, editor) -> None:
     make_sql_version(shop.pipeline, valid_from=ago(days=9), valid_to=ago(hours=3))
     make_sql_version(shop.pipeline, valid_from=ago(hours=3))
-    make_run(shop.pipeline, state="failed", started_at=ago(hours=2), external_id="night", error="No column rate")
+    make_run(
+        shop.pipeline, state="failed", started_at=ago(hours=2), external_id="night", error="No column rate\nLINE 1"
+    )
+    make_run(shop.pipeline, state="failed", started_at=ago(hours=1))  # still fails: nothing new
     make_run(shop.pipeline, state="failed", started_at=ago(days=9))
     make_run(make_pipeline("other"), state="failed", started_at=ago(hours=2))
     incident = services.open_incident(actor=editor, title="x", things=[shop.orders])
@@ -228,8 +232,32 @@ def test_events_make_entries_once(shop, editor) -> None:
         ("run", "shop.build_revenue: run night failed: No column rate"),
     ]
     assert note_events(incident) == 0
-    make_run(shop.pipeline, state="failed", started_at=ago(minutes=1))
+    make_run(shop.pipeline, started_at=ago(minutes=1), external_id="again")
     assert services.look_for_events(actor=editor, incident=incident) == 1
+    assert incident.timeline.filter(text="shop.build_revenue: run again succeeded").exists()
+
+
+def test_a_check_is_noted_when_it_turns(shop, editor) -> None:
+    check = Check.objects.create(table=shop.revenue, kind="unique_key", name="one row a day", parameters={})
+    for hours, state in ((9, "pass"), (8, "fail"), (7, "fail"), (6, "error"), (5, "pass"), (4, "pass"), (3, "fail")):
+        CheckResult.objects.create(
+            check_of=check, key=str(hours), at=ago(hours=hours), state=state, words=f"{hours} h ago", reported_by="x"
+        )
+    incident = services.open_incident(actor=editor, title="x", things=[shop.orders])
+    assert [entry.text for entry in incident.timeline.filter(source="check")] == [
+        "Check one row a day fails: 8 h ago",
+        "Check one row a day passes: 5 h ago",
+        "Check one row a day fails: 3 h ago",
+    ]
+
+
+def test_a_failing_check_opens_one_with_its_result_pinned(shop, editor) -> None:
+    check = Check.objects.create(table=shop.revenue, kind="unique_key", name="one row a day", parameters={})
+    check.failing_since = ago(hours=8)
+    CheckResult.objects.create(check_of=check, key="1", at=ago(hours=8), state="fail", words="7 rows", reported_by="x")
+    incident = services.open_incident(actor=editor, because=check, **services.suggested_facts(check))
+    assert (incident.detection, incident.started_at) == ("check", check.failing_since)
+    assert incident.timeline.get(is_pinned=True).text == "Check one row a day fails: 7 rows"
 
 
 def test_a_failed_run_opens_one_in_one_step(shop, editor) -> None:
