@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 from django.core import mail
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from audits.deletion import services
 from audits.deletion.asking import tables_without_a_hearing
-from audits.deletion.mails import link_to, notice_of, token_of
+from audits.deletion.mails import notice_of, token_of
 from audits.deletion.models import DeletionReview, OwnerNotice, Protection, Verdict
 from audits.deletion.plan import plan_for
 from audits.deletion.watch import look_after_reviews, stop_reviews_that_must
@@ -336,11 +337,10 @@ def test_a_hole_in_the_evidence_holds_it_up_without_stopping_it(review, jo, stew
 def test_the_link_opens_one_notice_and_runs_out(review, editor, jo, monkeypatch) -> None:
     services.notify(actor=editor, review=review)
     notice = review.notices.get(owner=jo)
-    assert link_to(notice) in mail.outbox[0].body
-    assert notice_of(token_of(notice)) == notice
+    token = re.search(r"/deletion/notices/(\S+)/", mail.outbox[0].body)[1]
+    assert notice_of(token) == notice
     assert notice_of(token_of(notice)[:-1] + "x") is None
     assert notice_of("nonsense") is None
-    token = token_of(notice)
     monkeypatch.setattr("time.time", lambda: dt.datetime.now().timestamp() + 31 * 86400)
     assert notice_of(token) is None
 
