@@ -63,7 +63,9 @@ class CheckForm(FactsForm):
         self.fields["name"].help_text = "Called by what it does, if empty."
         self.fields["owner"].queryset = Owner.objects.filter(status=Owner.Status.ACTIVE)
         self.fields["owner"].help_text = "Who is told; the owners of the table or pipeline, if empty."
-        self.names = [field.name for field in dataclasses.fields(KINDS[kind])]
+        self.fields["description"].help_text = ""
+        names = [field.name for field in dataclasses.fields(KINDS[kind])]
+        self.names = sorted(names, key=lambda name: name == "where")  # which comes last
         for field in dataclasses.fields(KINDS[kind]):
             self.fields[field.name] = self._field(field)
             self.fields[field.name].whole = field.name in _WHOLE

@@ -28,7 +28,7 @@ from pages.find import pipeline_or_404, table_or_404
 from pages.forms import saved
 from pages.lists import listing, options_of
 
-RESULTS_SHOWN = 30
+RESULTS_SHOWN = 15
 
 
 @require_GET

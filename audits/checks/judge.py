@@ -85,28 +85,25 @@ def bounds_of(parameters: Parameters, past: Past, at: dt.datetime) -> Bounds:
 def usual(past: Past, at: dt.datetime, weeks: int, deviations: float) -> Bounds:
     """The median of earlier counts on this weekday, give or take so many median deviations; one count a day counts.
 
-    Where too few of this weekday are known, all days count together.
+    Where too few of this weekday are known, Monday to Friday count together, or Saturday and Sunday.
     """
     by_day = {
         moment.date(): value
         for moment, value in sorted(past)
-        if dt.timedelta(0) < at - moment
-        and at.date() - moment.date() <= dt.timedelta(weeks=weeks)
-        and moment.date() < at.date()
+        if dt.timedelta(0) < at.date() - moment.date() <= dt.timedelta(weeks=weeks)
     }
-    alike = [value for day, value in by_day.items() if day.weekday() == at.weekday()]
-    values, on = (
-        (alike, f"on {_DAYS[at.weekday()]}") if len(alike) >= FEWEST else (list(by_day.values()), "on all days")
-    )
+    values, on = [value for day, value in by_day.items() if day.weekday() == at.weekday()], _DAYS[at.weekday()]
+    unit = "weeks"
     if len(values) < FEWEST:
-        return Bounds(
-            words=f"It takes {FEWEST} earlier days to know what is usual; {len(values)} are known.", is_known=False
-        )
+        values = [value for day, value in by_day.items() if (day.weekday() < 5) == (at.weekday() < 5)]
+        on, unit = "weekdays" if at.weekday() < 5 else "weekends", "days"
+    if len(values) < FEWEST:
+        words = f"It takes {FEWEST} earlier days to know what is usual on {on}; {len(values)} are known."
+        return Bounds(words=words, is_known=False)
     middle = statistics.median(values)
     deviation = statistics.median(abs(value - middle) for value in values)
     width = max(deviations * deviation, _LEAST_SPREAD * abs(middle))
-    span = f"{len(values)} {'weeks' if values is alike else 'days'}"
-    words = f"usually {written(middle)} ± {written(round(width))} {on}, from {span}"
+    words = f"usually {written(middle)} ± {written(round(width))} on {on}, from {len(values)} {unit}"
     return Bounds(max(0.0, middle - width), middle + width, words)
 
 
@@ -168,4 +165,4 @@ def written(value: float | None) -> str:
         return "–"
     if value == int(value):
         return f"{int(value):,}"
-    return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}"
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"

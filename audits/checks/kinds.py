@@ -160,7 +160,7 @@ class RowCount(_OfRows):
 
 @dataclass(frozen=True, kw_only=True)
 class RowCountChange(_OfRows):
-    """The number of rows differs by at most `percent` from the median of the last `runs` results."""
+    """The number of rows differs by at most so many percent from the median of the last results."""
 
     kind: ClassVar[str] = "row_count_change"
     percent: float = _given(_above_zero)
@@ -172,7 +172,7 @@ class RowCountChange(_OfRows):
 
 @dataclass(frozen=True, kw_only=True)
 class UsualRowCount(_OfRows):
-    """The number of rows is as usual on this weekday: the median, give or take `deviations` median deviations."""
+    """The number of rows is as usual on this weekday: the median, give or take some median deviations."""
 
     kind: ClassVar[str] = "usual_row_count"
     deviations: float = _given(_above_zero, 5)
@@ -229,7 +229,7 @@ class DuplicateRows(_OfRows):
 
 @dataclass(frozen=True, kw_only=True)
 class NotNull(_OfRows):
-    """A column holds a value in every row, but for at most `max`."""
+    """A column holds a value in every row, but for at most so many."""
 
     kind: ClassVar[str] = "not_null"
     unit: ClassVar[str] = "rows without a value"

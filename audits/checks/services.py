@@ -54,8 +54,13 @@ def create_check(
     setattr(check, of._meta.model_name, of)
     check.full_clean()
     check.save()
-    record_history(actor, "registered", check, {}, _said(check))
+    _record_making(actor, check)
     return check
+
+
+def _record_making(actor: User | None, check: Check) -> None:
+    stated = {name: value for name, value in _said(check).items() if value not in ("", True)}
+    record_history(actor, "registered", check, {}, stated)
 
 
 @transaction.atomic
@@ -215,7 +220,7 @@ def _check_of(actor: User | None, origin: str, result: Reported) -> tuple[Check,
     )
     check.full_clean()
     check.save()
-    record_history(actor, "registered", check, {}, _said(check))
+    _record_making(actor, check)
     return check, True
 
 

@@ -57,17 +57,19 @@ def test_usual_counts_one_result_a_day_and_none_of_today() -> None:
     assert "usually 10 ± 0 on Mondays, from 4 weeks" in found.words
 
 
-def test_usual_on_all_days_where_few_of_this_weekday_are_known() -> None:
-    days = [(MONDAY - dt.timedelta(days=n), 1000 + n) for n in range(1, 6)]
+def test_usual_on_weekdays_where_few_mondays_are_known() -> None:
+    days = [(MONDAY - dt.timedelta(days=n), 7 if n < 3 else 1000 + n) for n in range(1, 8)]
     found = judge(read_parameters("usual_row_count", {}), 1003, days, MONDAY)
-    assert found.words == "1,003 rows; usually 1,003 ± 10 on all days, from 5 days."
+    assert found.words == "1,003 rows; usually 1,005 ± 10 on weekdays, from 5 days."
+    sunday = MONDAY - dt.timedelta(days=1)
+    assert judge(read_parameters("usual_row_count", {}), 1003, days, sunday).passes is None
 
 
 def test_nobody_can_tell_what_is_usual_after_three_days() -> None:
-    days = [(MONDAY - dt.timedelta(days=n), 1000) for n in range(1, 4)]
+    days = [(MONDAY - dt.timedelta(days=n), 1000) for n in range(1, 6)]
     found = judge(read_parameters("usual_row_count", {}), 5, days, MONDAY)
     assert (found.passes, found.value) == (None, 5)
-    assert "It takes 4 earlier days to know what is usual; 3 are known." in found.words
+    assert "It takes 4 earlier days to know what is usual on weekdays; 3 are known." in found.words
 
 
 def test_change_against_the_last_results() -> None:
@@ -89,7 +91,7 @@ def test_what_is_no_figure_passes_nothing(measured) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(10120.0, "10,120"), (0.98765, "0.9877"), (12345.678, "12,345.7"), (None, "–"), (-3, "-3")]
+    ("value", "text"), [(10120.0, "10,120"), (0.98765, "0.9877"), (12345.678, "12,346"), (None, "–"), (-3, "-3")]
 )
 def test_figures_for_people(value, text) -> None:
     assert written(value) == text
