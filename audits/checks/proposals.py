@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from audits.checks.dbt_tests import as_check, name_of
 from audits.checks.keys import keys_in_sql
 from audits.checks.kinds import read_parameters
 from audits.checks.models import Check
@@ -55,6 +56,10 @@ def _proposed(table: Table) -> Iterator[Proposal]:
         yield Proposal("unique_key", {"columns": primary}, "They are the table's primary key.")
         for name in primary:
             yield Proposal("not_null", {"column": name}, "It is part of the primary key.")
+    for test in table.ingested.get("tests", ()):
+        kind, parameters = as_check(test)
+        if kind != Check.Kind.EXTERNAL:
+            yield Proposal(kind, parameters, f"dbt tests it: {name_of(test)}.")
     for version, pipeline in _builders(table):
         for key in keys_in_sql(version.sql, version.dialect, table.name):
             names = [known.get(name.lower(), "") for name in key.columns]

@@ -12,6 +12,7 @@ from django.db.models import Case, Count, IntegerField, OuterRef, QuerySet, Subq
 from audits.checks import kinds, sql
 from audits.checks.models import WORST_FIRST, Check, CheckResult, State
 from catalog.models import Pipeline, Table
+from catalog.schedules import next_start
 from lineage.queries import inputs_and_outputs
 
 SHOWN = 60  # results of a plot
@@ -55,7 +56,10 @@ def runnable(source: str = "", table: str = "", due_at: dt.datetime | None = Non
 
 def is_due(check: Check, at: dt.datetime) -> bool:
     """Whether its time has come since its last result."""
-    return check.checked_at is None or at - check.checked_at >= dt.timedelta(days=1)
+    if check.checked_at is None:
+        return True
+    next_time = next_start(check.schedule, check.checked_at) if check.schedule else None
+    return at >= (next_time or check.checked_at + dt.timedelta(days=1))
 
 
 def by_badness() -> Case:

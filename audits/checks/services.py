@@ -28,6 +28,7 @@ from audits.checks.samples import Sample
 from catalog.models import Pipeline, Table, User
 from catalog.policy import Action
 from catalog.queries import find_table
+from catalog.schedules import next_start
 from catalog.services import policy_checked, record_history
 
 FAILING = (State.WARN, State.FAIL)
@@ -52,10 +53,17 @@ def create_check(
     typed = _typed(actor, of, kind, parameters)
     check = Check(kind=kind, parameters=typed.to_dict(), name=(name.strip() or typed.title())[:300], **facts)
     setattr(check, of._meta.model_name, of)
-    check.full_clean()
+    _clean(check)
     check.save()
     _record_making(actor, check)
     return check
+
+
+def _clean(check: Check) -> None:
+    """Refuse what a check cannot be, a schedule in other words than cron's among it."""
+    check.full_clean()
+    if check.schedule and next_start(check.schedule, timezone.now()) is None:
+        raise ValidationError({"schedule": "Write it as cron does, such as 0 6 * * 1-5, in UTC."})
 
 
 def _record_making(actor: User | None, check: Check) -> None:
@@ -78,7 +86,7 @@ def change_check(*, actor: User | None, check: Check, **facts: Any) -> Check:
     before = _said(check)
     for name in changed:
         setattr(check, name, facts[name])
-    check.full_clean()
+    _clean(check)
     check.save(update_fields=changed)
     after = _said(check)
     record_history(
@@ -218,7 +226,7 @@ def _check_of(actor: User | None, origin: str, result: Reported) -> tuple[Check,
         **{noun: result.of},
         **result.facts,
     )
-    check.full_clean()
+    _clean(check)
     check.save()
     _record_making(actor, check)
     return check, True

@@ -15,6 +15,7 @@ from ingest.dbt.project import dialect_of
 from ingest.dbt.reading import DbtReading
 from ingest.dbt.results import FILE as RESULTS
 from ingest.dbt.results import read_results, store_runs
+from ingest.dbt.test_results import store_test_results
 from ingest.owners import slug_of
 from ingest.runs import Recorder
 from ingest.services import Outcome, read_and_store
@@ -24,15 +25,16 @@ _NAMES = {"bigquery": "BigQuery", "duckdb": "DuckDB", "postgres": "PostgreSQL", 
 
 @dataclass(frozen=True)
 class Ingested:
-    """How it ended: the outcome of the project's facts, and the runs that are on record now."""
+    """How it ended: the outcome of the project's facts, and the runs and test results that are on record now."""
 
     outcome: Outcome
     runs: int
+    test_results: int
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         facts = self.outcome.summary.to_dict()
-        return {"nodes": facts.pop("files"), **facts, "runs": self.runs}
+        return {"nodes": facts.pop("files"), **facts, "runs": self.runs, "test_results": self.test_results}
 
 
 def ingest_dbt(
@@ -52,7 +54,7 @@ def ingest_dbt(
     results = read_results(path) if run_results or path.exists() else []
     outcome = read_and_store(reading, recorder, jobs=jobs, allow_retire=allow_retire, again=again)
     ingested.set_table_sizes(_sizes(reading))
-    done = Ingested(outcome, store_runs(results))
+    done = Ingested(outcome, store_runs(results), store_test_results(results))
     recorder.summary = done.to_dict()
     return done
 

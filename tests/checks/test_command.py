@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from audits.checks import services
 from audits.checks.models import Check, CheckResult
+from audits.checks.queries import is_due
 
 pytestmark = pytest.mark.django_db
 
@@ -71,6 +72,16 @@ def test_due_is_what_has_no_result_of_the_last_day(orders, customers) -> None:
     services.record_result(actor=None, check=fresh, at=timezone.now() - dt.timedelta(hours=2), state="pass")
     services.record_result(actor=None, check=stale, at=timezone.now() - dt.timedelta(hours=25), state="pass")
     assert [each["check"] for each in json.loads(run_checks("--json", "--due")[0])] == [stale.pk]
+
+
+def test_due_by_cron(orders) -> None:
+    check = make_check(orders)
+    services.change_check(actor=None, check=check, schedule="0 6 * * 1")  # Mondays at six
+    ran = dt.datetime(2026, 3, 2, 6, 30, tzinfo=dt.UTC)  # a Monday
+    services.record_result(actor=None, check=check, at=ran, state="pass")
+    check.refresh_from_db()
+    assert not is_due(check, dt.datetime(2026, 3, 9, 5, 59, tzinfo=dt.UTC))
+    assert is_due(check, dt.datetime(2026, 3, 9, 6, tzinfo=dt.UTC))
 
 
 @pytest.mark.parametrize("args", [("--source", "no"), ("--table", "no"), ("--check", "7"), ("--timeout", "0")])

@@ -95,6 +95,12 @@ def test_a_check_of_a_pipeline_is_a_ratio() -> None:
             make_check(of, kind, parameters=parameters)
 
 
+def test_a_schedule_is_cron() -> None:
+    with pytest.raises(ValidationError, match="as cron does"):
+        make_check(schedule="every morning")
+    assert make_check(schedule="@daily").schedule == "@daily"
+
+
 def test_what_a_check_is_of_stays(editor) -> None:
     check = make_check()
     with pytest.raises(ValidationError, match="cannot change"):

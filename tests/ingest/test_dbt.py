@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from audits.checks.models import Check, CheckResult
 from catalog.models import Column, Ownership, Pipeline, Run, Source, Table
 from ingest.dbt.json_files import MAX_DEPTH, BadArtifact
 from ingest.models import IngestRun
@@ -273,3 +274,21 @@ def test_a_table_that_is_built_and_declared_as_a_source_keeps_the_sources_owner(
     manifest["sources"]["source.shop.mart.orders"] = source("mart", "orders", meta={"owner": "ann@example.com"})
     ingest(write_target(tmp_path, manifest=manifest))
     assert Ownership.objects.filter(table__name="wh.mart.orders", owner__email="ann@example.com").exists()
+
+
+def test_results_of_tests_become_results_of_checks(tmp_path: Path) -> None:
+    manifest = shop()
+    manifest["nodes"]["test.shop.adds_up.b2"] = data_test("adds_up", "model.shop.orders", "shop.adds_up", "amount")
+    told = results("test", unique_orders="warn", adds_up="pass")
+    for result, node in zip(told["results"], ("test.shop.unique_orders", "test.shop.adds_up.b2"), strict=True):
+        result |= {"unique_id": node, "failures": 3 if node.endswith("orders") else 0}
+    target = write_target(tmp_path, manifest=manifest, run_results=told)
+    assert ingest(target).test_results == 2
+    found = {(check.name, check.kind, check.state, check.severity, check.origin) for check in Check.objects.all()}
+    assert found == {
+        ("unique_orders", "unique_key", "warn", "warn", "dbt"),
+        ("adds_up", "external", "pass", "warn", "dbt"),
+    }
+    assert Check.objects.get(kind="unique_key").parameters == {"columns": ["order_id"]}
+    ingest(target)
+    assert sorted(CheckResult.objects.values_list("value", flat=True)) == [0, 3]

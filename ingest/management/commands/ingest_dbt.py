@@ -68,7 +68,7 @@ class Command(BaseCommand):
             return
         outcome = ingested.outcome
         self.stdout.write(in_words(outcome.summary, "nodes"))
-        self.stdout.write(f"{ingested.runs:,} runs")
+        self.stdout.write(f"{ingested.runs:,} runs, {ingested.test_results:,} results of tests")
         if outcome.unchanged:
             self.stdout.write("Nothing has changed since the last time.")
         if outcome.held_back:
