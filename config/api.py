@@ -14,6 +14,7 @@ from audits.checks import api as checks
 from audits.deletion import api as deletion
 from audits.postmortems import api as postmortems
 from audits.postmortems.changes_api import UpstreamChangesView
+from audits.postmortems.similar_api import SimilarView
 from audits.practices import api as practices
 from audits.usage import api as usage
 from catalog import api as catalog
@@ -65,6 +66,7 @@ class UnknownAddressView(APIView):
 
 views = [
     path("graph/", GraphView.as_view(), name="graph"),
+    path("incidents/<int:pk>/similar/", SimilarView.as_view(), name="incident-similar"),
     path("impact/", ImpactView.as_view(), name="impact"),
     path("tables/<int:pk>/upstream-changes/", UpstreamChangesView.as_view(), name="upstream-changes"),
     # Addresses of OpenLineage's and Marquez's clients, which end without a slash

@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from audits.postmortems.changes import KINDS, Change, compared, sql_changes, upstream_changes
+from audits.postmortems.models import Incident
 from audits.postmortems.windows import Window, read_window
 from catalog import policy
 from catalog.policy import Action
@@ -21,6 +22,7 @@ from lineage.models import SqlVersion
 from pages.find import pipeline_or_404, table_or_404
 
 SHOWN = 50
+FEW = 6  # on the page of an incident
 MOST = 500
 SPANS = ((1, "24 hours"), (3, "3 days"), (14, "14 days"), (90, "90 days"))
 _CONTEXT = 3  # unchanged lines around a change
@@ -46,8 +48,9 @@ def of_table(request: HttpRequest, source: str, name: str) -> HttpResponse:
     except ValidationError as error:
         faults, window = error.message_dict, Window.before(timezone.now())
     kinds = [kind for kind in request.GET.getlist("kind") if kind in KINDS]
-    limit = MOST if request.GET.get("show") == "all" else SHOWN
-    found = None if faults else upstream_changes(table, window.since, window.until, kinds=kinds, limit=limit)
+    limit = {"all": MOST, "few": FEW}.get(request.GET.get("show", ""), SHOWN)
+    asked = {"kinds": kinds, "limit": limit, "besides": _incident(request.GET.get("besides", ""))}
+    found = None if faults else upstream_changes(table, window.since, window.until, **asked)
     context = {
         "title": f"Upstream changes of {table.name}",
         "table": table,
@@ -67,6 +70,11 @@ def of_table(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "spans": [(label, _address(days)) for days, label in SPANS],
     }
     return render(request, "changes/of_table.html", context, status=400 if faults else 200)
+
+
+def _incident(number: str) -> Incident | None:
+    """The incident that asks, which is no cause of itself."""
+    return Incident(pk=int(number)) if number.isascii() and number.isdigit() and len(number) < 18 else None
 
 
 def sql_change(request: HttpRequest, name: str, pk: int) -> HttpResponse:

@@ -22,6 +22,7 @@ from audits.postmortems import queries, services
 from audits.postmortems.filters import IncidentFilter
 from audits.postmortems.hits import Thing
 from audits.postmortems.models import Attachment, Hit, Incident, TimelineEntry
+from audits.postmortems.windows import Window
 from catalog import policy
 from catalog.models import Column, Owner, Pipeline, Run, Source, Table, User
 from catalog.policy import Action
@@ -30,6 +31,7 @@ from pages.find import owner_or_404, pipeline_or_404, table_or_404
 from pages.forms import FactsForm, Lines, NamesField, find_owners, find_tables, saved, table_names
 from pages.lists import listing, options_of
 
+_ORIGINS = 3  # tables of which the page lists what changed upstream
 _MOMENT = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -77,6 +79,8 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "incident": incident,
         "steps": _steps(incident),
         "hits": [(Hit.Kind(kind), group) for kind, group in hits.items() if group],
+        "origins": [hit for group in hits.values() for hit in group if _is_origin(hit)][:_ORIGINS],
+        "upstream": Window.before(max(incident.started_at, incident.detected_at)),
         "people": people,
         "lead": next((person for person in people if person.role == "lead"), None),
         "timeline": list(incident.timeline.all()),
@@ -89,6 +93,11 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "largest": services.LARGEST_ATTACHMENT,
     }
     return render(request, "incidents/detail.html", context)
+
+
+def _is_origin(hit: Hit) -> bool:
+    """A table where it began, so that what changed upstream of it may be the cause."""
+    return hit.kind == Hit.Kind.TABLE and hit.distance == 0 and not hit.is_out and hit.table_id is not None
 
 
 def _steps(incident: Incident) -> list[tuple[str, Any, str]]:
