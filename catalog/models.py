@@ -514,3 +514,49 @@ class OutgoingMessage(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class SearchDocument(models.Model):
+    """One thing as search knows it, written by `catalog.search_index` and derived from the rest of the catalog.
+
+    `words` holds what the databases' full-text indexes hold (see `catalog.search_index`); migrations make these
+    indexes by hand, and on SQLite triggers keep them.
+    """
+
+    kind = models.CharField(max_length=20, help_text="Its noun: table, pipeline, owner, …")
+    object_id = models.BigIntegerField()
+    name = models.CharField(max_length=500)
+    slug = models.CharField(max_length=150, blank=True, help_text="What its address needs beside the name")
+    key = models.CharField(max_length=500, help_text="The name without capitals and accents")
+    last_part = models.CharField(max_length=500, help_text="What stands behind the key's last dot")
+    description = models.TextField(blank=True)
+    columns = models.TextField(blank=True, help_text="Names of its columns, one a line")
+    text = models.TextField(blank=True, help_text="SQL, or whatever else it says at length")
+    words = models.TextField()
+    facets = models.JSONField(default=dict)
+    use = models.BigIntegerField(default=0, help_text="Reads of late")
+    fresh_on = models.DateField(null=True, help_text="When it was last run or built")
+    digest = models.CharField(max_length=32, help_text="Of all the above, so that what is the same is not written")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "object_id"], name="search_document_once")]
+        indexes = [
+            models.Index(fields=["key", "-use"], name="search_by_key"),
+            models.Index(fields=["last_part", "-use"], name="search_by_last_part"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class SearchVariant(models.Model):
+    """A word of some name, by one of its variants (`catalog.words.variants`): how a misspelt word finds it."""
+
+    variant = models.CharField(max_length=20)
+    word = models.CharField(max_length=20)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["variant", "word"], name="search_variant_once")]
+
+    def __str__(self) -> str:
+        return f"{self.variant} of {self.word}"

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.text import slugify
 
-from catalog import policy
+from catalog import policy, search_index
 from catalog.models import Column, HistoryEntry, Origin, Owner, Ownership, Pipeline, Run, Source, Table, Tag, User
 from catalog.policy import Action
 
@@ -110,6 +110,7 @@ def set_owners(*, actor: User | None, thing: Pipeline | Table, role: str, owners
     )
     before, after = (sorted(owner.name for owner in group.values()) for group in (have, wanted))
     record_history(actor, "changed", thing, {f"{role}_owners": before}, {f"{role}_owners": after})
+    search_index.index(noun, [thing.pk])
 
 
 @transaction.atomic
@@ -154,6 +155,7 @@ def _register(thing: Any, actor: User | None, facts: dict[str, Any], *, checked:
     if tags is not None:
         _set_tags(thing, tags)
     record_history(actor, "registered", thing, {}, _facts_of(thing, [*facts]))
+    _index(thing)
     return thing
 
 
@@ -181,7 +183,16 @@ def _change(thing: Any, actor: User | None, facts: dict[str, Any], *, checked: b
         before["tags"], after["tags"] = tags_before, tags_after
     if after:
         record_history(actor, "changed", thing, before, after)
+        _index(thing)
     return thing
+
+
+def _index(thing: Any) -> None:
+    """Let search find it as it is now; a column is found in its table's document."""
+    if isinstance(thing, Column):
+        search_index.index("table", [thing.table_id])
+    else:
+        search_index.index(thing._meta.model_name, [thing.pk])
 
 
 def _set_tags(thing: Pipeline | Table, names: Iterable[str]) -> None:
@@ -194,6 +205,7 @@ def _set_tags(thing: Pipeline | Table, names: Iterable[str]) -> None:
         except ValidationError as error:
             raise ValidationError({"tags": f"{tag.name!r} cannot be a tag: {' '.join(error.messages)}"}) from error
         tag.save()
+    search_index.index("tag", [tag.pk for tag in new])
     thing.tags.set([*found, *new])
 
 

@@ -18,6 +18,7 @@ from audits.postmortems.similar_api import SimilarView
 from audits.practices import api as practices
 from audits.usage import api as usage
 from catalog import api as catalog
+from catalog.search_api import SearchView
 from ingest import api as ingest
 from ingest.openlineage import api as openlineage
 from lineage import api as lineage
@@ -68,6 +69,7 @@ views = [
     path("graph/", GraphView.as_view(), name="graph"),
     path("incidents/<int:pk>/similar/", SimilarView.as_view(), name="incident-similar"),
     path("impact/", ImpactView.as_view(), name="impact"),
+    path("search/", SearchView.as_view(), name="search"),
     path("tables/<int:pk>/upstream-changes/", UpstreamChangesView.as_view(), name="upstream-changes"),
     # Addresses of OpenLineage's and Marquez's clients, which end without a slash
     path("lineage", openlineage.LineageView.as_view(), name="lineage"),

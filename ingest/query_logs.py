@@ -28,8 +28,9 @@ import numpy as np
 from django.db import transaction
 
 from audits.usage import services
-from audits.usage.models import LogCoverage, QueryFingerprint
+from audits.usage.models import LogCoverage, QueryFingerprint, Read
 from audits.usage.services import NamedReader
+from catalog import search_index
 from catalog.models import Source
 from ingest.fingerprints import lexis
 from ingest.log_entries import Entries
@@ -89,6 +90,8 @@ def import_log(asked: LogImport, progress: Progress = quiet) -> Imported:
             # It takes files for a few rows and would hold the whole log on the side of a join that must fit in memory.
             database.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
             result = _Import(asked, database, Path(folder), progress).run()
+    read = Read.objects.filter(table__source=asked.source).order_by()
+    search_index.index("table", read.values_list("table", flat=True).distinct())  # the much used are found first
     result.seconds = time.monotonic() - start
     return result
 

@@ -15,10 +15,10 @@ from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
 from audits.usage.services import attach_all_seen_names
-from catalog import ingested
+from catalog import ingested, search_index
 from catalog.bulk import chunks, insert_rows
 from catalog.facts import ColumnFact, PipelineFact
-from catalog.models import Column, Ownership, Pipeline, Table
+from catalog.models import Column, Ownership, Pipeline, Table, Tag
 from ingest import reading
 from ingest.digests import digest
 from ingest.kinds import inferred_kind
@@ -130,6 +130,8 @@ def read_and_store(
     recorder.summary = outcome.summary.to_dict()
     build_snapshot()
     attach_all_seen_names()  # reads of tables that the logs knew before the catalog did
+    if not outcome.unchanged:
+        ingest.index()
     return outcome
 
 
@@ -198,6 +200,21 @@ class _Ingest:
             self._store_other_files()
         has_errors = Problem.objects.filter(scope=self.scope, severity=ERROR).exists()
         return Outcome(summary_of(self.scope, files, len(self.repository.owners)), has_errors, self.held_back)
+
+    def index(self) -> None:
+        """Let search find what the folder states, as it is now."""
+        stated = [
+            model.objects.filter(stated_in=self.scope).values_list("pk", flat=True) for model in (Pipeline, Table)
+        ]
+        changed = {
+            "source": self.sources.values(),
+            "owner": self.owners.values(),
+            "tag": Tag.objects.values_list("pk", flat=True),
+            "pipeline": stated[0],
+            "table": {*stated[1], *self.tables.values()},
+        }
+        for kind, ids in changed.items():
+            search_index.index(kind, ids, alone=True)
 
     def _held_back(self) -> int:
         """How many files are gone, if they are so many that nothing is retired: over a tenth, and over five."""

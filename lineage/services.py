@@ -18,7 +18,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from catalog import services
+from catalog import search_index, services
 from catalog.bulk import as_stored, chunks, insert_rows
 from catalog.models import Pipeline, Table, User
 from catalog.policy import Action
@@ -128,6 +128,9 @@ def declare_edges(*, actor: User | None, pipeline: Pipeline, inputs: Iterable[Ta
     pipeline.save(update_fields=["stated_fields"])
     services.record_history(actor, "changed", pipeline, before, _declared_names(pipeline))
     bump_graph_version()
+    ended = TableEdge.objects.filter(pipeline=pipeline, target_table__isnull=False, valid_to__isnull=False)
+    search_index.index("table", ended.values_list("target_table", flat=True).distinct())
+    search_index.index("pipeline", [pipeline.pk])
 
 
 _DECLARED = "declared_edges"  # in a pipeline's stated_fields: a person said what it reads and fills

@@ -60,13 +60,18 @@ class NavigationEntry:
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """The demo banner, the version, the theme, the side bar, and whether the admin is linked. No query."""
+    """The demo banner, the version, the theme, the side bar, and whether the admin is linked. No query.
+
+    `visited` is the noun whose thing the page is about, for the list of what was visited of late.
+    """
     theme = request.COOKIES.get("theme", "")
+    noun, _, aspect = (getattr(request.resolver_match, "url_name", "") or "").rpartition("-")
     return {
         "is_demo": settings.DEMO,
         "version": settings.VERSION,
         "theme": theme if theme in THEMES else "",
         "navigation": _navigation(request),
+        "visited": noun if aspect == "detail" else "",
         "may_administer": policy.may(getattr(request, "user", None), Action.ADMINISTER),
     }
 

@@ -1,98 +1,117 @@
-"""Search by name over pipelines, tables, columns, owners, sources and tags: whole and leading matches first."""
+"""Search: the whole page with its facets, and what the field at the top of every page offers while one types."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
-from django.db.models.functions import Length
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
-from django.urls import reverse
-from django.utils.http import urlencode
 
-from catalog.models import Column, Owner, Pipeline, Source, Table, Tag
+from catalog.models import Owner, Source
+from catalog.search import FACETS, Results, search
 
-SHOWN = 8  # of each noun; the noun's list has the rest
-LONGEST_QUERY = 200
+OFFERED = 8  # while one types
+PER_PAGE = 25
+VALUES_SHOWN = 10  # of a facet
+KINDS = {"tag": ("Tag", "Tags"), "source": ("Source", "Sources"), "owner": ("Owner", "Owners")} | {
+    "table": ("Table", "Tables"),
+    "column": ("Column", "Columns"),
+    "pipeline": ("Pipeline", "Pipelines"),
+}
+_TITLES = {"kind": "What", "source": "Source", "owner": "Owner", "tag": "Tag", "tier": "Tier", "status": "Status"} | {
+    "has_problems": "Problems"
+}
 
 
 @dataclass(frozen=True)
-class Hit:
-    """One thing found: its name, its address, and what tells it from others of that name."""
+class Value:
+    """One value of a facet; `query` is the address with it chosen, or with it no longer chosen."""
+
+    label: str
+    count: int
+    is_chosen: bool
+    query: str
+
+
+@dataclass(frozen=True)
+class Facet:
+    """A facet with the values that the hits have."""
 
     name: str
-    url: str
-    note: str = ""
+    title: str
+    values: Sequence[Value]
 
 
-@dataclass(frozen=True)
-class Group:
-    """The hits of one noun; `more_url` is the list of all where there are more."""
-
-    noun: str
-    icon: str
-    hits: list[Hit]
-    more_url: str = ""
-
-
-def search(request: HttpRequest) -> HttpResponse:
-    """What is called like the query, by noun."""
-    q = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_QUERY]
-    groups = [group for group in _groups(q) if group.hits] if q else []
-    return render(request, "search/search.html", {"title": f"Search: {q}" if q else "Search", "q": q, "groups": groups})
-
-
-def _groups(q: str) -> list[Group]:
-    """Six queries, each bounded."""
-    pipelines = best(Pipeline.objects.all(), q)
-    tables = best(Table.objects.select_related("source"), q)
-    columns = best(Column.objects.select_related("table__source"), q)
-    owners = best(Owner.objects.all(), q, "name", "email", "slug")
-    sources = best(Source.objects.all(), q, "name", "slug")
-    tags = best(Tag.objects.all(), q)
-    return [
-        _group("Tables", "table", tables, "table-list", q, [_hit(each, each.source.name) for each in tables]),
-        _group("Pipelines", "pipeline", pipelines, "pipeline-list", q, [_hit(each, each.dag) for each in pipelines]),
-        _group("Columns", "table", columns, "", q, [_column_hit(column) for column in columns]),
-        _group("Owners", "owner", owners, "owner-list", q, [_hit(each, each.email) for each in owners]),
-        _group("Sources", "source", sources, "source-list", q, [_hit(each, each.platform) for each in sources]),
-        _group(
-            "Tags", "tag", tags, "tag-list", q, [Hit(tag.name, reverse("tag-detail", args=[tag.name])) for tag in tags]
-        ),
-    ]
+def search_page(request: HttpRequest) -> HttpResponse:
+    """What has the words of the query, best first, beside the facets to narrow it by. At most 12 queries."""
+    chosen = {name: set(filter(None, request.GET.getlist(name))) for name in FACETS}
+    number = _page_asked_for(request)
+    found = search(request.GET.get("q", ""), chosen, limit=PER_PAGE, offset=(number - 1) * PER_PAGE)
+    context = {
+        "title": f"Search: {found.q}" if found.q else "Search",
+        "q": found.q,
+        "found": found,
+        "facets": _facets(request.GET, found, chosen),
+        "is_narrowed": any(chosen.values()),
+        "previous": _query(request.GET, page=number - 1) if number > 1 else "",
+        "next": _query(request.GET, page=number + 1) if number * PER_PAGE < found.total else "",
+        "first": (number - 1) * PER_PAGE + 1,
+    }
+    return render(request, "search/search.html", context)
 
 
-def best(things: QuerySet, q: str, *fields: str) -> list:
-    """What is called like `q` (in `fields`, else by name), one more than is shown. One query.
-
-    The whole name first, then its last part, a leading match, the beginning of a part, any match.
-    """
-    names = fields or ("name",)
-    rank = Case(
-        When(name__iexact=q, then=0),
-        When(name__iendswith=f".{q}", then=1),
-        When(name__istartswith=q, then=2),
-        When(Q(name__icontains=f".{q}") | Q(name__icontains=f"/{q}"), then=3),
-        default=Value(4),
-        output_field=IntegerField(),
-    )
-    found = Q()
-    for name in names:
-        found |= Q(**{f"{name}__icontains": q})
-    return list(things.filter(found).order_by(rank, Length("name"), "name", "pk")[: SHOWN + 1])
+def offers(request: HttpRequest) -> HttpResponse:
+    """The best hits, as options of the field at the top."""
+    found = search(request.GET.get("q", ""), limit=OFFERED)
+    return render(request, "search/offers.html", {"found": found, "q": found.q})
 
 
-def _group(noun: str, icon: str, found: Sequence, route: str, q: str, hits: list[Hit]) -> Group:
-    more = f"{reverse(route)}?{urlencode({'q': q})}" if route and len(found) > SHOWN else ""
-    return Group(noun, icon, hits[:SHOWN], more)
+def _page_asked_for(request: HttpRequest) -> int:
+    text = request.GET.get("page", "1")
+    return min(max(int(text), 1), 100) if text.isdecimal() and len(text) < 5 else 1
 
 
-def _hit(thing: Pipeline | Table | Owner | Source, note: str) -> Hit:
-    return Hit(thing.name, thing.get_absolute_url(), note)
+def _facets(asked: QueryDict, found: Results, chosen: Mapping[str, set[str]]) -> list[Facet]:
+    facets = []
+    for name in FACETS:
+        counts = dict(found.facets.get(name, ()))
+        shown = [*dict.fromkeys([*sorted(chosen[name]), *list(counts)[:VALUES_SHOWN]])]
+        if shown:
+            labels = _labels(name, shown)
+            values = [
+                Value(
+                    labels.get(value, value), counts.get(value, 0), value in chosen[name], _toggled(asked, name, value)
+                )
+                for value in shown
+            ]
+            facets.append(Facet(name, _TITLES[name], values))
+    return facets
 
 
-def _column_hit(column: Column) -> Hit:
-    table = column.table
-    return Hit(column.name, f"{table.get_absolute_url()}?columns=all#column-{column.name}", f"of {table.name}")
+def _labels(facet: str, values: Iterable[str]) -> dict[str, str]:
+    """What people call the values. A query for owners, and for sources."""
+    if facet in ("owner", "source"):
+        model = Owner if facet == "owner" else Source
+        return dict(model.objects.filter(slug__in=values).order_by().values_list("slug", "name"))
+    if facet == "kind":
+        return {
+            value: KINDS[value][1] if value in KINDS else f"{value.replace('-', ' ').capitalize()}s" for value in values
+        }
+    if facet == "has_problems":
+        return {"true": "Has problems"}
+    return {value: value.capitalize() for value in values} if facet == "status" else {}
+
+
+def _toggled(asked: QueryDict, name: str, value: str) -> str:
+    query = asked.copy()
+    values = query.getlist(name)
+    query.setlist(name, [each for each in values if each != value] if value in values else [*values, value])
+    query.pop("page", None)
+    return query.urlencode()
+
+
+def _query(asked: QueryDict, page: int) -> str:
+    query = asked.copy()
+    query["page"] = str(page)
+    return query.urlencode()

@@ -36,7 +36,8 @@ from pages.middleware import for_everyone
 urlpatterns = [
     path("", home.home, name="home"),
     path("impact/", impact.impact, name="impact"),
-    path("search/", search.search, name="search"),
+    path("search/", search.search_page, name="search"),
+    path("search/offers/", search.offers, name="search-offers"),
     path("suggest/owners/", suggest.owners, name="suggest-owners"),
     path("suggest/tables/", suggest.tables, name="suggest-tables"),
     # /account/

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
@@ -16,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from audits.checks.judge import written
 from catalog.runs import SLOW
 from lineage.nodes import NodeId
+from catalog.search import Hit, Marked
 
 register = template.Library()
 
@@ -57,6 +59,35 @@ def named(name: str, query: str = "") -> SafeString:
     if not dot or "/" in name:
         return marked(name, query)
     return format_html('<span class="prefix">{}</span>{}', marked(place + dot, query), marked(last, query))
+
+
+@register.filter
+def lit(text: Marked) -> SafeString:
+    """A text with the words that were looked for marked."""
+    return mark_safe(_lit(text.text, text.places))  # noqa: S308 every piece is escaped
+
+
+@register.filter
+def lit_name(hit: Hit) -> SafeString:
+    """The name of something found, its last part standing out, with the words that were looked for marked."""
+    cut = hit.name.rfind(".") + 1 if hit.kind == "table" and "/" not in hit.name else 0
+    place = _lit(hit.name[:cut], [(start, min(end, cut)) for start, end in hit.places if start < cut])
+    last = _lit(hit.name[cut:], [(max(start - cut, 0), end - cut) for start, end in hit.places if end > cut])
+    return mark_safe(f'<span class="prefix">{place}</span>{last}' if cut else last)  # noqa: S308 escaped likewise
+
+
+def _lit(text: str, places: Iterable[tuple[int, int]]) -> str:
+    pieces, done = [], 0
+    for start, end in places:
+        pieces += [breakable(text[done:start]), f"<mark>{breakable(text[start:end])}</mark>"]
+        done = end
+    return "".join([*pieces, breakable(text[done:])])
+
+
+@register.filter
+def icon_of(kind: str) -> str:
+    """The icon of a kind of thing."""
+    return {"column": "table"}.get(kind, kind)
 
 
 @register.filter

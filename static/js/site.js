@@ -16,11 +16,6 @@
   });
 
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, textarea, select, [contenteditable]");
-    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      event.preventDefault();
-      document.getElementById("search").select();
-    }
     if (event.key === "Escape") closeMenus(null, true);
   });
 

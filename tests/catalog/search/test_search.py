@@ -1,0 +1,82 @@
+"""The shared test set of search: `questions.json` about `catalog.json`, the same answers on every database."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audits.usage.models import Reader
+from audits.usage.services import add_reads
+from catalog import search_index
+from catalog.models import Tag
+from catalog.search import Hit, search
+from tests.factories import make_column, make_owner, make_pipeline, make_sql_version, make_table
+
+HERE = Path(__file__).parent
+QUESTIONS = json.loads((HERE / "questions.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def shop(django_db_setup, django_db_blocker):
+    """The catalog of the file, made once."""
+    from django.db import transaction
+
+    with django_db_blocker.unblock(), transaction.atomic():
+        _make(json.loads((HERE / "catalog.json").read_text()))
+        search_index.rebuild()
+        yield
+        transaction.set_rollback(True)
+
+
+def _make(catalog: dict[str, Any]) -> None:
+    owners = {slug: make_owner(name, slug=slug) for slug, name in catalog["owners"].items()}
+    now = dt.datetime.now(dt.UTC)
+    for name, facts in catalog["tables"].items():
+        owner = owners.get(facts.get("owner"))
+        described = {field: facts[field] for field in ("description", "status") if field in facts}
+        table = make_table(name, owner=owner, **described)
+        for column in facts["columns"]:
+            make_column(column, table)
+        table.tags.set(Tag.objects.get_or_create(name=tag)[0] for tag in facts.get("tags", ()))
+        if facts.get("reads"):
+            reader, _ = Reader.objects.get_or_create(source=table.source, name="ada")
+            add_reads([(table.pk, now.date(), reader.pk, facts["reads"], now)])
+    for name, facts in catalog["pipelines"].items():
+        owner = owners.get(facts.get("owner"))
+        pipeline = make_pipeline(name, owner=owner, tier=facts["tier"], description=facts.get("description", ""))
+        if "sql" in facts:
+            make_sql_version(pipeline, facts["sql"])
+
+
+def called(hit: Hit) -> str:
+    return f"{hit.kind} {hit.name}" + (f" of {hit.table}" if hit.table else "")
+
+
+@pytest.mark.parametrize("asked", QUESTIONS, ids=[f"{each['why']}: {each['q']}" for each in QUESTIONS])
+def test_the_answer_is_the_same_everywhere(asked: dict[str, Any], shop) -> None:
+    found = search(asked["q"], asked.get("facets"), limit=50)
+    names = [called(hit) for hit in found.hits]
+    expected = asked["all"] if "all" in asked else asked["first"]
+    assert (names if "all" in asked else names[: len(expected)]) == expected
+    assert found.total == len(names)
+    assert found.read_as == asked.get("read_as", {})
+    if "snippet" in asked:
+        assert asked["snippet"] in found.hits[0].snippet.text
+        assert found.hits[0].snippet.places
+
+
+def test_facets_count_the_hits(shop) -> None:
+    facets = search("orders").facets
+    assert dict(facets["kind"]) == {"table": 5, "column": 1, "pipeline": 2}
+    assert dict(facets["status"]) == {"active": 7, "retired": 1}
+    assert dict(facets["owner"])["finance"] == 4
+    assert dict(facets["tier"]) == {"1": 1, "2": 1}
+
+
+def test_a_part_of_the_hits_is_a_part_of_the_same_order(shop) -> None:
+    whole = [called(hit) for hit in search("order", limit=50).hits]
+    assert [called(hit) for hit in search("order", limit=3, offset=2).hits] == whole[2:5]
