@@ -287,7 +287,7 @@ def _column_hits(document: _Document, called: tuple[str, ...], meant: list[list[
     for name in document.columns.split("\n"):
         plain = folded(name)
         if all(any(word in plain for word in words) for words in meant):
-            fit = 1 if plain in called else 2 if plain.startswith(called) else _words_fit(meant, words_of_name(name))
+            fit = 1 if plain in called else _words_fit(meant, words_of_name(name))
             if fit < _PARTLY:
                 found.append((fit, len(name), name))
     pk, of_table = document.object_id, {"table": document.name, "use": document.use, "fresh_on": document.fresh_on}

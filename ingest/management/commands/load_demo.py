@@ -19,6 +19,7 @@ from audits.checks.models import State
 from audits.checks.queries import counts_by_state, runnable
 from audits.checks.run import run as run_checks
 from audits.checks.services import record_measured
+from catalog import search_index
 from catalog.models import Pipeline, Run, Source
 from catalog.services import change_source
 from demo import build
@@ -66,6 +67,7 @@ class Command(BaseCommand):
         self.stdout.write(run_new_checks())
         self.stdout.write(f"{store_incidents()} incidents with their post-mortems")
         call_command("score", stdout=self.stdout)
+        search_index.rebuild()
 
 
 def run_new_checks() -> str:

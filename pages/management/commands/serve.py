@@ -15,7 +15,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from catalog.models import Role, Source, User
+from catalog import search_index
+from catalog.models import Role, SearchDocument, Source, User
 
 _DEFAULT_PORT = 8000
 _PORTS_TRIED = 50
@@ -33,6 +34,9 @@ class Command(BaseCommand):
         if settings.DEMO and not Source.objects.exists():
             self.stdout.write("Loading the demo warehouse, once …")
             call_command("load_demo")
+        if Source.objects.exists() and not SearchDocument.objects.exists():
+            self.stdout.write("Indexing for search what is here already, once …")
+            search_index.rebuild()
         listener, note = listen(os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT"))
         host, port = listener.getsockname()[:2]
         if note:

@@ -20,16 +20,11 @@ HERE = Path(__file__).parent
 QUESTIONS = json.loads((HERE / "questions.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def shop(django_db_setup, django_db_blocker):
-    """The catalog of the file, made once."""
-    from django.db import transaction
-
-    with django_db_blocker.unblock(), transaction.atomic():
-        _make(json.loads((HERE / "catalog.json").read_text()))
-        search_index.rebuild()
-        yield
-        transaction.set_rollback(True)
+@pytest.fixture
+def shop(db) -> None:
+    """The catalog of the file."""
+    _make(json.loads((HERE / "catalog.json").read_text()))
+    search_index.rebuild()
 
 
 def _make(catalog: dict[str, Any]) -> None:
