@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 Node = Hashable
 Direction = Literal["upstream", "downstream", "both"]
+Side = tuple[Node, int]  # a node's neighbours upstream (-1) or downstream (1)
 
 _SIGNS = {"upstream": (-1,), "downstream": (1,), "both": (-1, 1)}
 _NOTHING = object()
@@ -69,31 +70,60 @@ def walk(
     direction: Direction = "both",
     depth: int | None = 1,
     cap: int = 150,
+    opened: Collection[Side] = (),
+    shut: Collection[Side] = (),
 ) -> Walk:
     """Everything up to `depth` hops from `start` (None: to the end), breadth first, at most `cap` nodes.
 
     "both" walks upstream and downstream, never sideways: a sibling is not a neighbour. Where the cap leaves no room for
-    all, the nodes of a frontier take turns, so that one hub does not push out the others. Costs one round trip per hop,
-    and two at the end.
+    all, the nodes of a frontier take turns, so that one hub does not push out the others. Sides that are `shut` are not
+    gone beyond; those `opened` are, by one hop, wherever their nodes lie. Costs one round trip per hop, one for sides
+    opened (and one more for those that others reveal), and two at the end.
     """
-    signs = _SIGNS[direction]
+    signs, shut = _SIGNS[direction], set(shut)
     wanted = tuple(dict.fromkeys(start))
     start = wanted[:cap]
     drawn = set(start)
     found = {sign: set(start) for sign in signs}
-    frontier: dict[int, Collection[Node]] = dict.fromkeys(signs, start)
+    frontier: dict[int, Collection[Node]] = {sign: _not_shut(start, sign, shut) for sign in signs}
     hop = 0
     while any(frontier.values()) and (depth is None or hop < depth) and len(drawn) < cap:
         hop += 1
         pairs = list(neighbours.hop(frontier.get(-1, ()), frontier.get(1, ()), cap))
         beside = {sign: _beside(pairs, frontier[sign], sign) for sign in signs}
         drawn.update(_in_turns(chain(*(groups.values() for groups in beside.values())), drawn, cap - len(drawn)))
-        frontier = {sign: _enter(beside[sign], drawn, found[sign]) for sign in signs}
+        frontier = {sign: _not_shut(_enter(beside[sign], drawn, found[sign]), sign, shut) for sign in signs}
+    extra = _open(neighbours, drawn, opened, cap)
     edges = list(dict.fromkeys(neighbours.between(drawn)))
     hops = {sign: _distances(edges, start, sign, depth) for sign in signs}
     folded = _folded(neighbours.degrees(drawn), edges)
-    missing = len(wanted) - len(start) + max(_missing(hops, folded, depth), default=0)
-    return Walk(start, _nearest(hops.values()), edges, folded, missing > 0, len(drawn) + missing)
+    missing = len(wanted) - len(start) + max(_missing(hops, folded, depth, opened, shut), default=0)
+    distance = _nearest(hops.values())
+    for node, (opener, sign) in extra.items():
+        distance.setdefault(node, distance[opener] + sign)
+    return Walk(start, distance, edges, folded, missing > 0, len(drawn) + missing)
+
+
+def _not_shut(nodes: Iterable[Node], sign: int, shut: Collection[Side]) -> list[Node]:
+    return [node for node in nodes if (node, sign) not in shut]
+
+
+def _open(neighbours: Neighbours, drawn: set[Node], opened: Collection[Side], cap: int) -> dict[Node, Side]:
+    """Draw the neighbours on the sides opened; the new nodes, each with the side that brought it, in that order."""
+    extra: dict[Node, Side] = {}
+    waiting = dict.fromkeys(opened)
+    while len(drawn) < cap and (ready := [side for side in waiting if side[0] in drawn]):
+        nodes = {sign: [node for node, its_sign in ready if its_sign == sign] for sign in (-1, 1)}
+        pairs = list(neighbours.hop(nodes[-1], nodes[1], cap))
+        for sign in (-1, 1):
+            beside = _beside(pairs, nodes[sign], sign)
+            new = set(_in_turns(beside.values(), drawn, cap - len(drawn)))
+            for near, group in beside.items():
+                extra |= {far: (near, sign) for far in group if far in new and far not in extra}
+            drawn |= new
+        for side in ready:
+            del waiting[side]
+    return extra
 
 
 def _beside(pairs: Iterable[tuple[Node, Node]], frontier: Collection[Node], sign: int) -> dict[Node, list[Node]]:
@@ -164,10 +194,19 @@ def _folded(degrees: Mapping[Node, tuple[int, int]], edges: Iterable[Edge]) -> d
 
 
 def _missing(
-    hops: Mapping[int, Mapping[Node, int]], folded: Mapping[Node, tuple[int, int]], depth: int | None
+    hops: Mapping[int, Mapping[Node, int]],
+    folded: Mapping[Node, tuple[int, int]],
+    depth: int | None,
+    opened: Collection[Side],
+    shut: Collection[Side],
 ) -> Iterable[int]:
     """How many neighbours are not drawn, of each node that the walk should have gone on from."""
-    for sign, side in hops.items():
-        for node, distance in side.items():
-            if node in folded and (depth is None or abs(distance) < depth):
-                yield folded[node][0 if sign < 0 else 1]
+    wanted = {
+        (node, sign): None
+        for sign, side in hops.items()
+        for node, distance in side.items()
+        if (depth is None or abs(distance) < depth) and (node, sign) not in shut
+    }
+    for node, sign in [*wanted, *opened]:
+        if node in folded:
+            yield folded[node][0 if sign < 0 else 1]

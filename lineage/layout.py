@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from typing import Protocol
 
 import pygraphviz
@@ -286,3 +287,42 @@ def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
 
 def _numbers(text: str) -> list[float]:
     return [float(number) for number in text.split(",")]
+
+
+def as_png(boxes: Iterable[Box], arrows: Iterable[Arrow]) -> bytes:
+    """A picture that was laid out before, as an image: Graphviz only paints, at the places it is given."""
+    lines = ['graph[bgcolor="white", pad=0.3, dpi=144]; node[fontname="sans", fontsize=11]']
+    inside: dict[str, str] = {}
+    for number, box in enumerate(boxes):
+        x, y = box.x + box.width / 2, -(box.y + box.height / 2)
+        lines.append(f'n{number}[pos="{x:.1f},{y:.1f}", shape=plain, label=<{_painted(box)}>]')
+        inside |= dict.fromkeys((box.id, *(row.id for row in box.rows)), f"n{number}")
+    for arrow in arrows:
+        places = [f"{x:.1f},{-y:.1f}" for x, y in _points(arrow.path)]
+        points = " ".join([f"e,{places[-1]}", *places])  # Graphviz puts the head at e
+        dashed = ", style=dashed" if arrow.kind.lower() not in _SOLID else ""
+        ends = f"{inside[arrow.source]} -> {inside[arrow.target]}"
+        lines.append(f'{ends}[pos="{points}", color="#566172", arrowsize=0.6{dashed}]')
+    with _graphviz, closing(pygraphviz.AGraph(string=f"digraph {{{'; '.join(lines)}}}")) as drawing:
+        return drawing.draw(format="png", prog="nop2")
+
+
+def _painted(box: Box) -> str:
+    """A box as Graphviz' table, its rows at the heights where arrows end."""
+    head = "<BR/>".join(escape(text) for text in (box.prefix, box.text) if text)
+    colour = "#e9eefc" if box.kind == "pipeline" else "#ffffff"
+    cell = f'FIXEDSIZE="TRUE" WIDTH="{box.width:.0f}"'
+    rows = "".join(f'<TR><TD {cell} HEIGHT="{row.height:.0f}">{escape(row.text)}</TD></TR>' for row in box.rows)
+    height = box.height - sum(row.height for row in box.rows)
+    style = f'BORDER="1" COLOR="#8a94a6" BGCOLOR="{colour}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"'
+    return f'<TABLE {style}><TR><TD {cell} HEIGHT="{height:.0f}">{head}</TD></TR>{rows}</TABLE>'
+
+
+_SOLID = {"reads", "writes", "identity", "transformation", "aggregation"}
+
+
+def _points(path: str) -> Iterable[tuple[float, float]]:
+    """The points of an SVG path as `_path` and `_curve` write it."""
+    for point in path[1:].replace("C", " ").split():
+        x, y = _numbers(point)
+        yield x, y

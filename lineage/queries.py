@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from catalog.models import Column, Pipeline, Table, node_id
 from catalog.queries import Owners, owner_slugs_of, with_inherited, with_owners
 from catalog.runs import with_last_runs
 from lineage import graph, neighbours
-from lineage.graph import Direction, Node, Walk
-from lineage.models import EdgeOrigin, Problem, SqlVersion, TableEdge
+from lineage.graph import Direction, Node, Side, Walk
+from lineage.models import EdgeOrigin, GraphVersion, Problem, SqlVersion, TableEdge
 from lineage.neighbours import ColumnRows, TableRows
-from lineage.snapshot import current_snapshot, graph_version
+from lineage.snapshot import current_snapshot, graph_state
 
 Grain = Literal["table", "column"]
 CAP = 150  # tables, or columns, of one picture: more cannot be read
@@ -30,11 +31,12 @@ class GraphNode:
 
     `distance` counts hops between tables: negative upstream, positive downstream. `folded_upstream` and
     `folded_downstream` count the neighbours that the answer leaves out. `thing_kind` is the table's or pipeline's kind.
-    A column and "rows" name their table in `table` (a node id) and `table_label`.
+    A column and "rows" name their table in `table` (a node id) and `table_label`. `key` is short for `id` (see
+    `side_of`), `thing_key` that of the table or pipeline.
     """
 
     id: str
-    kind: Literal["table", "pipeline", "column", "rows"]
+    kind: Literal["table", "pipeline", "column", "rows", "group"]
     label: str
     url: str
     distance: int
@@ -45,6 +47,8 @@ class GraphNode:
     table_label: str = ""
     folded_upstream: int = 0
     folded_downstream: int = 0
+    key: str = ""
+    thing_key: str = ""
 
 
 @dataclass(frozen=True, order=True)
@@ -135,12 +139,16 @@ def lineage_of(
     grain: Grain = "table",
     at: datetime | None = None,
     direct_only: bool = False,
+    opened: Collection[Side] = (),
+    shut: Collection[Side] = (),
+    state: GraphVersion | None = None,
 ) -> Lineage:
     """The neighbourhood of a table, pipeline or column, at most `cap` tables or columns of it.
 
     A column is always walked at column grain; a table or pipeline at column grain starts with its columns, or those of
     the tables it writes. `at` asks for the edges that held then, `direct_only` for the columns' data without what
-    merely decides about it. Costs one query per hop and a fixed number besides.
+    merely decides about it. Sides `opened` are gone on from by a hop, those `shut` are not. Costs one query per hop and
+    a fixed number besides, one fewer if the graph's `state` is known.
     """
     if isinstance(thing, Column):
         grain = "column"
@@ -151,10 +159,11 @@ def lineage_of(
     else:
         rows = ColumnRows(at, direct_only)
         start = _column_start(thing, at)
-    walked = graph.walk(rows, start, direction, depth, cap)
+    walked = graph.walk(rows, start, direction, depth, cap, opened, shut)
     nodes, edges = _table_grain(walked) if grain == "table" else _column_grain(walked)
-    version = graph_version()
-    reached = _reached(thing, direction, depth, version) if walked.capped and grain == "table" and at is None else None
+    state = state or graph_state()
+    is_plain = grain == "table" and at is None and not opened and not shut
+    reached = _reached(thing, direction, depth, state) if walked.capped and is_plain else None
     return Lineage(
         start=thing.node,
         nodes=sorted(nodes, key=lambda node: (node.distance, node.label, node.id)),
@@ -163,7 +172,7 @@ def lineage_of(
         depth=depth,
         grain=grain,
         at=at,
-        version=version,
+        version=state.number,
         capped=walked.capped,
         drawn=len(walked.distance),
         reached=reached or walked.reached,
@@ -171,17 +180,18 @@ def lineage_of(
     )
 
 
-def impact_of(table: Table) -> Impact | None:
+def impact_of(table: Table, state: GraphVersion | None = None) -> Impact | None:
     """How much depends on a table, to the end; None if the graph is large and has no snapshot yet.
 
-    Two queries, and a walk over the snapshot in memory.
+    A query, unless the graph's `state` is known, and a walk over the snapshot in memory.
     """
-    snapshot = current_snapshot()
+    state = state or graph_state()
+    snapshot = current_snapshot(state)
     if snapshot is None:
-        return Impact(0, 0, 0, True) if not graph_version() else None
+        return Impact(0, 0, 0, True) if not state.number else None
     reach = snapshot.reach([table.pk], "downstream")
     tables = len(reach.tables) - int(table.pk in reach.tables)
-    return Impact(tables, len(reach.ends), snapshot.version, snapshot.version == graph_version())
+    return Impact(tables, len(reach.ends), snapshot.version, snapshot.version == state.number)
 
 
 def builders_of(table_ids: Iterable[int]) -> dict[int, list[Pipeline]]:
@@ -308,10 +318,12 @@ def _tables(ids: QuerySet) -> list[Table]:
     return list(Table.objects.select_related("source").filter(pk__in=ids).order_by("name", "id"))
 
 
-def _reached(thing: Table | Pipeline | Column, direction: Direction, depth: int | None, version: int) -> int | None:
+def _reached(
+    thing: Table | Pipeline | Column, direction: Direction, depth: int | None, state: GraphVersion
+) -> int | None:
     """How many nodes a walk would reach without a cap; None where no snapshot is of this version."""
-    snapshot = current_snapshot()
-    if snapshot is None or snapshot.version != version:
+    snapshot = current_snapshot(state)
+    if snapshot is None or snapshot.version != state.number:
         return None
     keys: set[int] = set()
     for side in _SIDES[direction]:
@@ -398,9 +410,21 @@ def _by_key(things: Any, keys: Iterable[int]) -> dict[int, Any]:
     return {thing.pk: thing for thing in things.filter(pk__in=list(keys))}
 
 
-def _folded(walked: Walk, node: Node) -> Mapping[str, int]:
+def _folded(walked: Walk, node: Node) -> Mapping[str, Any]:
     upstream, downstream = walked.folded.get(node, (0, 0))
-    return {"folded_upstream": upstream, "folded_downstream": downstream}
+    return {"folded_upstream": upstream, "folded_downstream": downstream, "key": f"{node[0][0]}{node[1]}"}
+
+
+def side_of(text: str) -> Side:
+    """A side of a node, as its key and a letter spell it: "t12d" is downstream of table 12. Raises ValueError."""
+    found = _SIDE.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text!r} is not a side of a node, such as t12d.")
+    return (_KINDS_BY_LETTER[found[1]], int(found[2])), -1 if found[3] == "u" else 1
+
+
+_KINDS_BY_LETTER = {"t": "table", "p": "pipeline", "c": "column", "r": "rows"}
+_SIDE = re.compile(r"([tpcr])([1-9][0-9]{0,17})([ud])")
 
 
 def _table_node(table: Table, walked: Walk, node: Node) -> GraphNode:
@@ -413,6 +437,7 @@ def _table_node(table: Table, walked: Walk, node: Node) -> GraphNode:
         source=table.source.slug,
         thing_kind=table.kind,
         status=table.status,
+        thing_key=f"t{table.pk}",
         **_folded(walked, node),
     )
 
@@ -426,6 +451,7 @@ def _pipeline_node(pipeline: Pipeline, walked: Walk, distance: int) -> GraphNode
         distance=distance,
         thing_kind=pipeline.kind,
         status=pipeline.status,
+        thing_key=f"p{pipeline.pk}",
         **_folded(walked, ("pipeline", pipeline.pk)),
     )
 
@@ -443,6 +469,7 @@ def _column_node(column: Column, walked: Walk, node: Node) -> GraphNode:
         status=table.status,
         table=table.node,
         table_label=table.name,
+        thing_key=f"t{table.pk}",
         **_folded(walked, node),
     )
 
@@ -459,5 +486,6 @@ def _rows_node(table: Table, walked: Walk, node: Node) -> GraphNode:
         status=table.status,
         table=table.node,
         table_label=table.name,
+        thing_key=f"t{table.pk}",
         **_folded(walked, node),
     )

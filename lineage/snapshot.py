@@ -42,11 +42,6 @@ def bump_graph_version() -> None:
     GraphVersion.objects.update_or_create(pk=1, defaults={"number": F("number") + 1}, create_defaults={"number": 1})
 
 
-def graph_version() -> int:
-    """The version of the graph now; 0 where no edge was ever written. One query."""
-    return GraphVersion.objects.filter(pk=1).values_list("number", flat=True).first() or 0
-
-
 @dataclass(frozen=True)
 class Rows:
     """The neighbours of each node on one side: of node n, `nodes[start[n]:start[n + 1]]`, ascending and each once."""
@@ -142,13 +137,18 @@ class Snapshot:
         return places[self.keys[places] == keys]
 
 
-def current_snapshot() -> Snapshot | None:
+def graph_state() -> GraphVersion:
+    """Which graph this is, and its version now. One query."""
+    return GraphVersion.objects.filter(pk=1).first() or GraphVersion()
+
+
+def current_snapshot(state: GraphVersion | None = None) -> Snapshot | None:
     """The graph as it is now, or, if it is large, as it was when last built; None if a large one never was.
 
-    One query where this process holds the version already; a small graph that changed is read again.
+    One query, none if `state` is known, where this process holds the version; a small graph that changed is read again.
     """
-    state = GraphVersion.objects.filter(pk=1).first()
-    return None if state is None else _held(state)
+    state = state or graph_state()
+    return _held(state) if state.number or state.pk else None
 
 
 def build_snapshot() -> Path | None:

@@ -158,3 +158,26 @@ def test_drawn_and_folded_neighbours_are_all_neighbours(edges, start, depth, cap
         neighbours = {edge.target for edge in edges if edge.source == node}
         drawn = {edge.target for edge in found.edges if edge.source == node}
         assert len(neighbours) == len(drawn) + found.folded.get(node, (0, 0))[1]
+
+
+def test_a_side_is_opened_by_one_hop_wherever_it_lies() -> None:
+    graph = flow("a b", "b c", "c d", "x c", "x y", "w x")
+    found = walk(graph, ["b"], depth=1, opened=[("c", -1), ("x", 1), ("nowhere", 1)])
+    assert found.distance == {"b": 0, "a": -1, "c": 1, "x": 0, "y": 1}
+    assert found.folded == {"c": (0, 1), "x": (1, 0)}
+    assert not found.capped
+
+
+def test_a_side_that_is_shut_is_not_gone_beyond_but_what_another_leads_to_stays() -> None:
+    graph = flow("a b", "b c", "b d", "c e", "d e", "c f")
+    found = walk(graph, ["a"], depth=3, shut=[("c", 1)])
+    assert set(found.distance) == {"a", "b", "c", "d", "e"}
+    assert found.folded == {"c": (0, 1)}
+    assert not found.capped  # it is left out because somebody wished so
+    assert set(walk(graph, ["a"], depth=3, shut=[("a", 1)]).distance) == {"a"}
+
+
+def test_what_a_cap_leaves_out_of_an_opened_side_is_counted() -> None:
+    found = walk(flow("a b", *(f"b t{number}" for number in range(9))), ["a"], cap=5, opened=[("b", 1)])
+    assert (found.capped, found.reached) == (True, 11)
+    assert found.folded == {"b": (0, 6)}
