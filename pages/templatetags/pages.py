@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from audits.checks.judge import written
 from catalog.runs import SLOW
-from lineage.nodes import NodeId
 from catalog.search import Hit, Marked
+from lineage.nodes import NodeId
 
 register = template.Library()
 
