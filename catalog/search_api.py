@@ -36,7 +36,7 @@ class MarkedSerializer(serializers.Serializer):
     places = serializers.ListField(child=serializers.ListField(child=serializers.IntegerField()))
 
 
-class HitSerializer(serializers.Serializer):
+class FoundSerializer(serializers.Serializer):
     kind = serializers.CharField()
     id = serializers.IntegerField(help_text="Of the thing among its kind; of a column, its table's")
     name = MarkedSerializer()
@@ -48,7 +48,7 @@ class HitSerializer(serializers.Serializer):
     snippet = MarkedSerializer(allow_null=True)
 
 
-class FacetSerializer(serializers.Serializer):
+class FacetValueSerializer(serializers.Serializer):
     value = serializers.CharField()
     count = serializers.IntegerField()
 
@@ -60,8 +60,8 @@ class SearchSerializer(serializers.Serializer):
     read_as = serializers.DictField(
         child=serializers.ListField(child=serializers.CharField()), help_text="Words taken for one that nothing has"
     )
-    facets = serializers.DictField(child=FacetSerializer(many=True), help_text="Values of the hits, with their numbers")
-    results = HitSerializer(many=True)
+    facets = serializers.DictField(child=FacetValueSerializer(many=True), help_text="Values of the hits, with their numbers")
+    results = FoundSerializer(many=True)
 
 
 class SearchView(APIView):
