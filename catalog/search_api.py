@@ -60,7 +60,9 @@ class SearchSerializer(serializers.Serializer):
     read_as = serializers.DictField(
         child=serializers.ListField(child=serializers.CharField()), help_text="Words taken for one that nothing has"
     )
-    facets = serializers.DictField(child=FacetValueSerializer(many=True), help_text="Values of the hits, with their numbers")
+    facets = serializers.DictField(
+        child=FacetValueSerializer(many=True), help_text="Values of the hits, with their numbers"
+    )
     results = FoundSerializer(many=True)
 
 
