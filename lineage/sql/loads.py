@@ -193,9 +193,9 @@ def overwrite_load(script: Any, tree: exp.Insert, write: Write, inputs: set[str]
 
 def conflict_load(conflict: exp.OnConflict, write: Write) -> Load:
     keys = conflict.args.get("conflict_keys") or conflict.args.get("constraint")
-    adds = reads_itself(write)
-    if adds:
-        return Load(write.target, "whole", MERGE, False, False, message="the stored value is added to")
+    if reads_itself(write):
+        sure, message = reading_itself(conflict)
+        return Load(write.target, "whole", MERGE, sure, sure, message=message)
     sure = True if keys else None
     message = "rows of the same key are updated" if keys else "the key is not in the SQL"
     return Load(write.target, "whole", MERGE, sure, sure, message=message)
@@ -208,6 +208,21 @@ def reads_itself(write: Write) -> bool:
         for name, flow, _ in write.columns
         for table, column, _, mode in flow
     )
+
+
+GROWS = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.DPipe, exp.Concat, exp.ArrayConcat)
+
+
+def reading_itself(tree: Any) -> tuple[bool | None, str]:
+    """SET n = n + 1 grows with every run. GREATEST(n, m) does not, and of other functions nobody can tell."""
+    for one in tree.find_all(exp.EQ):
+        for node in one.expression.find_all(*GROWS) if isinstance(one.parent, GROWN) else ():
+            if any(column.name.lower() == one.this.name.lower() for column in node.find_all(exp.Column)):
+                return False, "the stored value is added to"
+    return None, "the stored value is part of the new one"
+
+
+GROWN = (exp.Update, exp.OnConflict)  # where an EQ is an assignment
 
 
 def is_anti_join(script: Any, tree: Any, target: str) -> bool:
@@ -248,7 +263,8 @@ def slice_of(script: Any, condition: Any) -> tuple[Predicate, ...]:
 
 def update_load(script: Any, tree: exp.Update, write: Write, inputs: set[str]) -> Load:
     if reads_itself(write):
-        return Load(write.target, "whole", UNKNOWN, False, False, message="the stored value is changed by itself")
+        sure, message = reading_itself(tree)
+        return Load(write.target, "whole", UNKNOWN, sure, sure, message=message)
     return Load(write.target, "whole", UNKNOWN, True, None, message="values are set, a second run sets the same")
 
 
@@ -257,7 +273,8 @@ def merge_load(script: Any, tree: exp.Merge, write: Write, inputs: set[str]) -> 
     if is_never(tree.args["on"]):
         return never_matching(script, tree, write, whens)
     if reads_itself(write):
-        return Load(write.target, "whole", MERGE, False, False, message="a branch adds to the stored value")
+        sure, message = reading_itself(tree)
+        return Load(write.target, "whole", MERGE, sure, sure, message=message)
     keys = keys_of(script, tree)
     if keys and is_unique(script, tree, keys):
         return Load(write.target, "whole", MERGE, True, True, message="rows of one key are updated or inserted")

@@ -5,7 +5,7 @@ from typing import Any
 from sqlglot import exp
 
 from . import pivots, query
-from .expressions import collect, collect_rows, flow_of, path_flow
+from .expressions import collect, collect_rows, flow_of, note_clock, path_flow
 from .reader import Reader, named_table
 from .relations import (
     FILTER,
@@ -28,6 +28,7 @@ from .relations import (
     merged,
     used_as,
 )
+from .volatile import CLOCKS
 
 # Their first argument is a model, which is no table.
 MODEL_FUNCTIONS = (exp.Predict, exp.MLForecast, exp.MLTranslate, exp.GenerateText, exp.GenerateEmbedding)
@@ -107,6 +108,9 @@ def add_table(reader: Reader, node: exp.Table, scope: Scope) -> None:
     if names:
         relation = under_names(relation, names)
     scope.add(Source(alias or path[-1], relation, () if alias else path))
+    as_of = node.args.get("version") or node.args.get("when")
+    if as_of is not None and any(as_of.find_all(*CLOCKS)):
+        note_clock(reader, FILTER)
 
 
 def relation_at(reader: Reader, node: exp.Table, scope: Scope) -> tuple[Relation, tuple[str, ...]]:
