@@ -41,8 +41,8 @@ class Sql:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The successful runs of the last weeks. `rows` is how many they wrote on average, `every` the time between those
-    for different dates, None where too few tell."""
+    """The successful runs of the last weeks. `rows` is how many they wrote on average, `every` the time between runs of
+    different dates, failed ones too, None where too few tell."""
 
     number: int
     longest: dt.timedelta
@@ -87,13 +87,14 @@ class IncidentFact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One pipeline. `load_strategy`, `backfill` and `every` are what people and files declare."""
+    """One pipeline. `load_strategy`, `backfill` and `scheduled` are what people and files declare, the last as the
+    shortest and the usual time between two starts."""
 
     name: str
     tier: int | None = None
     load_strategy: str = ""
     backfill: str = ""
-    every: dt.timedelta | None = None
+    scheduled: tuple[dt.timedelta, dt.timedelta] | None = None
     orchestrator: str = ""
     sql: Sql | None = None
     runs: Runs | None = None

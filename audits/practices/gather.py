@@ -6,6 +6,8 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Max, Min, Q, QuerySet
@@ -16,10 +18,12 @@ from audits.postmortems.models import ActionItem, Hit, Incident, PostMortem
 from audits.practices.facts import Facts, IncidentFact, Person, Reason, Runs, Sql, TableFact
 from catalog.models import Ownership, Pipeline, Run, Table, node_id
 from catalog.queries import ownerships_in_force
+from catalog.schedules import next_start
 from lineage.models import SqlVersion, TableEdge
 
 RUNS_OF = dt.timedelta(days=35)
-ENOUGH_DATES = 5  # to tell how often a pipeline runs
+ENOUGH_DATES = 7  # to tell how often a pipeline runs
+_STARTS = 60  # of a schedule, looked at for its rhythm
 
 Ids = Collection[int] | None  # None: every pipeline that is not retired
 Tables = tuple[TableFact, ...]
@@ -45,9 +49,9 @@ def gather(ids: Ids = None) -> dict[int, Facts]:
     tables = _tables(edges, ids, checks)
     sqls, runs, owners, incidents = _sqls(ids), _runs(ids), _owners(ids), _incidents(edges, ids, sides)
     any_incident = Incident.objects.exists()
-    fields = ("pk", "name", "tier", "load_strategy", "backfill", "orchestrator")
+    fields = ("pk", "name", "tier", "load_strategy", "backfill", "orchestrator", "schedule")
     found = {}
-    for pk, name, tier, load_strategy, backfill, orchestrator in pipelines.values_list(*fields):
+    for pk, name, tier, load_strategy, backfill, orchestrator, schedule in pipelines.values_list(*fields):
         reads, writes = sides.get(pk, ((), ()))
         own = checks.get(("pipeline", pk), Checks())
         found[pk] = Facts(
@@ -56,6 +60,7 @@ def gather(ids: Ids = None) -> dict[int, Facts]:
             load_strategy=load_strategy,
             backfill=backfill.strip(),
             orchestrator=orchestrator,
+            scheduled=rhythm(schedule),
             sql=sqls.get(pk),
             runs=runs.get(pk),
             business=tuple(owners.get((pk, Ownership.Role.BUSINESS), ())),
@@ -94,23 +99,37 @@ def sql_facts(version: int, read: Mapping[str, Any]) -> Sql:
 
 
 def _runs(ids: Ids) -> dict[int, Runs]:
+    """By pipeline. What failed tells how often it runs, not how long that takes."""
     since = timezone.now() - RUNS_OF
-    ended = Run.objects.filter(state=Run.State.SUCCEEDED, started_at__gte=since, ended_at__isnull=False)
     length = ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
-    recent = Q(nominal_at__gte=since)
-    rows = of(ended, ids).order_by().values_list("pipeline_id")
+    through = Q(state=Run.State.SUCCEEDED, ended_at__isnull=False)
+    dated = Q(nominal_at__gte=since)
+    rows = of(Run.objects.filter(started_at__gte=since), ids).order_by().values_list("pipeline_id")
     rows = rows.annotate(
-        number=Count("pk"),
-        longest=Max(length),
-        rows=Avg("rows_out"),
-        dates=Count("nominal_at", filter=recent, distinct=True),
-        first=Min("nominal_at", filter=recent),
-        last=Max("nominal_at", filter=recent),
+        number=Count("pk", filter=through),
+        longest=Max(length, filter=through),
+        rows=Avg("rows_out", filter=through),
+        dates=Count("nominal_at", filter=dated, distinct=True),
+        first=Min("nominal_at", filter=dated),
+        last=Max("nominal_at", filter=dated),
     )
     return {
         pk: Runs(number, longest, written, (last - first) / (dates - 1) if dates >= ENOUGH_DATES else None)
         for pk, number, longest, written, dates, first, last in rows
+        if number
     }
+
+
+@lru_cache(maxsize=10_000)
+def rhythm(schedule: str) -> tuple[dt.timedelta, dt.timedelta] | None:
+    """The shortest and the usual time between two starts of a cron schedule; None for one in other words."""
+    starts = [next_start(schedule, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))]
+    while starts[-1] and len(starts) <= _STARTS:
+        starts.append(next_start(schedule, starts[-1]))
+    if starts[-1] is None:
+        return None
+    gaps = [later - start for start, later in pairwise(starts)]
+    return min(gaps), (starts[-1] - starts[0]) / len(gaps)
 
 
 def _owners(ids: Ids) -> dict[tuple[int, str], list[Person]]:

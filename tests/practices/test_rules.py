@@ -104,10 +104,15 @@ def test_a_declaration_that_the_sql_contradicts_is_the_finding() -> None:
 
 
 def test_a_schedule_that_the_runs_contradict_is_the_finding() -> None:
-    weekly = facts(sql=WHOLE, every=DAY, runs=runs(every=7 * DAY))
+    weekly = facts(sql=WHOLE, scheduled=(DAY, DAY), runs=runs(every=7 * DAY))
     assert said("full_refresh", weekly)[0] == "fail"
-    assert "every 24 h, and the last 20 runs came every 7 days" in said("full_refresh", weekly)[1]
-    assert outcome("full_refresh", facts(sql=WHOLE, every=DAY, runs=runs(every=DAY * 1.2))) == "pass"
+    assert "every 24 h, and its runs come every 7 days" in said("full_refresh", weekly)[1]
+    assert outcome("full_refresh", facts(sql=WHOLE, scheduled=(DAY, DAY), runs=runs(every=DAY * 1.2))) == "pass"
+
+
+def test_a_run_must_fit_the_shortest_gap_of_its_schedule() -> None:
+    mornings = facts(sql=WHOLE, scheduled=(DAY / 24, DAY / 3), runs=runs(longest=DAY / 24, every=DAY / 3))
+    assert outcome("full_refresh", mornings) == "fail"
 
 
 # Idempotent and atomic

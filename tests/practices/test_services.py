@@ -14,7 +14,7 @@ from audits.checks.models import Check, State
 from audits.deletion.models import Verdict
 from audits.postmortems.models import ActionItem, Hit, Incident, PostMortem
 from audits.practices import queries, scores, services
-from audits.practices.gather import gather
+from audits.practices.gather import gather, rhythm
 from audits.practices.models import Finding, Score, Waiver, today
 from audits.practices.rules import RULES
 from catalog.models import Pipeline, Table
@@ -52,7 +52,7 @@ def test_a_finding_names_the_line_of_the_sql_version_that_it_read(judged) -> Non
 
 def test_facts_of_tables_runs_and_owners_come_out_of_rows(appending) -> None:
     now = timezone.now()
-    for ago in range(1, 7):
+    for ago in range(1, 8):
         at = now - dt.timedelta(days=ago)
         ended = at + dt.timedelta(minutes=ago)
         make_run(appending, started_at=at, ended_at=ended, nominal_at=at, rows_out=10 * ago)
@@ -62,12 +62,26 @@ def test_facts_of_tables_runs_and_owners_come_out_of_rows(appending) -> None:
         table=Table.objects.get(name="shop.daily"), verdict="unread", evidence={}, digest=1, since=NOON, changed_at=NOON
     )
     facts = gather([appending.pk])[appending.pk]
-    assert facts.runs.number == 6
-    assert facts.runs.longest == dt.timedelta(minutes=6)
-    assert (facts.runs.rows, facts.runs.every) == (35.0, dt.timedelta(days=1))
+    assert facts.runs.number == 7
+    assert facts.runs.longest == dt.timedelta(minutes=7)
+    assert (facts.runs.rows, facts.runs.every) == (40.0, dt.timedelta(days=1))
     assert [(table.name, table.keeps, table.rows) for table in facts.inputs] == [("shop.orders", 90, 500)]
     assert [(table.name, table.verdict) for table in facts.outputs] == [("shop.daily", "unread")]
     assert [person.name for person in (*facts.business, *facts.technical)] == ["Finance", "Finance"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "shortest", "usual"),
+    [("10 3 * * *", 24.0, 24.0), ("@hourly", 1.0, 1.0), ("0 6-8 * * *", 1.0, 8.0), ("0 4 * * 1-5", 24.0, 33.6)],
+)
+def test_a_schedule_has_a_shortest_and_a_usual_gap(schedule: str, shortest: float, usual: float) -> None:
+    hours = [gap / dt.timedelta(hours=1) for gap in rhythm(schedule)]
+    assert hours == [shortest, pytest.approx(usual, rel=0.02)]
+
+
+@pytest.mark.parametrize("schedule", ["", "continuous", "0 0 31 2 *"])
+def test_what_is_no_schedule_has_none(schedule: str) -> None:
+    assert rhythm(schedule) is None
 
 
 def test_a_person_of_a_role_stands_before_whom_an_ingest_read(appending) -> None:

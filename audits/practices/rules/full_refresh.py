@@ -30,7 +30,7 @@ def judge(facts: Facts) -> Judgement:
     strategy = facts.detected or facts.load_strategy
     if facts.detected and facts.load_strategy and not _agree(facts.load_strategy, facts.detected):
         return _contradiction(facts)
-    if facts.every and (drift := _drift(facts)):
+    if drift := _drift(facts):
         return drift
     if strategy == FULL_REFRESH:
         return _of_whole(facts)
@@ -58,19 +58,22 @@ def _contradiction(facts: Facts) -> Judgement:
 
 def _drift(facts: Facts) -> Judgement | None:
     """The schedule says another rhythm than the runs."""
-    runs, every = facts.runs, facts.every
-    if runs is None or runs.every is None or every is None:
+    if facts.scheduled is None or facts.runs is None or facts.runs.every is None:
         return None
-    if every / 2 < runs.every < every * 2:
+    usual, true = facts.scheduled[1], facts.runs.every
+    if usual / 2 < true < usual * 2:
         return None
     return fails(
-        f"It is scheduled every {lasting(every)}, and the last {runs.number} runs came every {lasting(runs.every)}.",
+        f"It is scheduled every {lasting(usual)}, and its runs come every {lasting(true)}.",
         mend=["Correct the declared schedule, or find out why it runs otherwise."],
     )
 
 
 def _every(facts: Facts) -> dt.timedelta | None:
-    return facts.every or (facts.runs.every if facts.runs else None)
+    """The time that a run has: the shortest between two starts, by the schedule, else by the runs."""
+    if facts.scheduled:
+        return facts.scheduled[0]
+    return facts.runs.every if facts.runs else None
 
 
 def _how(facts: Facts) -> Sentence:
