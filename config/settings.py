@@ -126,6 +126,25 @@ def _database() -> dict[str, object]:
 
 
 DATABASES = {"default": _database()}
+
+# Beyond one machine: with a broker, ingests are split into chunks and done by Celery workers.
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
+CELERY_TASK_DEFAULT_QUEUE = os.environ.get("CELERY_QUEUE", "pipekeeper")
+CELERY_TASK_ACKS_LATE = True  # what a killed worker held is done by another
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_POOL = "threads"  # the work itself is done by processes that these threads start
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+if CELERY_BROKER_URL.startswith(("redis://", "rediss://", "unix://")):
+    # Redis does not notice that a worker is gone: what one has not confirmed in this time goes to another
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": env_number("CELERY_VISIBILITY_TIMEOUT", 600)}
+if CELERY_BROKER_URL and DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured(
+        "CELERY_BROKER_URL is set, but the workers of several machines cannot share SQLite. Set DATABASE_URL to a "
+        "PostgreSQL database, or unset CELERY_BROKER_URL."
+    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "catalog.User"

@@ -47,12 +47,28 @@ def perform(run: IngestRun, show: Progress = quiet) -> Any:
 
 
 def start(run: IngestRun) -> None:
-    """Have a waiting run's work done by a process of its own, which outlives this one."""
+    """Have a waiting run's work done by a Celery worker, or by a process of its own, which outlives this one."""
+    if settings.CELERY_BROKER_URL:
+        _send(run)
+        return
     IngestRun.objects.filter(pk=run.pk).update(host=socket.gethostname(), seen_at=timezone.now())
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "ingest_run", str(run.pk)]
     nothing = subprocess.DEVNULL
     process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
     threading.Thread(target=process.wait, daemon=True).start()  # an ended child that nobody waits for stays a zombie
+
+
+def _send(run: IngestRun) -> None:
+    from kombu.exceptions import OperationalError
+
+    from ingest.tasks import run_ingest
+
+    IngestRun.objects.filter(pk=run.pk).update(host="")  # any worker's
+    try:
+        run_ingest.apply_async([run.pk], retry_policy={"max_retries": 2})
+    except OperationalError:
+        error = "The broker at CELERY_BROKER_URL does not answer. Start it, then take this run up again."
+        IngestRun.objects.filter(pk=run.pk).update(state=IngestRun.State.FAILED, ended_at=timezone.now(), error=error)
 
 
 @transaction.atomic

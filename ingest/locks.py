@@ -1,14 +1,18 @@
-"""Locks on this machine that go with their process, however it ends: two ingests of a scope would write each other's
-rows, and a run whose lock is free is not alive."""
+"""Locks that go with their process, however it ends: two ingests of a scope would write each other's rows, and a run
+whose lock is free is not alive.
+
+On SQLite they are files of this machine, on PostgreSQL advisory locks of the database, which all machines share.
+"""
 
 from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 from ingest.digests import digest
 
@@ -20,38 +24,72 @@ class AlreadyRunning(Exception):
 @contextmanager
 def only_one(scope: str) -> Iterator[None]:
     """Hold the lock of `scope`. Raises AlreadyRunning."""
-    with open(_file(scope), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AlreadyRunning(f"Another ingest of {scope} is running. Wait for it to end.") from error
+    with _asked(scope, wait=False) as is_ours:
+        if not is_ours:
+            raise AlreadyRunning(f"Another ingest of {scope} is running. Wait for it to end.")
         yield
 
 
 @contextmanager
 def held(name: str) -> Iterator[None]:
     """Hold the lock `name`, once nobody else does, and leave no file behind."""
-    path = _file(name)
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with _asked(name, wait=True):
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            if not are_shared():
+                _file(name).unlink(missing_ok=True)
 
 
 def is_held(name: str) -> bool:
-    """Whether a living process of this machine holds the lock `name`."""
-    try:
-        file = open(_file(name))  # noqa: SIM115 closed below
-    except FileNotFoundError:
+    """Whether a living process holds the lock `name`: on this machine, or on any where locks are shared."""
+    if not are_shared() and not _file(name).exists():
         return False
-    with file:
+    with _asked(name, wait=False) as is_free:
+        return not is_free
+
+
+def are_shared() -> bool:
+    """Whether the processes of other machines see these locks too."""
+    return connection.vendor == "postgresql"
+
+
+def _asked(name: str, *, wait: bool) -> AbstractContextManager[bool]:
+    """The lock, while it is asked for: whether it is ours."""
+    return _asked_of_the_database(name, wait=wait) if are_shared() else _asked_of_a_file(name, wait=wait)
+
+
+@contextmanager
+def _asked_of_a_file(name: str, *, wait: bool) -> Iterator[bool]:
+    with open(_file(name), "w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            return True
-    return False
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
+def _asked_of_the_database(name: str, *, wait: bool) -> Iterator[bool]:
+    """In a session of its own, which the server ends, and the lock with it, when this process is gone."""
+    own = connections.create_connection(DEFAULT_DB_ALIAS)
+    try:
+        with own.cursor() as cursor:
+            # a machine that lost its power says no goodbye: notice within a minute
+            for setting, value in (("idle", 20), ("interval", 10), ("count", 4)):
+                cursor.execute(f"SET tcp_keepalives_{setting} = {value}")
+            call = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
+            cursor.execute(f"SELECT {call}(%s)", [_number(name)])
+            is_ours = wait or bool(cursor.fetchone()[0])
+        yield is_ours
+    finally:
+        own.close()
+
+
+def _number(name: str) -> int:
+    """A lock's number in PostgreSQL: 64 bits, with a sign."""
+    return int.from_bytes(bytes.fromhex(digest("lock", name))[:8], "big", signed=True)
 
 
 def _file(name: str) -> Path:

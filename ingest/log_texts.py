@@ -16,6 +16,7 @@ from ingest.fingerprints import LONGEST_TEXT, fingerprint, lexis
 from ingest.log_entries import Sample
 from ingest.log_formats import LogFormat, Refs
 from ingest.logged_query import Reading, read_queries
+from ingest.spread import workers_for
 from ingest.workers import Died, Workers
 from lineage.sql import ENGINE_VERSION
 
@@ -94,7 +95,7 @@ class Texts:
     def _parse(self, queries: list[str]) -> list[Reading]:
         jobs = {n: queries[start : start + _A_JOB] for n, start in enumerate(range(0, len(queries), _A_JOB))}
         found: dict[int, list[Reading]] = {}
-        with Workers(self._workers if len(queries) > _FEW else 0) as workers:
+        with workers_for(self._workers if len(queries) > _FEW else 0) as workers:
             for job, answer in workers.run(
                 read_queries, {job: set() for job in jobs}, lambda job: (self._dialect, jobs[job]), _SECONDS_A_JOB
             ):

@@ -67,6 +67,19 @@ class IngestRun(models.Model):
         return self.state in self.RESUMABLE and bool(self.options)
 
 
+class IngestChunk(models.Model):
+    """A part of an ingest's work on its way to a Celery worker, and the answers on their way back."""
+
+    payload = models.BinaryField()
+    answer = models.BinaryField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    taken_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"chunk {self.pk}"
+
+
 class IngestUpload(models.Model):
     """A file that somebody sent for a run to read. It lies in the database, where any worker finds it, until read."""
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from catalog import policy
 from catalog.models import User
 from catalog.policy import Action
-from ingest.locks import held, is_held
+from ingest.locks import are_shared, held, is_held
 from ingest.models import IngestRun, IngestUpload
 
 State = IngestRun.State
@@ -102,7 +102,7 @@ def settle() -> None:
         if run.state == State.WAITING:
             alive = run.host != host or silence < _START
         else:
-            alive = is_held(_lock(run)) if run.host == host else silence < _SILENCE
+            alive = is_held(_lock(run)) if are_shared() or run.host == host else silence < _SILENCE
         if not alive:
             state = State.CANCELLED if run.state == State.CANCELLING else State.INTERRUPTED
             gone = {"ended_at": run.seen_at or now, "error": "Its process was gone before it was done."}

@@ -29,6 +29,7 @@ from ingest.names import TableKey
 from ingest.reading import Known, Read, Readable, Reading, output_columns
 from ingest.runs import Progress, Recorder, quiet, recorded
 from ingest.settings import Settings
+from ingest.spread import workers_for
 from ingest.walk import File
 from ingest.workers import Workers
 from lineage.facts import ERROR, WARNING, FileProblem, SqlLineage
@@ -122,7 +123,7 @@ def read_and_store(
     Where it `is_doubtful` whether all could be seen, nothing at all is retired that is missing.
     """
     started = time.monotonic()
-    with only_one(recorder.run.scope), Workers(jobs, [reading.__name__]) as workers:
+    with only_one(recorder.run.scope), workers_for(jobs, [reading.__name__]) as workers:
         ingest = _Ingest(what, recorder.run, workers, allow_retire, is_doubtful, recorder)
         ingest.walk()
         outcome = (None if again else ingest.unchanged()) or ingest.run()

@@ -70,6 +70,15 @@ class Schedule(Generic[Key]):
                 self._changed.wait()
             return None
 
+    def take_ready(self, most: int) -> list[Key]:
+        """Up to `most` jobs that may begin now; none while all that is left waits for others."""
+        with self._changed:
+            if not self._ready and self._waits and not self._running:
+                self._release(min(self._waits, key=lambda job: len(self._waits[job])))
+            taken = [self._ready.pop() for _ in range(min(most, len(self._ready)))]
+            self._running += len(taken)
+            return taken
+
     def done(self, job: Key) -> None:
         """What waited for `job` may go on."""
         with self._changed:

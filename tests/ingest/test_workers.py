@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest import services as ingest_services
+from ingest import spread
 from ingest.workers import Died, Schedule, Workers
 from lineage.models import SqlVersion
 from tests.ingest import killers
@@ -62,7 +62,7 @@ def test_a_circle_is_opened_where_the_fewest_are_waited_for() -> None:
 
 @pytest.mark.django_db
 def test_a_statement_that_kills_its_worker_costs_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_services, "Workers", FragileWorkers)
+    monkeypatch.setattr(spread, "Workers", FragileWorkers)
     sql = f"""INSERT INTO mart.a (x) SELECT x FROM src.a;
     INSERT INTO mart.b (x)
     SELECT x FROM {FATAL};
