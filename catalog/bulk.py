@@ -34,6 +34,22 @@ def insert_rows(model: type[models.Model], fields: Sequence[str], rows: Collecti
             cursor.executemany(f"INSERT INTO {quote(table)} ({columns}) VALUES ({marks})", rows)
 
 
+def update_rows(model: type[models.Model], fields: Sequence[str], rows: Collection[Sequence[Any]]) -> None:
+    """Set `fields` of rows, each given as (key, value, value, …), as `insert_rows` takes them.
+
+    `bulk_update` builds one CASE for each field, which takes thirty times as long.
+    """
+    if not rows:
+        return
+    table, quote = model._meta.db_table, connection.ops.quote_name
+    changes = ", ".join(f"{quote(model._meta.get_field(field).column)} = %s" for field in fields)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {quote(table)} SET {changes} WHERE {quote(model._meta.pk.column)} = %s",
+            [(*values, pk) for pk, *values in rows],
+        )
+
+
 def as_stored(moment: dt.datetime) -> Any:
     """A moment in the form that `insert_rows` wants."""
     return connection.ops.adapt_datetimefield_value(moment)

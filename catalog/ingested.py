@@ -17,7 +17,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from catalog.bulk import chunks, insert_rows
+from catalog.bulk import as_stored, chunks, insert_rows, update_rows
 from catalog.facts import ColumnFact, Measures, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
 from catalog.models import Column, Origin, Owner, Ownership, Pipeline, SchemaChange, Source, Table, Tag
 from catalog.schema_changes import Place, changes_between
@@ -130,15 +130,16 @@ def note_live_tables(source: Source, measures: Mapping[int, Measures], at: dt.da
     """
     fields = tuple(field.name for field in dataclasses.fields(Measures))
     for ids in chunks(measures):
-        changed = []
-        for table in Table.objects.filter(pk__in=ids):
-            now = {name: value for name in fields if (value := getattr(measures[table.pk], name)) is not None}
-            now = {name: value for name, value in now.items() if name not in table.stated_fields}
-            if any(getattr(table, name) != value for name, value in now.items()):
-                for name, value in now.items():
-                    setattr(table, name, value)
-                changed.append(table)
-        Table.objects.bulk_update(changed, fields, 200)
+        rows = []
+        for pk, stated, *known in Table.objects.filter(pk__in=ids).values_list("pk", "stated_fields", *fields):
+            new = [getattr(measures[pk], field) for field in fields]
+            kept = [
+                old if value is None or field in stated else value
+                for field, old, value in zip(fields, known, new, strict=True)
+            ]
+            if kept != known:
+                rows.append((pk, *(as_stored(value) if isinstance(value, dt.datetime) else value for value in kept)))
+        update_rows(Table, fields, rows)
         Table.objects.filter(pk__in=ids).update(crawled_at=at)
     if is_all:
         Source.objects.filter(pk=source.pk).update(crawled_at=at)

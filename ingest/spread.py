@@ -29,7 +29,7 @@ CHUNK_JOBS = 20  # jobs of one chunk
 WINDOW = 32  # chunks under way at once
 MOST_ATTEMPTS = 3  # at a chunk that ends its workers
 _UNTAKEN = dt.timedelta(seconds=3)  # until the process that waits does a chunk itself
-_LOST = dt.timedelta(minutes=20)  # after which a chunk that somebody took counts as lost
+_LOST = dt.timedelta(seconds=30)  # after which it also does one that somebody took, and perhaps was killed over
 _OLD = dt.timedelta(days=1)  # after which nobody waits for a chunk
 _own = threading.local()
 
@@ -121,7 +121,7 @@ class SpreadWorkers(Workers):
         return collected
 
     def _help(self, out: Mapping[int, Any]) -> bool:
-        """Do one chunk here that nobody has taken, or whoever took it has lost; whether there was one."""
+        """Do one chunk here that nobody has taken, or whose answer is long in coming; whether there was one."""
         now = timezone.now()
         untaken = Q(taken_at=None, created_at__lt=now - _UNTAKEN)
         left = IngestChunk.objects.filter(untaken | Q(taken_at__lt=now - _LOST), pk__in=out, answer=None)
