@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ingest', '0003_checks_are_run_as_ingests'),
+        ('ingest', '0004_openlineage'),
     ]
 
     operations = [
