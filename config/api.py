@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from audits.checks import api as checks
 from audits.deletion import api as deletion
 from audits.postmortems import api as postmortems
+from audits.postmortems.backfill_api import BackfillPlanView
 from audits.postmortems.changes_api import UpstreamChangesView
 from audits.postmortems.similar_api import SimilarView
 from audits.practices import api as practices
@@ -68,6 +69,7 @@ class UnknownAddressView(APIView):
 views = [
     path("graph/", GraphView.as_view(), name="graph"),
     path("incidents/<int:pk>/similar/", SimilarView.as_view(), name="incident-similar"),
+    path("incidents/<int:pk>/backfill-plan/", BackfillPlanView.as_view(), name="incident-backfill-plan"),
     path("impact/", ImpactView.as_view(), name="impact"),
     path("search/", SearchView.as_view(), name="search"),
     path("tables/<int:pk>/upstream-changes/", UpstreamChangesView.as_view(), name="upstream-changes"),

@@ -124,6 +124,7 @@ urlpatterns = [
     path("incidents/hits/<int:pk>/", incidents.change_hit, name="hit-change"),
     path("incidents/<int:pk>/", incidents.detail, name="incident-detail"),
     path("incidents/<int:pk>/similar/", investigation.similar, name="incident-similar"),
+    path("incidents/<int:pk>/backfill/", investigation.backfill, name="incident-backfill"),
     path("incidents/<int:pk>/edit/", incidents.edit, name="incident-edit"),
     path("incidents/<int:pk>/post-mortem/", post_mortems.start, name="post-mortem-start"),
     path("incidents/<int:pk>/action-items/new/", action_items.create, name="action-item-create"),
