@@ -1,0 +1,1 @@
+select order_id, nowhere from {{ ref('orders') }}
