@@ -16,7 +16,7 @@ from lineage.facts import WARNING, FileProblem
 
 OLDEST, NEWEST = 4, 12  # versions of the manifest whose shape is known: dbt 1.0 to 1.11
 FILE = "manifest.json"
-_VERSION = re.compile(r"/manifest/v(\d+)(?:\.json)?$")
+_VERSION = re.compile(r"/manifest/v(\d+)\b")
 _CONFIG = ("materialized", "incremental_strategy", "unique_key", "event_time", "full_refresh", "strategy", "batch_size")
 _RELATIONS = ("model", "seed", "snapshot")
 
@@ -35,7 +35,8 @@ class DocumentedColumn:
 class Node:
     """A model, seed, snapshot or source: something that is a table or view in the warehouse.
 
-    `sql` is compiled; "" where dbt has not compiled it. `depends_on` are ids of what it is built from.
+    `sql` is compiled; "" where dbt has not compiled it. A name in it without a database is of `database`. `depends_on` are
+    ids of what it is built from.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Node:
     name: str
     path: str
     relation: str
+    database: str = ""
     sql: str = ""
     language: str = "sql"
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -177,6 +179,7 @@ def _node(manifest: Manifest, key: str, data: Mapping[str, Any]) -> Node:
         name=_name(data),
         path=_path(manifest, data),
         relation=_relation(data),
+        database=_text(data.get("database")),
         sql=_text(data.get("compiled_code") or data.get("compiled_sql")),
         language=_text(data.get("language")) or "sql",
         config={name: config[name] for name in _CONFIG if config.get(name) is not None},

@@ -68,22 +68,25 @@ class DbtReading:
         for exposure in manifest.exposures:
             fact = repository.pipelines[exposure.path]
             yield File(exposure.path, b"", digest(repr(fact), *(by_key[key] for key in fact.outputs)))
-        self.facts = {
-            path: FileFacts(
-                path,
-                "pipeline",
-                about=fact.builds,
-                language=fact.language,
-                mentions=self._mentions(path),
-                config=config_of(project.nodes[path], manifest.adapter) if path in project.nodes else {},
-            )
-            for path, fact in repository.pipelines.items()
-        }
+        self.facts = {path: self._file_facts(path, manifest.adapter) for path in repository.pipelines}
+
+    def _file_facts(self, path: str, adapter: str) -> FileFacts:
+        fact, node = self.project.repository.pipelines[path], self.project.nodes.get(path)
+        if node is None:
+            return FileFacts(path, "pipeline")
+        return FileFacts(
+            path,
+            "pipeline",
+            about=fact.builds,
+            language=fact.language,
+            database=self.project.repository.names.fold_quoted(node.database),
+            mentions=self._mentions(path),
+            config=config_of(node, adapter),
+        )
 
     def _mentions(self, path: str) -> frozenset[str]:
         """What the SQL may read: what dbt says, and what was written into it without a ref."""
-        depends_on = {name.lower() for _, name in self.project.depends_on.get(path, ())}
-        return self.project.mentions.get(path, frozenset()) | depends_on
+        return self.project.mentions[path] | {name.lower() for _, name in self.project.depends_on[path]}
 
     def read(self, workers: Workers, on_files: Callable[[int], None]) -> Repository:
         """The facts that `walk` put together."""
@@ -116,8 +119,7 @@ def differences(path: str, in_sql: set[TableKey], depends_on: frozenset[TableKey
     if hidden:
         messages.append(f"the SQL reads {', '.join(hidden)} without a ref or source, so depends_on does not name it")
     if unread:
-        messages.append(f"depends_on names {', '.join(unread)}, which the compiled SQL does not read")
+        messages.append(f"dbt's depends_on names {', '.join(unread)}, which the compiled SQL does not read")
     if not messages:
         return []
-    text = "; ".join(messages)
-    return [FileProblem(path, "depends_on_differs", WARNING, f"{text[0].upper()}{text[1:]}.")]
+    return [FileProblem(path, "depends_on_differs", WARNING, f"Here {'; and '.join(messages)}.")]

@@ -107,7 +107,7 @@ def test_ephemeral_models_and_metrics_are_passed_through(tmp_path: Path) -> None
 
 
 def test_what_sql_and_depends_on_say_differently_is_a_problem_that_names_both(tmp_path: Path) -> None:
-    sql = 'select o.amount from "wh"."mart"."orders" o join wh.raw.secret s on s.id = o.order_id'
+    sql = 'select o.amount from "wh"."mart"."orders" o join raw.secret s on s.id = o.order_id'
     odd = model("odd", sql, "model.shop.orders", "model.shop.daily")
     ingest(write_target(tmp_path, manifest=shop(odd=odd)))
     problem = Problem.objects.get()
