@@ -35,8 +35,8 @@ class DocumentedColumn:
 class Node:
     """A model, seed, snapshot or source: something that is a table or view in the warehouse.
 
-    `sql` is compiled; "" where dbt has not compiled it. A name in it without a database is of `database`. `depends_on` are
-    ids of what it is built from.
+    `sql` is compiled; "" where dbt has not compiled it. Names in it without a database are of `database`. `depends_on`
+    are ids of what it is built from.
     """
 
     id: str
