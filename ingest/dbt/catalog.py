@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.dbt.json_files import entries
+from ingest.dbt.json_files import check_nesting, entries
 
 _KINDS = {"materialized view": "materialized_view", "view": "view", "external": "external_table", "table": "table"}
 _ROWS, _BYTES = ("row_count", "num_rows", "rows"), ("bytes", "num_bytes")
@@ -25,6 +25,7 @@ class CatalogTable:
 
 def read_catalog(path: Path) -> dict[str, CatalogTable]:
     """Tables by the id of their node. Raises BadArtifact."""
+    check_nesting(path)
     return {key: _table(data) for section in ("nodes", "sources") for key, data in entries(path, section)}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ingest.dbt.json_files import BadArtifact, entries, part
+from ingest.dbt.json_files import BadArtifact, check_nesting, entries, part
 from lineage.facts import WARNING, FileProblem
 
 OLDEST, NEWEST = 4, 12  # versions of the manifest whose shape is known: dbt 1.0 to 1.11
@@ -118,6 +118,7 @@ class Manifest:
 
 def read_manifest(path: Path) -> Manifest:
     """The project in a manifest, streamed. Raises BadArtifact when it is none, or is cut off."""
+    check_nesting(path)
     metadata = part(path, "metadata")
     manifest = Manifest(project_in(metadata), _text(metadata.get("adapter_type")))
     manifest.problems += _version_problems(_text(metadata.get("dbt_schema_version")))

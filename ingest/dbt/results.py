@@ -11,7 +11,7 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 
 from catalog.models import Pipeline, Run
-from ingest.dbt.json_files import items, part
+from ingest.dbt.json_files import check_nesting, items, part
 
 FILE = "run_results.json"
 _RUNS = ("build", "run", "seed", "snapshot", "retry", "clone", "run-operation")
@@ -34,6 +34,7 @@ class Result:
 
 def read_results(path: Path) -> list[Result]:
     """The results of an invocation that ran something; none where it only compiled. Raises BadArtifact."""
+    check_nesting(path)
     which = part(path, "args").get("which")
     if which is not None and which not in (*_RUNS, "test"):
         return []
