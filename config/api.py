@@ -22,6 +22,7 @@ from catalog import api as catalog
 from catalog.search_api import SearchView
 from ingest import api as ingest
 from ingest.openlineage import api as openlineage
+from ingest.openlineage import marquez_api as marquez
 from lineage import api as lineage
 from lineage.graph_api import GraphView
 from lineage.impact_api import ImpactView
@@ -76,6 +77,16 @@ views = [
     # Addresses of OpenLineage's and Marquez's clients, which end without a slash
     path("lineage", openlineage.LineageView.as_view(), name="lineage"),
     path("lineage/batch", openlineage.LineageBatchView.as_view(), name="lineage-batch"),
+    path("column-lineage", marquez.ColumnLineageView.as_view(), name="column-lineage"),
+    path("events/lineage", marquez.EventsView.as_view(), name="marquez-events"),
+    path("jobs", marquez.JobsView.as_view(), name="marquez-all-jobs"),
+    path("namespaces", marquez.NamespacesView.as_view(), name="namespaces"),
+    path("namespaces/<path:namespace>/jobs", marquez.JobsView.as_view(), name="marquez-jobs"),
+    path("namespaces/<path:namespace>/jobs/<path:name>/runs", marquez.JobRunsView.as_view(), name="marquez-runs"),
+    path("namespaces/<path:namespace>/jobs/<path:name>", marquez.JobView.as_view(), name="marquez-job"),
+    path("namespaces/<path:namespace>/datasets", marquez.DatasetsView.as_view(), name="marquez-datasets"),
+    path("namespaces/<path:namespace>/datasets/<path:name>", marquez.DatasetView.as_view(), name="marquez-dataset"),
+    path("namespaces/<path:namespace>", marquez.NamespaceView.as_view(), name="namespace"),
 ]
 
 urlpatterns = [

@@ -15,6 +15,7 @@ from catalog.policy import Action
 from ingest.models import LineageEvent, ReportedJob
 from ingest.openlineage.api import LineageEventFilter
 from ingest.openlineage.events import moment_of
+from ingest.openlineage.facets import UNDERSTOOD
 from pages.find import pipeline_or_404
 from pages.lists import Listing, listing
 
@@ -61,11 +62,11 @@ def _listing(request: HttpRequest, controls: dict[str, str], **narrowed: Any) ->
 
 
 def _facets(job: ReportedJob) -> list[dict[str, Any]]:
-    """A job's facets by name; code as code, all else as JSON. Those under @ are told elsewhere on its pages."""
+    """A job's facets that no other page tells of, by name; code as code, all else as JSON."""
     return [
         {"name": name, "at": moment_of(job.stamps[name][0]), "text": _facet_text(facet)}
         for name, facet in sorted(job.facets.items())
-        if not name.startswith("@") and name != "sql"
+        if not (name.startswith("@") or name in UNDERSTOOD)
     ]
 
 

@@ -24,6 +24,7 @@ from catalog.viewsets import NounViewSet
 from ingest.models import LineageEvent
 from ingest.openlineage.bodies import TooLong, parsed, read_body
 from ingest.openlineage.events import EVENT_TYPES
+from ingest.openlineage.marquez_api import NodeParametersSerializer, lineage_answer
 from ingest.openlineage.reading import BadEvent
 from ingest.openlineage.store import take
 
@@ -76,7 +77,17 @@ class BatchAnswerSerializer(serializers.Serializer):
 
 
 class LineageView(_EventsView):
-    """OpenLineage events, one a request. The same event again changes nothing."""
+    """OpenLineage events, one a request; the same event again changes nothing. And Marquez's graph, to read."""
+
+    @extend_schema(
+        operation_id="lineage_retrieve",
+        tags=["lineage"],
+        parameters=[NodeParametersSerializer],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        """Jobs and datasets around one, in Marquez's shape."""
+        return lineage_answer(request)
 
     @extend_schema(
         operation_id="lineage_create",

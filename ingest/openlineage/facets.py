@@ -253,6 +253,8 @@ _OF_A_DATASET = {
     "tags": tags,
 }
 
+UNDERSTOOD = frozenset(_OF_A_JOB)  # facets of a job that become facts of its pipeline
+
 
 def check_job(facets: Mapping[str, Any], place: str) -> None:
     """Raise BadEvent for the first facet of a job that could not be read; those that are not known here are kept."""
