@@ -306,7 +306,11 @@ def _ids(tables: Iterable[Table], names: Names) -> list[dict[str, str]]:
 def _latest_runs(pipelines: Collection[Pipeline]) -> dict[int, dict[str, Any]]:
     """The newest run of each. Two queries."""
     newest = Run.objects.filter(pipeline=OuterRef("pk")).order_by("-started_at", "-id").values("pk")[:1]
-    ids = Pipeline.objects.filter(pk__in=pipelines).annotate(newest=Subquery(newest)).values_list("newest", flat=True)
+    ids = (
+        Pipeline.objects.filter(pk__in=[one.pk for one in pipelines])
+        .annotate(newest=Subquery(newest))
+        .values_list("newest", flat=True)
+    )
     return {run.pipeline_id: run_json(run) for run in Run.objects.filter(pk__in=list(ids))}
 
 

@@ -130,7 +130,7 @@ def _namespace_json(name: str, first: Any, last: Any) -> dict[str, Any]:
 
 
 class JobsView(APIView):
-    """Jobs of a namespace, or of all."""
+    """Jobs of a namespace."""
 
     @extend_schema(
         operation_id="marquez_jobs_list", tags=["lineage"], parameters=[PageParametersSerializer],
@@ -142,6 +142,12 @@ class JobsView(APIView):
         pipelines = Pipeline.objects.filter(pk__in=ids)
         shown = marquez.jobs_json(pipelines, marquez.Names((), pipelines))
         return Response({"jobs": [shown[node] for node in sorted(shown)], "totalCount": total})
+
+
+class AllJobsView(JobsView):
+    """Jobs of all namespaces."""
+
+    schema = None  # the same as in one namespace
 
 
 class JobView(APIView):

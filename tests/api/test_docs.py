@@ -14,9 +14,13 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "rest-api.md").read_tex
 
 
 def lists() -> dict[str, list[dict[str, Any]]]:
-    """The parameters of every list by noun."""
+    """The parameters of every list by noun; addresses without a slash are those of other tools' clients."""
     paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
-    found = {path.split("/")[3]: paths[path] for path in paths if path.count("/") == 4 and "get" in paths[path]}
+    found = {
+        path.split("/")[3]: paths[path]
+        for path in paths
+        if path.count("/") == 4 and path[-1] == "/" and "get" in paths[path]
+    }
     return {noun: found[noun]["get"]["parameters"] for noun in found}
 
 
