@@ -55,13 +55,13 @@ def findings() -> FindingQuerySet:
 def scorecard(thing: Pipeline | Owner | Source | None = None) -> Scorecard:
     """The scorecard of a pipeline, a team, a source, or the whole company. Four queries."""
     scope, found = _SCOPES[type(thing)], findings_in(thing)
-    tally = scores.tally_of(found)
-    counts = scores.counts_by_practice(found)
+    by_practice = scores.tallies_by_practice(found)
+    tally = sum((weights for weights, _ in by_practice.values()), Tally())
     return Scorecard(
         scope=scope,
         thing=thing,
         tally=tally,
-        practices=[(rule, counts.get(code, Tally())) for code, rule in RULES.items()],
+        practices=[(rule, by_practice[code][1] if code in by_practice else Tally()) for code, rule in RULES.items()],
         trend=trend(scope, thing.pk if thing else 0, tally.score),
         steps=next_steps(found, tally),
     )

@@ -65,10 +65,17 @@ def tallies_by_pipeline(findings: FindingQuerySet) -> dict[int, Tally]:
     return {row.pop("pipeline_id"): Tally(**row) for row in rows}
 
 
-def counts_by_practice(findings: FindingQuerySet) -> dict[str, Tally]:
-    """How many findings stand how, per practice; numbers, not weights. One query."""
-    rows = findings.with_standing().order_by().values("practice").annotate(**_COUNTED)
-    return {row.pop("practice"): Tally(**row) for row in rows}
+def tallies_by_practice(findings: FindingQuerySet) -> dict[str, tuple[Tally, Tally]]:
+    """Per practice the weights, and the numbers, of findings by standing. One query."""
+    both = {f"weight_{name}": sum_ for name, sum_ in _WEIGHED.items()} | _COUNTED
+    rows = findings.with_standing().order_by().values("practice").annotate(**both)
+    return {
+        row["practice"]: (
+            Tally(**{name: row[f"weight_{name}"] for name in _STANDINGS}),
+            Tally(**{name: row[name] for name in _STANDINGS}),
+        )
+        for row in rows
+    }
 
 
 def pipelines_of_team(team: Owner) -> Q:

@@ -2,60 +2,97 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import TextField
+from django.db.models.functions import Cast
+
 from audits.practices.models import FindingQuerySet, Outcome
 from audits.practices.scores import Tally
-from catalog.models import node_id
+from catalog.models import Pipeline, node_id
+
+MOST_NAMED = 20  # pipelines of one step
 
 
-@dataclass
+@dataclass(frozen=True)
 class Step:
     """One thing to do, about a pipeline or a table (`node`). `gain` is what it adds to the score, 0 to 1.
 
-    `mends` counts the findings that pass once it is done, `helps` those that need more besides.
+    `mends` counts the findings that pass once it is done, `helps` those that need more besides; `pipelines` names some
+    of those that have them.
     """
 
     words: str
     node: str
     practice: str
-    pipelines: list[str] = field(default_factory=list)
-    mends: int = 0
-    helps: int = 0
-    gain: float = 0.0
-    share: float = 0.0  # of the findings that need more besides, so that of equal steps the widest comes first
+    pipelines: list[str]
+    mends: int
+    helps: int
+    gain: float
 
     def to_dict(self) -> dict[str, Any]:
         names = ("words", "node", "practice", "pipelines", "mends", "helps")
         return {name: getattr(self, name) for name in names} | {"gain": round(self.gain, 4)}
 
 
+@dataclass(slots=True)
+class _Sum:
+    """What one step does, added up. Of steps that mend as much the one that helps more comes first."""
+
+    practice: str
+    pipelines: dict[int, None] = field(default_factory=dict)
+    mends: int = 0
+    helps: int = 0
+    weight: int = 0
+    share: float = 0.0
+
+
+_Key = tuple[str, str, int]  # words, the node that it is about, and the pipeline where that is the pipeline itself
+
+
 def next_steps(findings: FindingQuerySet, tally: Tally, most: int = 5) -> list[Step]:
-    """The steps that gain most among these findings, whose tally is `tally`. One query."""
+    """The steps that gain most among these findings, whose tally is `tally`. Two queries."""
     failing = findings.with_standing().filter(standing=Outcome.FAIL).order_by()
-    rows = failing.values_list("pipeline__name", "practice", "weight", "remedies")
-    judged = tally.passed + tally.failed
-    steps = _steps(rows, judged) if judged else []
-    return sorted(steps, key=lambda step: (-step.gain, -step.share, step.words, step.node))[:most]
+    sums = _sums(
+        failing.annotate(text=Cast("remedies", TextField())).values_list("pipeline_id", "practice", "weight", "text")
+    )
+    best = sorted(sums.items(), key=lambda item: (-item[1].weight, -item[1].share, item[0]))[:most]
+    named = {pk for _, each in best for pk in list(each.pipelines)[:MOST_NAMED]}
+    names = dict(Pipeline.objects.filter(pk__in=named).values_list("pk", "name"))
+    return [
+        Step(
+            words=words,
+            node=node or node_id("pipeline", names[pipeline]),
+            practice=each.practice,
+            pipelines=sorted(names[pk] for pk in list(each.pipelines)[:MOST_NAMED]),
+            mends=each.mends,
+            helps=each.helps,
+            gain=each.weight / (tally.passed + tally.failed),
+        )
+        for (words, node, pipeline), each in best
+    ]
 
 
-def _steps(rows: Iterable[tuple[str, str, int, list[list[str]]]], judged: int) -> Iterable[Step]:
-    found: dict[tuple[str, str], Step] = {}
-    pipelines: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for name, practice, weight, remedies in rows:
-        for words, about in remedies:
-            key = (words, about or node_id("pipeline", name))
-            step = found.setdefault(key, Step(*key, practice))
-            if name not in pipelines[key]:
-                pipelines[key].add(name)
-                step.pipelines.append(name)
+def _sums(rows: Iterable[tuple[int, str, int, str]]) -> dict[_Key, _Sum]:
+    found: dict[_Key, _Sum] = {}
+    read: dict[str, list[list[str]]] = {}  # many pipelines lack the same
+    for pipeline, practice, weight, text in rows:
+        remedies = read.get(text)
+        if remedies is None:
+            remedies = read[text] = json.loads(text)
+        for words, node in remedies:
+            key = (words, node, 0 if node else pipeline)
+            step = found.get(key)
+            if step is None:
+                step = found[key] = _Sum(practice)
+            step.pipelines[pipeline] = None
             if len(remedies) == 1:
                 step.mends += 1
-                step.gain += weight / judged
+                step.weight += weight
             else:
                 step.helps += 1
                 step.share += weight / len(remedies)
-    return found.values()
+    return found
