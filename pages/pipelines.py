@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from audits.practices.services import judge_pipelines
 from catalog import policy, queries, services
 from catalog.models import Ownership, Pipeline, User
 from catalog.policy import Action
@@ -135,4 +136,5 @@ def _save(form: PipelineForm, actor: User, pipeline: Pipeline | None = None) -> 
     if form.changed("inputs") or form.changed("outputs"):
         stated = {side: form.cleaned_data[side] for side in ("inputs", "outputs")}
         declare_edges(actor=actor, pipeline=pipeline, **stated)
+    judge_pipelines([pipeline.pk])
     return pipeline

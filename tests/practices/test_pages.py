@@ -86,6 +86,12 @@ def test_an_unknown_practice_cannot_be_waived(judged, editor, signed_in) -> None
     assert signed_in(editor).get(f"{CARD}waive/tidiness/").status_code == 404
 
 
+def test_a_pipeline_that_is_edited_is_judged_anew(judged, editor, signed_in) -> None:
+    form = {"name": "shop.daily", "status": "active", "tier": "4", "technical_owners": "Finance"}
+    assert signed_in(editor).post("/pipelines/shop.daily/edit/", form).status_code == 302
+    assert standing(judged, "checked") == "pass"  # tier 4 needs none
+
+
 def test_findings_as_a_list_and_as_csv(judged, viewer, signed_in) -> None:
     browser = signed_in(viewer)
     assert "Rows are added." in browser.get("/scorecards/findings/?standing=fail").content.decode()
