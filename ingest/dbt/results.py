@@ -1,4 +1,4 @@
-"""What dbt's last command did: runs of pipelines out of `run_results.json`, sizes of tables out of `catalog.json`."""
+"""What dbt's last command did, out of `run_results.json`: runs of pipelines, and results of tests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_results(path: Path) -> list[Result]:
     if which is not None and which not in (*_RUNS, "test"):
         return []
     metadata = part(path, "metadata")
-    invocation, written = str(metadata.get("invocation_id") or ""), _moment(metadata.get("generated_at"))
+    invocation, written = str(metadata.get("invocation_id") or ""), moment(metadata.get("generated_at"))
     if not invocation or written is None:
         return []
     return [_result(invocation, written, data) for data in items(path, "results")]
@@ -75,8 +75,8 @@ def _run(result: Result, pipeline: Pipeline) -> Run:
 
 def _result(invocation: str, written: dt.datetime, data: Mapping[str, Any]) -> Result:
     steps = [step for step in data.get("timing") or () if isinstance(step, dict)]
-    begun = [moment for step in steps if (moment := _moment(step.get("started_at")))]
-    ended = [moment for step in steps if (moment := _moment(step.get("completed_at")))]
+    begun = [at for step in steps if (at := moment(step.get("started_at")))]
+    ended = [at for step in steps if (at := moment(step.get("completed_at")))]
     answer = data.get("adapter_response")
     return Result(
         invocation=invocation,
@@ -94,9 +94,10 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62 else None
 
 
-def _moment(text: Any) -> dt.datetime | None:
+def moment(text: Any) -> dt.datetime | None:
+    """A time as dbt writes it, in UTC where it names no zone; None for anything else."""
     try:
-        moment = parse_datetime(text) if isinstance(text, str) else None
+        found = parse_datetime(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return moment.replace(tzinfo=dt.UTC) if moment and moment.tzinfo is None else moment
+    return found.replace(tzinfo=dt.UTC) if found and found.tzinfo is None else found

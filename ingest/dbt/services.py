@@ -9,6 +9,8 @@ from typing import Any
 from catalog import ingested
 from catalog.facts import SourceFact
 from catalog.models import Source
+from ingest.dbt.freshness import FILE as FRESHNESS
+from ingest.dbt.freshness import read_freshness, store_freshness
 from ingest.dbt.json_files import BadArtifact, part
 from ingest.dbt.manifest import FILE, project_of
 from ingest.dbt.project import dialect_of
@@ -52,9 +54,11 @@ def ingest_dbt(
     reading = DbtReading(target, source_for(source, target))
     path = run_results or target / RESULTS
     results = read_results(path) if run_results or path.exists() else []
+    ages = read_freshness(target / FRESHNESS) if (target / FRESHNESS).exists() else []
     outcome = read_and_store(reading, recorder, jobs=jobs, allow_retire=allow_retire, again=again)
     ingested.set_table_sizes(_sizes(reading))
-    done = Ingested(outcome, store_runs(results), store_test_results(results))
+    tested = store_test_results(results) + store_freshness(ages, reading.project)
+    done = Ingested(outcome, store_runs(results), tested)
     recorder.summary = done.to_dict()
     return done
 

@@ -292,3 +292,28 @@ def test_results_of_tests_become_results_of_checks(tmp_path: Path) -> None:
     assert Check.objects.get(kind="unique_key").parameters == {"columns": ["order_id"]}
     ingest(target)
     assert sorted(CheckResult.objects.values_list("value", flat=True)) == [0, 3]
+
+
+def test_how_old_a_source_was_is_a_result_of_a_check_each_once(tmp_path: Path) -> None:
+    bounds = {"warn_after": {"count": 12, "period": "hour"}, "error_after": {"count": 2, "period": "day"}}
+    manifest = shop()
+    manifest["sources"]["source.shop.raw.orders"] |= {"freshness": bounds, "loaded_at_field": "sent_at"}
+    manifest["sources"]["source.shop.raw.odd"] = source("raw", "odd")
+    stale = {
+        "unique_id": "source.shop.raw.orders",
+        "status": "error",
+        "snapshotted_at": "2026-03-03T12:00:00Z",
+        "max_loaded_at": "2026-03-01T06:00:00Z",
+        "max_loaded_at_time_ago_in_s": 194400.0,
+        "criteria": bounds,
+    }
+    broken = {"unique_id": "source.shop.raw.odd", "status": "runtime error", "error": "no such table"}
+    unknown = {**stale, "unique_id": "source.other.x.y"}
+    metadata = {"invocation_id": "0b1d", "generated_at": "2026-03-03T12:00:05Z"}
+    write_target(tmp_path, manifest=manifest, sources={"metadata": metadata, "results": [stale, broken, unknown]})
+    for _ in range(2):
+        assert ingest(tmp_path).test_results == 2
+    old, odd = CheckResult.objects.order_by("-check_of__table__name").select_related("check_of")
+    assert (old.state, old.value, old.high, old.check_of.kind) == ("fail", 54.0, 48.0, "freshness")
+    assert old.check_of.parameters == {"column": "sent_at", "hours": 48.0}
+    assert (odd.state, odd.words, odd.check_of.kind) == ("error", "no such table", "external")
