@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from audits.postmortems import queries as incident_queries
 from catalog import queries
 from ingest.models import IngestRun
 from lineage import queries as lineage_queries
@@ -26,6 +27,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "warnings": sum(count.number for count in problems if count.severity == Problem.Severity.WARNING),
         "lacking": queries.lacking_owners(),
         "left": queries.left_owners_with_things(),
+        "waiting": incident_queries.waiting(),
         "ingests": IngestRun.objects.all()[:_INGESTS_SHOWN],
     }
     return render(request, "home/home.html", context)

@@ -6,7 +6,8 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audits.postmortems.models import (
@@ -39,6 +40,25 @@ def incidents_of(thing: Table | Pipeline | Owner) -> list[Incident]:
     """The latest incidents that hit a table, a pipeline or what an owner answers for, at most 20. Three queries."""
     hits = Hit.objects.filter(is_out=False, **{thing._meta.model_name: thing})
     return list(incidents().filter(pk__in=hits.values("incident"))[:_HISTORY_SHOWN])
+
+
+def unresolved_on(table: OuterRef) -> Coalesce:
+    """To annotate tables with: how many incidents that are not resolved hit them."""
+    hits = Hit.objects.filter(table=table, is_out=False).exclude(incident__status=Incident.Status.RESOLVED)
+    return Coalesce(
+        Subquery(hits.order_by().values("table").annotate(n=Count("incident", distinct=True)).values("n")), 0
+    )
+
+
+def waiting() -> dict[str, int]:
+    """How many `incidents` are not resolved, and how many action `items` are overdue. One query."""
+    parts = {"incidents": Incident.objects.exclude(status=Incident.Status.RESOLVED)}
+    parts["items"] = ActionItem.objects.filter(is_overdue())
+    counted = [
+        rows.order_by().values(kind=Value(kind)).annotate(n=Count("pk")).values_list("kind", "n")
+        for kind, rows in parts.items()
+    ]
+    return dict.fromkeys(parts, 0) | dict(counted[0].union(*counted[1:], all=True))
 
 
 def counts_by_status() -> dict[str, int]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from audits.checks.models import Check
 from audits.checks.services import create_check, record_result
+from audits.postmortems.models import ActionItem, Incident, PostMortem
 from catalog.models import Owner, Pipeline, Table, Tag
 from ingest.models import IngestRun
 from tests.factories import (
@@ -61,6 +62,13 @@ PAGES = [
     "/lineage-events/",
     "/pipelines/hub/events/",
     "/ingest-runs/",
+    "/incidents/",
+    "/post-mortems/",
+    "/action-items/",
+    "/action-items/?whose=team&status=unfinished",
+    "/tables/warehouse/hub/incidents/",
+    "/pipelines/hub/incidents/",
+    "/owners/hub/incidents/",
     "/account/",
 ]
 
@@ -89,7 +97,20 @@ def grow(rows: int) -> None:
         make_run(hub["pipeline"])
         make_run(pipeline)
         make_sql_version(pipeline)
+        make_incident(hub, owner)
         IngestRun.objects.create(kind="repo", scope="shop", actor_name="ada")
+
+
+def make_incident(hub: dict[str, Any], owner: Owner) -> None:
+    """An incident that hit what the pages are about, with its report and an action item."""
+    incident = Incident.objects.create(title="Wrong", started_at=timezone.now(), detected_at=timezone.now())
+    for noun in ("table", "pipeline", "owner"):
+        thing = hub[noun]
+        incident.hits.create(kind=noun, node=f"{noun}:{thing.pk}", name=thing.name, **{noun: thing})
+    incident.people.create(owner=owner, name=owner.name, role="lead")
+    PostMortem.objects.create(incident=incident).causes.create(code="bug", is_root=True)
+    facts = {"title": "Mend", "type": "prevent", "owner_name": "hub", "due": timezone.now().date()}
+    ActionItem.objects.create(incident=incident, owner=hub["owner"], **facts)
 
 
 def make_check(table: Table) -> None:
