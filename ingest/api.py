@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.filters import OneOf
-from catalog.serializers import RowSerializer
+from catalog.models import Source
+from catalog.serializers import RowSerializer, StrictSerializer
 from catalog.viewsets import NounViewSet
 from ingest import jobs, runs
 from ingest.models import IngestRun
@@ -41,6 +42,12 @@ class IngestRunSerializer(RowSerializer):
         ]
 
 
+class CrawlSerializer(StrictSerializer):
+    source = serializers.SlugRelatedField(
+        slug_field="slug", queryset=Source.objects.all(), help_text="Slug of the source"
+    )
+
+
 class IngestRunViewSet(NounViewSet):
     """Runs of ingests, the newest first."""
 
@@ -56,6 +63,15 @@ class IngestRunViewSet(NounViewSet):
     def retrieve(self, request: Request, **_: Any) -> Response:
         runs.settle()
         return super().retrieve(request)
+
+    @extend_schema(request=CrawlSerializer, responses={201: IngestRunSerializer})
+    @action(detail=False, methods=["post"])
+    def crawl(self, request: Request, **_: Any) -> Response:
+        """Begin a crawl of a source's live database; its run says how far it is."""
+        asked = CrawlSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        run = jobs.start_crawl(actor=request.user, source=asked.validated_data["source"])
+        return Response(self.shown(run), status=201)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])

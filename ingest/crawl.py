@@ -112,7 +112,7 @@ def crawl_source(source: Source, recorder: Recorder, *, jobs: int, allow_retire:
         seconds=time.monotonic() - started,
         has_errors=outcome.has_errors,
     )
-    recorder.summary |= result.to_dict()
+    recorder.summary = result.to_dict()
     return result
 
 

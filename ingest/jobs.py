@@ -26,12 +26,13 @@ from catalog import policy
 from catalog.models import Source, User
 from catalog.policy import Action
 from ingest.crawl import Crawled, crawl_source
+from ingest.crawl import scope_of as crawl_scope
 from ingest.dbt.services import Ingested, ingest_dbt, scope_of
 from ingest.log_options import asked_for
 from ingest.models import IngestRun, IngestUpload
 from ingest.query_logs import Imported, import_log
 from ingest.reading import Reading
-from ingest.runs import Progress, Recorder, quiet, recorded, wait_again
+from ingest.runs import Progress, Recorder, quiet, recorded, settle, wait_again
 from ingest.services import Outcome, read_and_store
 from ingest.settings import prepared
 from ingest.uploads import check_upload, forget_old_uploads, laid_out
@@ -83,6 +84,23 @@ def submit(
     facts = {"kind": kind, "scope": scope[:1000], "actor_name": str(actor), "options": told}
     run = IngestRun.objects.create(**facts, state=IngestRun.State.WAITING)
     IngestUpload.objects.create(run=run, name=name[:255], data=data)
+    transaction.on_commit(lambda: start(run))
+    return run
+
+
+@transaction.atomic
+def start_crawl(*, actor: User | None, source: Source) -> IngestRun:
+    """A new crawl of a source, begun at once. PermissionDenied; ValidationError names the fix."""
+    policy.require(actor, Action.CONNECT)
+    if not source.connection:
+        raise ValidationError("This source names no connection. Edit it first.")
+    settle()
+    scope = crawl_scope(source)
+    if IngestRun.objects.filter(kind="crawl", scope=scope, state__in=IngestRun.UNDER_WAY).exists():
+        raise ValidationError("A crawl of this source is under way already.")
+    told = {"source": source.slug, "jobs": cores(), "allow_retire": False}
+    facts = {"kind": "crawl", "scope": scope, "actor_name": str(actor), "options": told}
+    run = IngestRun.objects.create(**facts, state=IngestRun.State.WAITING)
     transaction.on_commit(lambda: start(run))
     return run
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +54,15 @@ class Summary:
     """What a folder states now. `problems` counts by code; `parse_coverage` is between 0 and 1."""
 
     files: int
-    pipelines: int
-    tables: int
-    columns: int
-    edges: int
-    owners: int
-    unowned: int
-    problems: Mapping[str, int]
-    parse_coverage: float
-    seconds: float
+    pipelines: int = 0
+    tables: int = 0
+    columns: int = 0
+    edges: int = 0
+    owners: int = 0
+    unowned: int = 0
+    problems: Mapping[str, int] = field(default_factory=dict)
+    parse_coverage: float = 1.0
+    seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -71,7 +71,7 @@ class Summary:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any], files: int) -> Summary:
         """The summary of a run on record, of which more may be told."""
-        known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
+        known = {each.name: stored[each.name] for each in fields(cls) if each.name in stored}
         return cls(**{**known, "files": files})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import copy
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,6 +17,7 @@ from catalog.connections import open_source
 from catalog.filters import SourceFilter
 from catalog.models import Source, Table
 from catalog.policy import Action
+from ingest import jobs
 from lineage.queries import coverage_by_source
 from pages.find import source_or_404
 from pages.forms import SourceForm, saved
@@ -93,6 +95,17 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         messages.success(request, "The changes are saved.")
         return redirect(source)
     return _form_page(request, form, f"Edit {source.name}", "Save", source.get_absolute_url())
+
+
+@require_POST
+def crawl(request: HttpRequest, slug: str) -> HttpResponse:
+    """Begin a crawl of the source, and go to where one sees how far it is."""
+    source = source_or_404(slug)
+    try:
+        return redirect(jobs.start_crawl(actor=request.user, source=source))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    return redirect(source)
 
 
 def _form_page(request: HttpRequest, form: SourceForm, title: str, verb: str, back: str) -> HttpResponse:

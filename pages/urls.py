@@ -89,6 +89,7 @@ urlpatterns = [
     path("sources/", sources.source_list, name="source-list"),
     path("sources/new/", sources.create, name="source-create"),
     path("sources/<slug:slug>/edit/", sources.edit, name="source-edit"),
+    path("sources/<slug:slug>/crawl/", sources.crawl, name="source-crawl"),
     path("sources/<slug:slug>/connection/", sources.try_connection, name="source-connection"),
     path("sources/<slug:slug>/", sources.detail, name="source-detail"),
     # /tags/

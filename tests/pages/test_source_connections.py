@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from catalog.models import HistoryEntry, Source
+from ingest import jobs
+from ingest.models import IngestRun
 from tests.factories import make_source
 from tests.live import PASSWORD, DuckDB
 from tests.pages.reading import text_of
@@ -79,3 +81,36 @@ def test_the_button_is_for_stewards(source, editor, signed_in) -> None:
     browser = signed_in(editor)
     assert "Test the connection" not in text_of(browser.get("/sources/shop/"))
     assert browser.post("/sources/shop/connection/").status_code == 403
+
+
+@pytest.fixture
+def started(monkeypatch) -> list[IngestRun]:
+    """Runs that would be started: what they do is tested where crawls are."""
+    begun: list[IngestRun] = []
+    monkeypatch.setattr(jobs, "start", begun.append)
+    return begun
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_steward_starts_a_crawl_once(steward, signed_in, with_token, started) -> None:
+    make_source("shop", connection="SHOP_URL")
+    page = signed_in(steward).post("/sources/shop/crawl/")
+    run = IngestRun.objects.get()
+    assert page.headers["Location"] == run.get_absolute_url()
+    assert (run.kind, run.scope, run.state, started) == ("crawl", "crawl:shop", "waiting", [run])
+    IngestRun.objects.update(host="another machine")  # where it waits
+    assert "under way already" in text_of(signed_in(steward).post("/sources/shop/crawl/", follow=True))
+    answer = with_token(steward, "write").post("/api/v1/ingest-runs/crawl/", {"source": "shop"})
+    assert (answer.status_code, len(started)) == (400, 1)
+    IngestRun.objects.update(state="done")
+    answer = with_token(steward, "write").post("/api/v1/ingest-runs/crawl/", {"source": "shop"})
+    assert (answer.status_code, answer.json()["kind"], len(started)) == (201, "crawl", 2)
+
+
+def test_an_editor_starts_no_crawl_and_nobody_one_without_a_connection(
+    source, editor, steward, signed_in, with_token
+) -> None:
+    assert signed_in(editor).post("/sources/shop/crawl/").status_code == 403
+    assert with_token(editor, "write").post("/api/v1/ingest-runs/crawl/", {"source": "shop"}).status_code == 403
+    assert "names no connection" in text_of(signed_in(steward).post("/sources/shop/crawl/", follow=True))
+    assert with_token(steward, "write").post("/api/v1/ingest-runs/crawl/", {"source": "no"}).status_code == 400
