@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
-from catalog.models import Column, HistoryEntry, Origin, Owner, Ownership, Pipeline, Source, Table, Tag
+from catalog.models import Column, HistoryEntry, Origin, Owner, Ownership, Pipeline, Run, Source, Table, Tag
 
 MOST_HELD = 100  # pipelines, or tables, of one owner in one answer
 
@@ -188,14 +188,27 @@ def held_by(owner: Owner, noun: Literal["pipeline", "table"]) -> list[Held]:
 
 
 def catalog_counts() -> Counts:
-    """How much there is. Five queries."""
-    return Counts(
-        pipelines=Pipeline.objects.exclude(status=Pipeline.Status.RETIRED).count(),
-        tables=Table.objects.exclude(status=Table.Status.RETIRED).count(),
-        columns=Column.objects.count(),
-        owners=Owner.objects.filter(status=Owner.Status.ACTIVE).count(),
-        sources=Source.objects.count(),
-    )
+    """How many things are not retired. One query."""
+    nouns = {
+        "pipelines": Pipeline.objects.exclude(status=Pipeline.Status.RETIRED),
+        "tables": Table.objects.exclude(status=Table.Status.RETIRED),
+        "columns": Column.objects.all(),
+        "owners": Owner.objects.filter(status=Owner.Status.ACTIVE),
+        "sources": Source.objects.all(),
+    }
+    counts = [
+        things.order_by().values(noun=Value(noun)).annotate(n=Count("pk")).values_list("noun", "n")
+        for noun, things in nouns.items()
+    ]
+    found = dict(counts[0].union(*counts[1:], all=True))
+    return Counts(**{noun: found.get(noun, 0) for noun in nouns})
+
+
+def pipelines_that_failed() -> QuerySet[Pipeline]:
+    """Those in service whose latest run failed."""
+    latest = Run.objects.filter(pipeline=OuterRef("pk")).order_by("-started_at", "-id").values("state")[:1]
+    in_service = Pipeline.objects.exclude(status__in=[Pipeline.Status.RETIRED, Pipeline.Status.PAUSED])
+    return in_service.annotate(latest_state=Subquery(latest)).filter(latest_state=Run.State.FAILED)
 
 
 def lacking_owners() -> Lacking:

@@ -6,7 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -48,17 +48,6 @@ def unresolved_on(table: OuterRef) -> Coalesce:
     return Coalesce(
         Subquery(hits.order_by().values("table").annotate(n=Count("incident", distinct=True)).values("n")), 0
     )
-
-
-def waiting() -> dict[str, int]:
-    """How many `incidents` are not resolved, and how many action `items` are overdue. One query."""
-    parts = {"incidents": Incident.objects.exclude(status=Incident.Status.RESOLVED)}
-    parts["items"] = ActionItem.objects.filter(is_overdue())
-    counted = [
-        rows.order_by().values(kind=Value(kind)).annotate(n=Count("pk")).values_list("kind", "n")
-        for kind, rows in parts.items()
-    ]
-    return dict.fromkeys(parts, 0) | dict(counted[0].union(*counted[1:], all=True))
 
 
 def counts_by_status() -> dict[str, int]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
+from audits.checks.models import Check
+from audits.postmortems.models import ActionItem, Incident
 from ingest.models import IngestRun
-from tests.factories import NOON, make_owner, make_pipeline, make_problem, make_sql_version, make_table, own
+from tests.factories import NOON, make_owner, make_pipeline, make_problem, make_run, make_sql_version, make_table, own
 from tests.pages.reading import text_of
 
 pytestmark = pytest.mark.django_db
@@ -56,3 +60,21 @@ def test_latest_ingests(viewer, signed_in) -> None:
     page = text_of(signed_in(viewer).get("/"))
     assert "shop ada" in page
     assert "failed" in page
+
+
+def test_what_is_broken_now_stands_first(viewer, signed_in) -> None:
+    table, twice = make_table("shop.orders"), make_pipeline("shop.orders")
+    make_run(twice, state="failed")
+    make_run(twice, state="succeeded", started_at=NOON + dt.timedelta(hours=1))  # it ran well since
+    make_run(make_pipeline("shop.refunds"), state="failed")
+    for number, state in enumerate(("fail", "fail", "pass")):
+        Check.objects.create(name=f"check {number}", table=table, kind="duplicate_rows", state=state)
+    incident = Incident.objects.create(title="Orders stand still", severity=1, started_at=NOON, detected_at=NOON)
+    over = {"status": "resolved", "resolved_at": NOON, "started_at": NOON, "detected_at": NOON}
+    Incident.objects.create(title="Long over", severity=2, **over)
+    ActionItem.objects.create(incident=incident, title="Watch it", type="detect", due=NOON.date())
+    page = text_of(signed_in(viewer).get("/"))
+    assert "Not resolved yet All incidents Orders stand still" in page
+    assert "Long over" not in page
+    attention = page.partition("Needs attention ")[2]
+    assert attention.startswith("1 pipeline failed on its last run 2 checks fail 1 action item is overdue 2 pipelines")
