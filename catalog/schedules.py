@@ -50,10 +50,15 @@ def timing(schedule: str, last_start: dt.datetime | None, now: dt.datetime) -> T
     """
     if last_start is None:
         return None
-    due_at = next_start(schedule, last_start + _EARLY)
+    due_at = due_after(schedule, last_start)
     if due_at is None:
         return None
     return Timing(due_at, _punctuality(schedule, due_at, now))
+
+
+def due_after(schedule: str, start: dt.datetime) -> dt.datetime | None:
+    """When the run after one that began at `start` is due; None where the schedule is no cron."""
+    return next_start(schedule, start + _EARLY)
 
 
 def _punctuality(schedule: str, due_at: dt.datetime, now: dt.datetime) -> Punctuality:

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from catalog.bulk import among
 from catalog.models import Pipeline, Table
 from lineage.models import TableEdge
 
+_NOW = dt.timedelta(minutes=5)  # a window that ends within it ends now
 MOST_TABLES = 20_000  # upstream tables that are looked at; the nearest ones, should there be more
 
 
@@ -50,7 +51,12 @@ class Upstream:
 
 
 def upstream_of(table: Table, since: dt.datetime, until: dt.datetime) -> Upstream:
-    """Everything upstream of a table over edges that held between both moments. Two queries a hop."""
+    """Everything upstream of a table over edges that held between both moments. Two queries a hop.
+
+    Of a window before any lineage of the table was known, the first that was counts.
+    """
+    first_known = TableEdge.objects.filter(target_table=table).aggregate(at=Min("valid_from"))["at"]
+    until = max(until, first_known or until)
     found = Upstream({table.pk: 0})
     frontier = [table.pk]
     while frontier and not found.is_capped:
@@ -85,11 +91,11 @@ def _edges_into(targets: Iterable[int], since: dt.datetime, until: dt.datetime) 
 
     Current ones come from their index alone where the window reaches up to now, since `valid_from` is not in it.
     """
-    begun = Q() if until >= timezone.now() else Q(valid_from__lt=until)
+    begun = Q() if until >= timezone.now() - _NOW else Q(valid_from__lte=until)
     ends = "target_table_id", Coalesce("source_table_id", 0), "pipeline_id"
     into = TableEdge.objects.filter(target_table__in=among(targets)).order_by()
     current = into.filter(begun, valid_to__isnull=True).values_list(*ends)
-    former = into.filter(valid_to__gt=since, valid_from__lt=until).values_list(*ends)
+    former = into.filter(valid_to__gt=since, valid_from__lte=until).values_list(*ends)
     return sorted({*current, *former})
 
 

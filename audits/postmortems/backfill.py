@@ -86,14 +86,20 @@ class BackfillPlan:
 
     @property
     def script(self) -> str:
-        """The commands of all steps, unsafe ones commented out with why."""
+        """The commands of all steps, each once; what is not known to be safe is commented out with why."""
         lines: list[str] = []
+        given: dict[str, int] = {}
         for step in self.steps:
             lines.append(f"# {step.number}. {step.pipeline.name}")
             lines += [f"#    mind: {warning}" for warning in step.warnings]
-            mark = "" if step.is_safe else "# "
-            lines += [f"{mark}{command}" for command in step.commands]
+            for command in step.commands:
+                same = given.setdefault(command, step.number)
+                lines.append(f"#    by the command of step {same}" if same != step.number else _marked(command, step))
         return "\n".join(lines)
+
+
+def _marked(command: str, step: BackfillStep) -> str:
+    return command if step.is_safe else f"# {command}"
 
 
 def backfill_plan(incident: Incident, today: dt.date) -> BackfillPlan:

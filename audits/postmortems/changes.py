@@ -11,11 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby, islice
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import Lag
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import urlencode
 
 from audits.checks.models import CheckResult
@@ -24,6 +26,7 @@ from audits.deletion.models import DeletionReview, ReviewEvent
 from audits.postmortems.models import Hit, Incident
 from catalog.bulk import among
 from catalog.models import HistoryEntry, Ownership, Pipeline, Run, SchemaChange, Table
+from catalog.schedules import GRACE, due_after
 from lineage.models import SqlVersion
 from lineage.sql.differences import differences
 from lineage.upstream import Step, Upstream, upstream_of, ways
@@ -32,6 +35,7 @@ MOST_SHOWN = 1000
 MOST_COMPARED = 20  # SQL texts of one answer that are compared; the page of each change compares its own
 JUMP = 2  # as many rows as the run before, or a half of them
 FEWEST_ROWS = 10  # a difference below this is no jump
+_MOST_TIMED = 200  # pipelines, the nearest, whose starts are held against their schedules
 _LONGEST = 300  # characters of an error or a fact
 _RUNS_BEFORE = dt.timedelta(days=8)  # how far back the run before may lie: a week and a day
 
@@ -297,6 +301,36 @@ def _gist(error: str) -> tuple[str, ...]:
     return (line[:_LONGEST],) if line else ()
 
 
+def _find_late_runs(span: Span) -> Iterator[Found]:
+    """Starts that the nearest pipelines' schedules asked for and that came late, or not within the window at all.
+
+    The row is the run before, by whose start the next was due.
+    """
+    nearest = dict(islice(span.upstream.writers.items(), _MOST_TIMED))
+    schedules = dict(Pipeline.objects.filter(pk__in=among(nearest)).exclude(schedule="").values_list("pk", "schedule"))
+    runs = Run.objects.filter(pipeline__in=among(schedules), started_at__range=(span.since, span.until))
+    rows = runs.order_by("pipeline", "started_at", "pk").values_list("pipeline", "pk", "started_at")
+    for pipeline, group in groupby(rows, key=lambda row: row[0]):
+        starts = [(pk, at) for _, pk, at in group]
+        for (pk, before), (_, at) in zip(starts, [*starts[1:], (0, min(span.until, timezone.now()))], strict=True):
+            due = due_after(schedules[pipeline], before)
+            if due is not None and at > due + GRACE:
+                yield Found("run_late", due, nearest[pipeline], pk, pipeline, subject=pipeline)
+
+
+def _tell_late_runs(keys: Sequence[int]) -> dict[int, Told]:
+    later = Run.objects.filter(pipeline=OuterRef("pipeline"), started_at__gt=OuterRef("started_at"))
+    next_start = Subquery(later.order_by("started_at").values("started_at")[:1])
+    runs = Run.objects.select_related("pipeline").filter(pk__in=keys).annotate(next_start=next_start)
+    return {run.pk: Told(_lateness(run, run.next_start), url=_runs_of(run)) for run in runs}  # type: ignore[attr-defined]
+
+
+def _lateness(run: Run, at: dt.datetime | None) -> str:
+    due = due_after(run.pipeline.schedule, run.started_at)
+    began = f"began {at:%Y-%m-%d %H:%M}" if at else "has not begun since"
+    return f"A run due {due:%Y-%m-%d %H:%M} {began}"
+
+
 def _find_jumps(span: Span) -> Iterator[Found]:
     """Runs that wrote far more or fewer rows than the one before; the database compares them."""
     writers, since = span.upstream.writers, span.since
@@ -442,6 +476,7 @@ _FINDERS = (
     _find_sql,
     _find_schema_changes,
     _find_failed_runs,
+    _find_late_runs,
     _find_jumps,
     _find_failed_checks,
     _find_entries,
@@ -452,6 +487,7 @@ KINDS = {
     "sql": Kind("SQL", _tell_sql),
     "schema": Kind("Schema", _tell_schema_changes),
     "run_failed": Kind("Failed run", _tell_failed_runs),
+    "run_late": Kind("Late run", _tell_late_runs),
     "rows": Kind("Row count", _tell_jumps),
     "check": Kind("Check", _tell_failed_checks),
     "owners": Kind("Owners", _tell_entries),

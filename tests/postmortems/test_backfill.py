@@ -92,6 +92,12 @@ def test_what_is_not_safe_says_why_and_is_commented_out(chain) -> None:
     assert "# airflow dags backfill" in found.script and "#    mind: rows are added" in found.script
 
 
+def test_one_dag_of_several_steps_is_run_once(chain) -> None:
+    build("also_core", table := make_table("also"), chain["core"], practices=SAFE, dag="core", orchestrator="airflow")
+    script = plan(hit(chain["core"], table)).script
+    assert script.count("airflow dags backfill") == 1 and "#    by the command of step 1" in script
+
+
 def test_where_no_sql_is_known_nobody_can_tell(chain) -> None:
     build("by_hand", table := make_table("by_hand"))
     (step,) = plan(hit(table)).steps

@@ -115,6 +115,22 @@ def test_of_a_traceback_the_last_line_is_told(tables) -> None:
     assert found(tables["mart"]).items[0].told.details == ("KeyError: 'a'",)
 
 
+def test_runs_that_began_late_or_not_at_all(tables) -> None:
+    Pipeline.objects.filter(name__in=["load_core", "load_raw"]).update(schedule="0 4 * * *")
+    Pipeline.objects.filter(name="load_mart").update(schedule="when it suits")
+    four = (NOW - 5 * DAY).replace(hour=4, minute=0, second=0)
+    for start in (four, four + DAY, four + 2 * DAY + dt.timedelta(hours=3)):
+        make_run(pipeline("load_core"), started_at=start)
+    for days in range(5):
+        make_run(pipeline("load_raw"), started_at=four + days * DAY)
+        make_run(pipeline("load_mart"), started_at=four + days * DAY)
+    until = four + 4 * DAY + dt.timedelta(minutes=5)
+    (change,) = upstream_changes(tables["mart"], SINCE, until).items
+    assert (change.kind, change.hops, change.count) == ("run_late", 1, 2)
+    assert (change.at, change.last_at) == (four + 2 * DAY, four + 3 * DAY)
+    assert change.told.words == f"A run due {four + 3 * DAY:%Y-%m-%d %H:%M} has not begun since"
+
+
 def test_rows_that_double_or_halve_are_told(tables) -> None:
     for days, rows in ((20, 100), (6, 110), (5, 230), (4, 220), (3, 20), (2, 25), (1, 24)):
         make_run(pipeline("load_core"), started_at=NOW - days * DAY, rows_out=rows)
@@ -191,6 +207,12 @@ def test_an_input_that_was_taken_away_within_the_window_is_upstream_still(tables
     make_run(pipeline("load_elsewhere"), state="failed", started_at=NOW)
     assert kinds(tables["mart"]) == [("run_failed", 1)]
     assert upstream_changes(tables["mart"], NOW - DAY / 2, UNTIL).items == []
+
+
+def test_before_any_lineage_was_known_the_first_that_was_counts(tables) -> None:
+    make_run(pipeline("load_core"), state="failed", started_at=NOW - 400 * DAY)
+    changes = upstream_changes(tables["mart"], NOW - 401 * DAY, NOW - 399 * DAY)
+    assert [(change.kind, change.hops) for change in changes.items] == [("run_failed", 1)]
 
 
 def test_kinds_and_limit_narrow_what_is_shown_but_not_what_is_counted(tables) -> None:
