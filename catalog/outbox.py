@@ -41,6 +41,7 @@ EVENTS = {
 WAITS = [dt.timedelta(minutes=minutes) for minutes in (1, 5, 25, 120, 600)]  # after the first failure, the second, …
 _LEASE = dt.timedelta(minutes=5)  # for which a message belongs to the process that sends it
 _AT_ONCE = 500  # messages of one pass
+_KEPT = dt.timedelta(days=90)  # after which what was sent or given up is forgotten
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def _for_slack(text: str) -> str:
 
 def send_due() -> Sent:
     """Send what is due now. A webhook that fails once is left alone for the rest of the pass."""
+    _forget_old()
     counts = {"sent": 0, "failed": 0, "given_up": 0}
     down: set[int | None] = set()
     due = OutgoingMessage.objects.filter(next_attempt_at__lte=timezone.now()).order_by("next_attempt_at", "id")
@@ -115,6 +117,11 @@ def send_due() -> Sent:
         if outcome != "sent":
             down.add(message.webhook_id)
     return Sent(**counts)
+
+
+def _forget_old() -> None:
+    old = OutgoingMessage.objects.filter(created_at__lt=timezone.now() - _KEPT, next_attempt_at__isnull=True)
+    old.delete()
 
 
 def _claim(message: OutgoingMessage) -> bool:

@@ -18,6 +18,7 @@ KINDS = {"tag": ("Tag", "Tags"), "source": ("Source", "Sources"), "owner": ("Own
     "table": ("Table", "Tables"),
     "column": ("Column", "Columns"),
     "pipeline": ("Pipeline", "Pipelines"),
+    "incident": ("Incident", "Incidents"),
 }
 _TITLES = {"kind": "What", "source": "Source", "owner": "Owner", "tag": "Tag", "tier": "Tier", "status": "Status"} | {
     "has_problems": "Problems"

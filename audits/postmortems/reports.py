@@ -21,6 +21,7 @@ from audits.postmortems.services import name_of
 from catalog import policy
 from catalog.models import User
 from catalog.policy import Action
+from catalog.search_index import index
 from catalog.services import policy_checked
 
 LONGEST_SECTION = 100_000  # characters
@@ -207,6 +208,7 @@ def _move(actor: User | None, post_mortem: PostMortem, state: str, words: str) -
     post_mortem.state = state
     post_mortem.save()
     _keep(actor, post_mortem, words, content_of(post_mortem))
+    index("incident", [post_mortem.incident_id])
     return post_mortem
 
 

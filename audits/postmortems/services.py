@@ -21,6 +21,7 @@ from audits.postmortems.models import Attachment, Hit, Incident, IncidentPerson,
 from audits.postmortems.timeline import entry_of_result, entry_of_run, note_events
 from catalog.models import Column, Owner, Run, User
 from catalog.policy import Action
+from catalog.search_index import index
 from catalog.services import policy_checked, record_history
 
 LONGEST_ENTRY = 20_000  # characters; a longer text becomes an attachment
@@ -65,6 +66,7 @@ def open_incident(
     if finding.strip():
         add_entry(actor=actor, incident=incident, text=finding, at=incident.detected_at, is_pinned=True, checked=True)
     notices.opened(incident)
+    index("incident", [incident.pk])
     return incident
 
 
@@ -135,6 +137,7 @@ def _set(incident: Incident, facts: Mapping[str, Any]) -> None:
     incident.status = _status_of(incident)
     incident.full_clean(exclude=["opened_by"])
     incident.save()
+    index("incident", [incident.pk])
 
 
 def _status_of(incident: Incident) -> str:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi import checks as openapi
 
+from audits.postmortems.actions import create_item
+from audits.postmortems.reports import start_post_mortem
+from audits.postmortems.services import open_incident
 from catalog.models import User
+from catalog.outbox import register_webhook
 from catalog.tokens import issue_token
 from config.wsgi import application
 from tests.factories import (
@@ -56,6 +62,12 @@ def secret(admin: User, _one_connection: None) -> str:
     make_run(pipeline)
     make_problem(pipeline)
     make_sql_version(pipeline)
+    incident = open_incident(actor=admin, title="Orders twice", things=[table])
+    start_post_mortem(actor=admin, incident=incident)
+    next_week = timezone.now().date() + dt.timedelta(days=7)
+    facts = {"title": "Mend it", "type": "prevent", "owner": pipeline.ownerships.get().owner, "due": next_week}
+    create_item(actor=admin, incident=incident, **facts)
+    register_webhook(actor=admin, name="chat", url="https://chat.example/hook")
     return issue_token(user=admin, name="fuzz", scope="write")[1]
 
 

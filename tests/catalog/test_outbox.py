@@ -181,6 +181,18 @@ def test_a_message_is_sent_once_by_two_who_send_at_once(receiver) -> None:
     assert send_due().sent == 0
 
 
+def test_what_was_sent_long_ago_is_forgotten() -> None:
+    announce(NOTICE, ["jo@shop.example"])
+    send_due()
+    OutgoingMessage.objects.update(created_at=timezone.now() - dt.timedelta(days=91))
+    announce(NOTICE, ["ann@shop.example"])
+    OutgoingMessage.objects.filter(sent_at=None).update(
+        created_at=timezone.now() - dt.timedelta(days=91), next_attempt_at=timezone.now() + dt.timedelta(hours=1)
+    )
+    send_due()
+    assert list(OutgoingMessage.objects.values_list("mail_to", flat=True)) == ["ann@shop.example"]
+
+
 def test_without_a_mail_server_a_mail_waits_and_says_why(settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     announce(NOTICE, ["jo@shop.example"])

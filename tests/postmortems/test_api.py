@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from drf_spectacular.generators import SchemaGenerator
 
 from audits.checks.models import Check
 from audits.postmortems import services
@@ -351,3 +352,15 @@ def test_an_item_s_owner_works_on_it(incident, editor, shop, with_token) -> None
     member = make_user("viewer", owner=shop.team)
     assert with_token(member, "write").post(f"{url}start/").status_code == 200
     assert with_token(make_user("viewer"), "write").post(f"{url}start/").status_code == 403
+
+
+def test_objects_have_exactly_the_fields_that_the_schema_names(incident, shop, editor, with_token) -> None:
+    """Representations are written out by hand; here they are held against the serializers."""
+    program = with_token(editor, "write")
+    program.post("/api/v1/post-mortems/", {"incident": incident.pk})
+    item = {"incident": incident.pk, "title": "x", "type": "detect", "owner": "jo", "due": SOON}
+    program.post("/api/v1/action-items/", item)
+    schemas = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
+    for component, noun in (("Incident", "incidents"), ("PostMortem", "post-mortems"), ("ActionItem", "action-items")):
+        [row] = program.get(f"/api/v1/{noun}/").json()["results"]
+        assert list(row) == list(schemas[component]["properties"]), component

@@ -13,6 +13,7 @@ from audits.postmortems import services
 from audits.postmortems.models import Incident, TimelineEntry
 from audits.postmortems.timeline import note_events
 from catalog.models import HistoryEntry, OutgoingMessage, Pipeline
+from catalog.search import search
 from tests.factories import (
     make_column,
     make_edge,
@@ -298,3 +299,12 @@ def test_only_what_people_noted_is_mended(incident, editor) -> None:
     with pytest.raises(ValidationError, match="in the future"):
         services.add_entry(actor=editor, incident=incident, text="x", at=ago(hours=-3))
     assert TimelineEntry.objects.filter(text="x").count() == 0
+
+
+def test_an_incident_is_found_by_what_is_said_of_it(incident, editor) -> None:
+    def found(q: str) -> list[str]:
+        return [hit.name for hit in search(q, {"kind": {"incident"}}, limit=5).hits]
+
+    assert found("orders twice") == ["Orders twice"]
+    services.change_incident(actor=editor, incident=incident, title="Doubled baskets")
+    assert (found("baskets"), found("orders twice")) == (["Doubled baskets"], [])
