@@ -14,7 +14,7 @@ from audits.checks.models import State
 from audits.checks.queries import counts_by_state
 from audits.deletion.queries import latest_run
 from audits.postmortems.models import Incident
-from audits.postmortems.queries import incidents, item_counts
+from audits.postmortems.queries import item_counts
 from catalog import queries
 from catalog.models import User
 from ingest.models import IngestRun
@@ -44,7 +44,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "counts": counts,
         "is_empty": not counts.pipelines and not counts.tables,
         "coverage": lineage_queries.coverage(),
-        "incidents": incidents().exclude(status=Incident.Status.RESOLVED)[:_INCIDENTS_SHOWN],
+        "incidents": Incident.objects.exclude(status=Incident.Status.RESOLVED)[:_INCIDENTS_SHOWN],
         "attention": [each for each in _attention(request.user, problems) if each.number],
         "warnings": sum(count.number for count in problems if count.severity == Problem.Severity.WARNING),
         "ingests": IngestRun.objects.all()[:_INGESTS_SHOWN],
