@@ -15,6 +15,7 @@ from audits.deletion import api as deletion
 from audits.postmortems import api as postmortems
 from audits.postmortems.backfill_api import BackfillPlanView
 from audits.postmortems.changes_api import UpstreamChangesView
+from audits.postmortems.handover_api import HandOverView
 from audits.postmortems.similar_api import SimilarView
 from audits.practices import api as practices
 from audits.usage import api as usage
@@ -73,6 +74,7 @@ views = [
     path("incidents/<int:pk>/backfill-plan/", BackfillPlanView.as_view(), name="incident-backfill-plan"),
     path("impact/", ImpactView.as_view(), name="impact"),
     path("search/", SearchView.as_view(), name="search"),
+    path("owners/<int:pk>/hand-over/", HandOverView.as_view(), name="hand-over"),
     path("tables/<int:pk>/upstream-changes/", UpstreamChangesView.as_view(), name="upstream-changes"),
     # Addresses of OpenLineage's and Marquez's clients, which end without a slash
     path("lineage", openlineage.LineageView.as_view(), name="lineage"),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from copy import copy
 
+from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from audits.postmortems.handover import hand_over, holdings_of, waiting_for
 from catalog import policy, queries, services
 from catalog.filters import OwnerFilter
 from catalog.models import Owner
 from catalog.policy import Action
 from pages.find import owner_or_404
-from pages.forms import OwnerForm, saved
+from pages.forms import Lines, NamesField, OwnerForm, find_owners, saved
 from pages.lists import listing
 
 
@@ -32,7 +34,7 @@ def owner_list(request: HttpRequest) -> HttpResponse:
 
 
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
-    """One owner: everything they hold, by role."""
+    """One owner: everything they hold, by role, and what waits for them."""
     owner = owner_or_404(slug)
     context = {
         "title": owner.name,
@@ -44,8 +46,43 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "history": queries.history_of(owner),
         "disagreements": queries.disagreements(owner),
         "may_edit": policy.may(request.user, Action.EDIT, owner),
+        "may_hand_over": policy.may(request.user, Action.EDIT),
+        "waiting": waiting_for(owner),
     }
     return render(request, "owners/detail.html", context)
+
+
+class HandOverForm(forms.Form):
+    """To whom everything goes."""
+
+    to = NamesField(
+        find_owners,
+        label="To whom",
+        widget=Lines("owners"),
+        help_text="One owner: name, slug or e-mail address",
+    )
+    to.required = True
+
+    def clean_to(self) -> Owner:
+        found = self.cleaned_data["to"]
+        if len(found) != 1:
+            raise forms.ValidationError("Name one owner.")
+        return found[0]
+
+
+def hand_over_all(request: HttpRequest, slug: str) -> HttpResponse:
+    """Everything an owner holds goes to another: the list of it first, then one button."""
+    owner = owner_or_404(slug)
+    policy.require(request.user, Action.EDIT)
+    form = HandOverForm(request.POST or None)
+    if request.method == "POST" and saved(
+        form, lambda: hand_over(actor=request.user, owner=owner, to=form.cleaned_data["to"])
+    ):
+        messages.success(request, f"{form.cleaned_data['to'].name} now holds what {owner.name} held.")
+        return redirect(form.cleaned_data["to"])
+    context = {"title": f"Hand over what {owner.name} holds", "owner": owner, "form": form}
+    context["holdings"] = holdings_of(owner)
+    return render(request, "owners/hand_over.html", context, status=422 if form.is_bound else 200)
 
 
 def create(request: HttpRequest) -> HttpResponse:

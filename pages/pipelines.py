@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from audits.postmortems.queries import incidents_annotated
 from audits.practices.services import judge_pipelines
 from catalog import policy, queries, services
 from catalog.models import Ownership, Pipeline, User
@@ -58,7 +59,8 @@ def pipeline_list(request: HttpRequest) -> HttpResponse:
 
 def detail(request: HttpRequest, name: str) -> HttpResponse:
     """One pipeline: who answers for it, what it reads and writes, its SQL with the problems at their lines."""
-    pipeline = pipeline_or_404(name, with_last_runs(Pipeline.objects.all()))
+    asked = with_last_runs(Pipeline.objects.annotate(**incidents_annotated("pipeline")))
+    pipeline = pipeline_or_404(name, asked)
     inputs, outputs = lineage_queries.inputs_and_outputs(pipeline)
     version = lineage_queries.current_sql(pipeline)
     problems = lineage_queries.problems_of(pipeline)
@@ -72,7 +74,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
         "version": version,
         "code": listing_of(version, problems) if version else None,
         "problems": problems,
-        "runs": pipeline.runs.all()[:_RUNS_SHOWN],
+        "runs": list(pipeline.runs.all()[:_RUNS_SHOWN]),
         "usual": usual_spans([pipeline.pk]),
         "timing": timing_of(pipeline),
         "history": queries.history_of(pipeline),

@@ -12,7 +12,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from audits.checks.queries import worst_state
-from audits.postmortems.queries import unresolved_on
+from audits.postmortems.queries import incidents_annotated
+from audits.usage.queries import with_use
 from catalog import policy, queries, services
 from catalog.filters import SchemaChangeFilter
 from catalog.models import Column, Ownership, Source, Table, User
@@ -73,10 +74,10 @@ def detail(request: HttpRequest, source: str, name: str) -> HttpResponse:
 
 
 def audited(table: Table) -> Table:
-    """What audits say of a table, by one query: its `verdict`, `worst_check`, the state of its worst check, and
-    `unresolved`, how many incidents hit it that are not resolved."""
-    facts = {"worst_check": worst_state(OuterRef("pk")), "unresolved": unresolved_on(OuterRef("pk"))}
-    return Table.objects.select_related("verdict").annotate(**facts).get(pk=table.pk)
+    """What audits say of a table, by one query: its `verdict`, `worst_check` (the state of its worst check), the
+    annotations of `with_use`, and `open_incidents`, `last_incident` and `last_incident_at`."""
+    tables = Table.objects.select_related("verdict").annotate(worst_check=worst_state(OuterRef("pk")))
+    return with_use(tables).annotate(**incidents_annotated("table")).get(pk=table.pk)
 
 
 def schema_changes(request: HttpRequest, source: str, name: str) -> HttpResponse:

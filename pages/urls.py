@@ -83,6 +83,7 @@ urlpatterns = [
     path("owners/", owners.owner_list, name="owner-list"),
     path("owners/new/", owners.create, name="owner-create"),
     path("owners/<slug:slug>/incidents/", incidents.of_owner, name="owner-incidents"),
+    path("owners/<slug:slug>/hand-over/", owners.hand_over_all, name="owner-hand-over"),
     path("owners/<slug:slug>/edit/", owners.edit, name="owner-edit"),
     path("owners/<slug:slug>/", owners.detail, name="owner-detail"),
     # /sources/

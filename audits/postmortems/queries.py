@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audits.postmortems.models import (
@@ -42,12 +42,15 @@ def incidents_of(thing: Table | Pipeline | Owner) -> list[Incident]:
     return list(incidents().filter(pk__in=hits.values("incident"))[:_HISTORY_SHOWN])
 
 
-def unresolved_on(table: OuterRef) -> Coalesce:
-    """To annotate tables with: how many incidents that are not resolved hit them."""
-    hits = Hit.objects.filter(table=table, is_out=False).exclude(incident__status=Incident.Status.RESOLVED)
-    return Coalesce(
-        Subquery(hits.order_by().values("table").annotate(n=Count("incident", distinct=True)).values("n")), 0
-    )
+def incidents_annotated(noun: Literal["table", "pipeline"]) -> dict[str, Any]:
+    """Annotations of tables or pipelines: how many open incidents hit each, and which was the last, when."""
+    hits = Hit.objects.filter(is_out=False, **{noun: OuterRef("pk")}).order_by("-incident__started_at", "-incident")
+    ongoing = hits.exclude(incident__status=Incident.Status.RESOLVED).order_by()
+    return {
+        "open_incidents": Subquery(ongoing.values(noun).annotate(n=Count("incident", distinct=True)).values("n")),
+        "last_incident": Subquery(hits.values("incident")[:1]),
+        "last_incident_at": Subquery(hits.values("incident__started_at")[:1]),
+    }
 
 
 def counts_by_status() -> dict[str, int]:
