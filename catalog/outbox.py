@@ -30,6 +30,7 @@ from catalog.services import policy_checked
 EVENTS = {
     "incident.opened": "An incident is opened",
     "incident.resolved": "An incident is resolved",
+    "post_mortem.review": "A post-mortem is sent to somebody for review",
     "post_mortem.published": "A post-mortem is published",
     "action_item.assigned": "An action item is given to somebody",
     "action_item.due": "An action item is due soon",
@@ -76,7 +77,7 @@ def announce(notice: Notice, mail_to: Iterable[str] = ()) -> None:
 
 
 def _write(notice: Notice, url: str, webhooks: Iterable[Webhook], mail_to: Iterable[str]) -> None:
-    common = {"event": notice.event, "subject": notice.subject[:300]}
+    common = {"event": notice.event, "subject": " ".join(notice.subject.split())[:300]}  # a header is one line
     mail = f"{notice.text}\n\n{url}\n"
     messages = [OutgoingMessage(**common, mail_to=address, body=mail) for address in sorted({*mail_to} - {""})]
     messages += [OutgoingMessage(**common, webhook=each, body=_shaped(each.shape, notice, url)) for each in webhooks]
@@ -134,7 +135,7 @@ def _send(message: OutgoingMessage) -> str:
     """Try once and note what came of it: "sent", "failed" or "given_up"."""
     try:
         _deliver(message)
-    except (PostProblem, ValidationError, SMTPException, OSError) as error:
+    except (PostProblem, ValidationError, SMTPException, OSError, ValueError) as error:
         words = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
         wait = WAITS[message.attempts] if message.attempts < len(WAITS) else None
         outcome = {"last_error": words[:500], "next_attempt_at": wait and timezone.now() + wait}

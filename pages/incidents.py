@@ -389,12 +389,24 @@ _PLACES = {"look": "#timeline", "entry": "#timeline", "hits": "#hits"}
 
 @require_POST
 def change_entry(request: HttpRequest, pk: int) -> HttpResponse:
-    """Pin an entry of a timeline, or take the pin away."""
+    """Pin an entry of a timeline, take the pin away, or mend what a person noted."""
     entry = TimelineEntry.objects.select_related("incident").filter(pk=pk).first()
     if entry is None:
         raise Http404("There is no such entry.")
-    services.change_entry(actor=request.user, entry=entry, is_pinned=request.POST.get("pin") == "yes")
+    try:
+        services.change_entry(actor=request.user, entry=entry, **_asked_of_entry(request))
+    except ValidationError as error:
+        say(request, error)
     return redirect(f"{entry.incident.get_absolute_url()}#timeline")
+
+
+def _asked_of_entry(request: HttpRequest) -> dict[str, Any]:
+    if "text" not in request.POST:
+        return {"is_pinned": request.POST.get("pin") == "yes"}
+    form = EntryForm(request.POST)
+    if not form.is_valid() or form.cleaned_data["at"] is None:
+        raise ValidationError("Write what happened, and when.")
+    return {"text": form.cleaned_data["text"].strip(), "at": form.cleaned_data["at"]}
 
 
 @require_POST

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -135,6 +136,17 @@ class IncidentViewSet(PostMortemsViewSet):
         incident, facts = self.get_object(), self.facts(s.TimelineEntrySerializer)
         entry = services.add_entry(actor=request.user, incident=incident, **facts)
         return Response(s.TimelineEntrySerializer(entry).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=s.TimelineEntrySerializer, responses=s.TimelineEntrySerializer)
+    @action(detail=True, methods=["patch"], url_path="timeline/<int:entry>", pagination_class=None)
+    def mend_timeline(self, request: Request, entry: int, **_: Any) -> Response:
+        """Pin an entry, or mend what a person noted."""
+        known = self.get_object().timeline.select_related("incident").filter(pk=entry).first()
+        if known is None:
+            raise Http404
+        facts = self.facts(s.TimelineEntrySerializer, known, partial=True)
+        changed = services.change_entry(actor=request.user, entry=known, **facts)
+        return Response(s.TimelineEntrySerializer(changed).data)
 
     @extend_schema(responses=s.HitSerializer(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None)

@@ -30,6 +30,16 @@ def resolved(incident: Incident) -> None:
     )
 
 
+def to_review(post_mortem: PostMortem) -> None:
+    """Tell the reviewer that there is something to read."""
+    incident, reviewer = post_mortem.incident, post_mortem.reviewer
+    text = f"{post_mortem.author_name} asks you to read the post-mortem of “{incident.title}”, and to publish it."
+    subject = f"To review: {incident.title}"
+    notice = Notice("post_mortem.review", subject, text, post_mortem.get_absolute_url(), _facts(incident))
+    known = reviewer and (reviewer.email or (reviewer.owner and reviewer.owner.email))
+    announce(notice, [known] if known else [])
+
+
 def published(post_mortem: PostMortem) -> None:
     """Tell who was hit that there is a report to read."""
     incident = post_mortem.incident

@@ -115,7 +115,9 @@ def send_to_review(*, actor: User | None, post_mortem: PostMortem, reviewer: Use
     if not post_mortem.causes.filter(is_root=True).exists():
         raise ValidationError("Choose the code of the root cause first.")
     post_mortem.reviewer, post_mortem.reviewer_name = reviewer, name_of(reviewer)
-    return _move(actor, post_mortem, State.IN_REVIEW, f"Sent to {post_mortem.reviewer_name} for review")
+    post_mortem = _move(actor, post_mortem, State.IN_REVIEW, f"Sent to {post_mortem.reviewer_name} for review")
+    notices.to_review(post_mortem)
+    return post_mortem
 
 
 @transaction.atomic

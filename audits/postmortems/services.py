@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from audits.checks.models import Check
 from audits.postmortems import notices
@@ -319,7 +320,7 @@ def change_entry(*, actor: User | None, entry: TimelineEntry, **facts: Any) -> T
 def _save_entry(entry: TimelineEntry) -> None:
     if entry.at > timezone.now() + _CLOCKS_DIFFER:
         raise ValidationError({"at": "This time is in the future. A timeline tells what has happened."})
-    if entry.link and not entry.link.startswith("/") and not is_link(entry.link):
+    if entry.link and not is_link(entry.link) and not url_has_allowed_host_and_scheme(entry.link, allowed_hosts=None):
         raise ValidationError({"link": f"{entry.link!r} is no link: write an address with http:// or https://."})
     if len(entry.text) > LONGEST_ENTRY:
         raise ValidationError({"text": f"At most {LONGEST_ENTRY:,} characters; attach what is longer."})

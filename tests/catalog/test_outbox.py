@@ -181,6 +181,18 @@ def test_a_message_is_sent_once_by_two_who_send_at_once(receiver) -> None:
     assert send_due().sent == 0
 
 
+def test_a_subject_of_several_lines_is_one_header() -> None:
+    announce(Notice("incident.opened", "Orders\nBcc: all@shop.example", "x", "/"), ["jo@shop.example"])
+    assert send_due().sent == 1
+    assert (mail.outbox[0].subject, mail.outbox[0].bcc) == ("Orders Bcc: all@shop.example", [])
+
+
+def test_an_address_that_cannot_be_read_fails_alone() -> None:
+    Webhook.objects.create(name="odd", url="http://shop.example:99999999/")
+    announce(NOTICE, ["jo@shop.example"])
+    assert (send_due().failed, len(mail.outbox)) == (1, 1)
+
+
 def test_what_was_sent_long_ago_is_forgotten() -> None:
     announce(NOTICE, ["jo@shop.example"])
     send_due()

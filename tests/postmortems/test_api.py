@@ -107,6 +107,10 @@ def test_the_course_of_an_incident_over_rest(incident, editor, with_token) -> No
 def test_timeline_hits_and_attachments_are_added(incident, shop, editor, with_token) -> None:
     program, url = with_token(editor, "write"), f"{URL}{incident.pk}/"
     assert program.post(f"{url}timeline/", {"text": "Found it", "is_pinned": True}).status_code == 201
+    entry = program.get(f"{url}timeline/").json()[-1]
+    mended = program.patch(f"{url}timeline/{entry['id']}/", {"text": "Found the cause", "is_pinned": False}).json()
+    assert (mended["text"], mended["is_pinned"], mended["at"]) == ("Found the cause", False, entry["at"])
+    assert program.patch(f"{url}timeline/999999/", {"text": "x"}).status_code == 404
     assert program.post(f"{url}hits/", {"node": "owner:growth", "note": "asks"}).json()["name"] == "Growth"
     assert program.post(f"{url}hits/", {"node": "table:warehouse:boards.sales", "is_out": True}).json()["is_out"]
     refused(program.post(f"{url}hits/", {"node": "owner:nobody"}), "No owner")

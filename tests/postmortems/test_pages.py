@@ -120,6 +120,11 @@ def test_an_entry_with_a_file_and_a_pin(incident, editor, signed_in) -> None:
     browser.post(f"/incidents/entries/{entry.pk}/", {"pin": "no"})
     entry.refresh_from_db()
     assert not entry.is_pinned
+    browser.post(f"/incidents/entries/{entry.pk}/", {"text": "The log of Monday", "at": "2026-03-02T04:00:00"})
+    entry.refresh_from_db()
+    assert (entry.text, entry.at.isoformat()) == ("The log of Monday", "2026-03-02T04:00:00+00:00")
+    mended = {"text": "x", "at": "2100-01-01T00:00:00"}
+    assert "in the future" in text_of(browser.post(f"/incidents/entries/{entry.pk}/", mended, follow=True))
     assert "Write something" in text_of(browser.post(f"{url}entry/", {"text": " "}, follow=True))
 
 

@@ -128,6 +128,7 @@ def test_review_needs_every_section_a_root_cause_and_somebody_else(report, edito
     with pytest.raises(ValidationError, match="no role"):
         reports.send_to_review(actor=editor, post_mortem=report, reviewer=make_user(""))
     assert reports.send_to_review(actor=editor, post_mortem=report, reviewer=jo).state == "in_review"
+    assert OutgoingMessage.objects.get(event="post_mortem.review").mail_to == "jo@shop.example"
 
 
 def test_only_the_reviewer_publishes_and_then_the_text_stays(report, editor, jo, admin) -> None:
