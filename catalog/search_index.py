@@ -13,6 +13,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from django.db import transaction
 from django.db.models import Max
@@ -130,6 +131,7 @@ def address_of(kind: str, name: str, slug: str, object_id: int) -> str:
     return _kinds[kind].address(name, slug, object_id)
 
 
+@lru_cache(50_000)
 def facet_word(facet: str, value: str) -> str:
     """The word under which a facet's value is indexed."""
     return "f" + hashlib.blake2s(f"{facet}:{value}".encode(), digest_size=8).hexdigest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 LONGEST_WORD = 40
 _RUN = re.compile(r"[^\W_]+")
@@ -29,10 +30,11 @@ def words_of(text: str) -> list[str]:
     return list(dict.fromkeys(run[:LONGEST_WORD] for run in runs))
 
 
-def words_of_name(name: str) -> list[str]:
+@lru_cache(50_000)  # the same columns are in many tables
+def words_of_name(name: str) -> tuple[str, ...]:
     """The words of a dotted name, and each of its parts written as one: order_items -> order, items, orderitems."""
     joined = ("".join(_RUN.findall(folded(part)))[:LONGEST_WORD] for part in name.split("."))
-    return list(dict.fromkeys([*words_of(name), *(part for part in joined if part)]))
+    return tuple(dict.fromkeys([*words_of(name), *(part for part in joined if part)]))
 
 
 def spelled(words: Iterable[str]) -> Iterator[str]:

@@ -93,5 +93,6 @@ def source_for(slug: str, target: Path) -> SourceFact:
 
 
 def _sizes(reading: DbtReading) -> dict[tuple[str, str], tuple[int | None, int | None]]:
-    keys = reading.project.keys
-    return {keys[node]: (table.rows, table.size) for node, table in reading.tables.items() if node in keys}
+    keys, counted = reading.project.keys, reading.tables.items()
+    sizes = ((node, table) for node, table in counted if table.rows is not None or table.size is not None)
+    return {keys[node]: (table.rows, table.size) for node, table in sizes if node in keys}
