@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 from catalog.models import Source
 from lineage.coverage import coverage, coverage_by_source, coverage_of, current_versions, least_read, that_write_to
 
-SHOWN, FEW = 100, 5
+SHOWN, FEW = 50, 5
 
 
 @require_GET
@@ -31,4 +31,4 @@ def coverage_page(request: HttpRequest) -> HttpResponse:
         "rows": [(version, coverage_of(version)) for version in least_read(versions, most)],
         "most": most,
     }
-    return render(request, "coverage/coverage.html", context)
+    return render(request, "coverage/few.html" if most == FEW else "coverage/coverage.html", context)
