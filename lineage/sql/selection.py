@@ -98,7 +98,12 @@ def fields_of_value(reader: Reader, node: Any, scope: Scope) -> list[Item | Star
         if rows is not None:
             return rows
     struct = built_struct(reader, node, scope)
-    return struct_items(struct, None) if struct is not None else None
+    if struct is not None:
+        return struct_items(struct, None)
+    called = node.expression if isinstance(node, exp.Dot) else node
+    if isinstance(called, exp.Anonymous):  # a function of somebody's: any field may be in what it makes
+        return [Star(ValueRelation(flow_of(reader, node, scope), {}, is_open=True, with_path=False))]
+    return None
 
 
 def aggregated_row(reader: Reader, node: Any, scope: Scope) -> list[Item | Star] | None:

@@ -41,9 +41,15 @@ def of_struct(reader: Reader, node: exp.Struct, scope: Scope) -> StructFlow | No
         elif isinstance(part, exp.Alias):
             name, value = part.args["alias"], part.this
         else:
-            name, value = part.this if isinstance(part, exp.Column) else str(place), part
+            name, value = last_name(part) or str(place), part
         fields[reader.column(name)] = expressions.flow_of(reader, value, scope)
     return StructFlow(fields) if fields else None
+
+
+def last_name(node: Any) -> Any:
+    """The name that a.b.c gives a field; None for what is no name."""
+    name = node.this if isinstance(node, exp.Column) else node.expression if isinstance(node, exp.Dot) else None
+    return name if isinstance(name, exp.Identifier) else None
 
 
 def of_paren(reader: Reader, node: exp.Paren, scope: Scope) -> StructFlow | None:
