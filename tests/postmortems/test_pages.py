@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audits.postmortems import actions, reports, services
-from audits.postmortems.models import ActionItem, Incident
+from audits.postmortems.models import Incident
 from tests.factories import make_column, make_edge, make_owner, make_pipeline, make_run, make_table
 
 pytestmark = pytest.mark.django_db
@@ -227,14 +227,8 @@ def test_lists_cost_the_same_for_ten_and_twenty(shop, editor, jo, signed_in) -> 
     assert max(few.values()) <= 15
 
 
-def test_home_and_the_table_say_that_something_is_wrong(incident, editor, viewer, signed_in) -> None:
+def test_a_table_says_that_it_is_hit_while_that_is_not_resolved(incident, editor, viewer, signed_in) -> None:
     browser = signed_in(viewer)
-    assert "status=unresolved" in text_of(browser.get("/"))
     assert "not resolved hits this table" in text_of(browser.get("/tables/warehouse/shop.revenue/"))
     services.resolve(actor=editor, incident=incident)
-    item = {"title": "x", "type": "prevent", "owner_name": "Jo", "due": dt.date.today() - dt.timedelta(days=2)}
-    ActionItem.objects.create(incident=incident, **item)
-    page = text_of(browser.get("/"))
-    assert "status=unresolved" not in page
-    assert "action item overdue" in page
     assert "hits this table" not in text_of(browser.get("/tables/warehouse/shop.revenue/"))
