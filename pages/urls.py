@@ -9,7 +9,6 @@ from pages import (
     changes,
     checks,
     columns,
-    coverage,
     deletion,
     home,
     impact,
@@ -157,7 +156,6 @@ urlpatterns = [
     path("scorecards/waivers/<int:pk>/lift/", scorecards.lift, name="waiver-lift"),
     path("badges/<str:token>.svg", scorecards.badge, name="badge"),
     # what happened
-    path("coverage/", coverage.coverage_page, name="coverage"),
     path("problems/", problems.problem_list, name="problem-list"),
     path("lineage-events/", lineage_events.event_list, name="lineage-event-list"),
     path("lineage-events/<int:pk>/", lineage_events.detail, name="lineage-event-detail"),

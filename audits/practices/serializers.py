@@ -137,10 +137,9 @@ class PointSerializer(serializers.Serializer):
 
 class NextStepSerializer(serializers.Serializer):
     words = serializers.CharField()
-    node = serializers.CharField(help_text="What it is about; empty where it is alike in many pipelines")
+    node = serializers.CharField(help_text="What it is about")
     practice = serializers.CharField()
-    pipelines = serializers.ListField(child=serializers.CharField(), help_text="Some of them")
-    spread = serializers.IntegerField(help_text="How many there are")
+    pipelines = serializers.ListField(child=serializers.CharField())
     mends = serializers.IntegerField(help_text="Findings that pass once it is done")
     helps = serializers.IntegerField(help_text="Findings that need more besides")
     gain = serializers.FloatField(help_text="What it adds to the score")

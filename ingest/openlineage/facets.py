@@ -65,6 +65,20 @@ class Metrics:
     size_bytes: int | None = None
 
 
+@dataclass(frozen=True)
+class Assertion:
+    """What a run asserted of a dataset or one of its columns, and whether that holds."""
+
+    what: str
+    column: str
+    success: bool
+    only_warns: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.what}({self.column})" if self.column else self.what
+
+
 def parent_of(facets: Mapping[str, Any]) -> Parent | None:
     place = "run.facets.parent"
     facet = an_object(facets.get("parent"), place)
@@ -180,6 +194,14 @@ def metrics(facet: Any, place: str) -> Metrics:
     return Metrics(a_count(facet.get("rowCount"), f"{place}.rowCount"), a_count(facet.get("bytes"), f"{place}.bytes"))
 
 
+def assertions(facet: Any, place: str) -> Iterator[Assertion]:
+    """What was asserted of a dataset; one without a name or an answer asserts nothing."""
+    for item, at in objects(an_object(facet, place).get("assertions"), f"{place}.assertions"):
+        what, column = a_text(item.get("assertion"), f"{at}.assertion"), a_text(item.get("column"), f"{at}.column")
+        if what and isinstance(item.get("success"), bool):
+            yield Assertion(what, column, item["success"], a_text(item.get("severity"), f"{at}.severity") == "warn")
+
+
 def lifecycle(facet: Any, place: str) -> Lifecycle | None:
     facet = an_object(facet, place)
     change = a_text(facet.get("lifecycleStateChange"), f"{place}.lifecycleStateChange").upper()
@@ -244,6 +266,7 @@ _OF_A_JOB = {
 }
 _OF_A_DATASET = {
     "columnLineage": column_lineage,
+    "dataQualityAssertions": lambda facet, place: list(assertions(facet, place)),
     "dataQualityMetrics": metrics,
     "datasetType": table_kind,
     "documentation": documentation,

@@ -20,6 +20,7 @@ from catalog.bulk import as_stored
 from catalog.models import Run
 from ingest.models import LineageEvent, ReportedDataset, ReportedJob, ReportedRun
 from ingest.openlineage import facets as read
+from ingest.openlineage.assertions import store_assertions
 from ingest.openlineage.bodies import canonical
 from ingest.openlineage.events import Event, Name, moment_of, read_event
 from ingest.openlineage.jobs import jobs_on, store_job
@@ -71,6 +72,7 @@ def _store(event: Event, text: str) -> bool:
         jobs |= {other.pk: other for other in jobs_on(moved) if job is None or other.pk != job.pk or not job_changed}
     for _, each in sorted(jobs.items()):
         store_job(each, event.at)
+    store_assertions(event, datasets)
     return True
 
 

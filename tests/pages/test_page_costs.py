@@ -56,8 +56,6 @@ PAGES = [
     "/tags/",
     "/tags/hub/",
     "/problems/",
-    "/coverage/",
-    "/coverage/?source=warehouse&show=few",
     "/checks/",
     "/runs/",
     "/runs/late/",
