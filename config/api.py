@@ -14,6 +14,7 @@ from audits.checks import api as checks
 from audits.deletion import api as deletion
 from audits.postmortems import api as postmortems
 from audits.postmortems.backfill_api import BackfillPlanView
+from audits.postmortems.barometer_api import BarometerView
 from audits.postmortems.changes_api import UpstreamChangesView
 from audits.postmortems.handover_api import HandOverView
 from audits.postmortems.similar_api import SimilarView
@@ -72,6 +73,7 @@ views = [
     path("graph/", GraphView.as_view(), name="graph"),
     path("incidents/<int:pk>/similar/", SimilarView.as_view(), name="incident-similar"),
     path("incidents/<int:pk>/backfill-plan/", BackfillPlanView.as_view(), name="incident-backfill-plan"),
+    path("barometer/", BarometerView.as_view(), name="barometer"),
     path("impact/", ImpactView.as_view(), name="impact"),
     path("search/", SearchView.as_view(), name="search"),
     path("owners/<int:pk>/hand-over/", HandOverView.as_view(), name="hand-over"),

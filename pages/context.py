@@ -44,6 +44,7 @@ _NAVIGATION = [
             ("incident-list", "Incidents", "incident"),
             ("post-mortem-list", "Post-mortems", "post-mortem"),
             ("action-item-list", "Action items", "action-item"),
+            ("barometer", "Barometer", "barometer"),
         ],
     ),
 ]

@@ -6,6 +6,7 @@ from django.urls import path
 from pages import (
     account,
     action_items,
+    barometer,
     changes,
     checks,
     columns,
@@ -147,6 +148,7 @@ urlpatterns = [
     path("action-items/<int:pk>/", action_items.detail, name="action-item-detail"),
     path("action-items/<int:pk>/edit/", action_items.edit, name="action-item-edit"),
     path("action-items/<int:pk>/<slug:verb>/", action_items.act, name="action-item-act"),
+    path("barometer/", barometer.page, name="barometer"),
     # /scorecards/
     path("scorecards/", scorecards.company, name="scorecard-company"),
     path("scorecards/findings/", scorecards.finding_list, name="scorecard-findings"),

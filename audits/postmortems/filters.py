@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.db.models import Q, QuerySet
 from django_filters import CharFilter, DateFilter, FilterSet, IsoDateTimeFilter
 
 from audits.postmortems.models import ActionItem, Cause, Hit, Incident, PostMortem
 from audits.postmortems.queries import is_overdue, items_of, items_of_team
+from audits.postmortems.similar import recurrences
+from catalog.bulk import among
 from catalog.filters import OneOf, YesNoFilter, choices_of
 
 
@@ -24,6 +28,9 @@ class IncidentFilter(FilterSet):
     table = CharFilter(method="on_table", label="Dotted name of a table that it hit")
     pipeline = CharFilter(method="on_pipeline", label="Name of a pipeline that it hit")
     owner = CharFilter(method="of_owner", label="Slug of an owner of what it hit, or of who works on it")
+    team = CharFilter(method="of_team", label="Slug of a team that answers for what it hit, itself or by its people")
+    root_cause = OneOf(Cause.Code.choices, method="of_root_cause", label="The root cause that its report states")
+    is_recurrence = YesNoFilter(method="come_back", label="Its root cause had happened there before")
     since = IsoDateTimeFilter(field_name="started_at", lookup_expr="gte", label="Started at or after")
     until = IsoDateTimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
 
@@ -51,6 +58,18 @@ class IncidentFilter(FilterSet):
     def of_owner(self, incidents: QuerySet, _: str, slug: str) -> QuerySet:
         people = Incident.objects.filter(people__owner__slug=slug).order_by()
         return incidents.filter(_hitting(node=f"owner:{slug}") | Q(pk__in=people.values("pk")))
+
+    def of_team(self, incidents: QuerySet, _: str, slug: str) -> QuerySet:
+        hits = Hit.objects.filter(Q(owner__slug=slug) | Q(owner__team__slug=slug), is_out=False).order_by()
+        return incidents.filter(pk__in=hits.values("incident"))
+
+    def of_root_cause(self, incidents: QuerySet, _: str, code: str) -> QuerySet:
+        roots = Cause.objects.filter(code=code, is_root=True).order_by()
+        return incidents.filter(pk__in=roots.values("post_mortem__incident"))
+
+    def come_back(self, incidents: QuerySet, _: str, answer: str) -> QuerySet:
+        found = Q(pk__in=among(recurrences()))
+        return incidents.filter(found if answer == "true" else ~found)
 
 
 def _hitting(**what: object) -> Q:
@@ -110,6 +129,10 @@ class ActionItemFilter(FilterSet):
     incident = CharFilter(method="of_incident", label="Number of its incident")
     due_from = DateFilter(field_name="due", lookup_expr="gte")
     due_to = DateFilter(field_name="due", lookup_expr="lte")
+    source = CharFilter(method="on_source", label="Slug of a source of what its incident hit")
+    pipeline = CharFilter(method="on_pipeline", label="Name of a pipeline that its incident hit")
+    open_at = IsoDateTimeFilter(method="open_then", label="Was not ended at that moment")
+    overdue_at = IsoDateTimeFilter(method="overdue_then", label="Was open past its day at that moment")
 
     class Meta:
         model = ActionItem
@@ -136,3 +159,15 @@ class ActionItemFilter(FilterSet):
             if number.isascii() and number.isdigit() and len(number) < 18
             else items.none()
         )
+
+    def on_source(self, items: QuerySet, _: str, slug: str) -> QuerySet:
+        return items.filter(incident__in=IncidentFilter({"source": slug}, Incident.objects.order_by()).qs)
+
+    def on_pipeline(self, items: QuerySet, _: str, name: str) -> QuerySet:
+        return items.filter(incident__in=IncidentFilter({"pipeline": name}, Incident.objects.order_by()).qs)
+
+    def open_then(self, items: QuerySet, _: str, at: dt.datetime) -> QuerySet:
+        return items.filter(Q(ended_at=None) | Q(ended_at__gte=at), created_at__lt=at)
+
+    def overdue_then(self, items: QuerySet, name: str, at: dt.datetime) -> QuerySet:
+        return self.open_then(items, name, at).filter(due__lt=at.date())
