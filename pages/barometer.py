@@ -111,7 +111,7 @@ class _Plots:
                     f"hours to {name} ({label.lower()})",
                     is_dashed=part == "p90",
                 )
-                for part, label in (("median", "Median"), ("p90", "90th percentile"))
+                for part, label in (("p90", "90th percentile"), ("median", "Median"))
             ]
             yield lines(f"Hours to {name}", self.names, series)
 

@@ -80,7 +80,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "steps": _steps(incident),
         "hits": [(Hit.Kind(kind), group) for kind, group in hits.items() if group],
         "origins": [hit for group in hits.values() for hit in group if _is_origin(hit)][:_ORIGINS],
-        "upstream": Window.before(max(incident.started_at, incident.detected_at)),
+        "upstream": Window.around(max(incident.started_at, incident.detected_at)),
         "people": people,
         "lead": next((person for person in people if person.role == "lead"), None),
         "timeline": list(incident.timeline.all()),

@@ -22,8 +22,13 @@ class Window:
     until: dt.datetime
 
     @classmethod
-    def before(cls, until: dt.datetime, days: int = DAYS) -> Window:
-        return cls(until - dt.timedelta(days=days), until)
+    def before(cls, until: dt.datetime) -> Window:
+        return cls(until - dt.timedelta(days=DAYS), until)
+
+    @classmethod
+    def around(cls, noticed: dt.datetime) -> Window:
+        """Where the cause of what was noticed may lie, and its first signs: up to a day after."""
+        return cls(noticed - dt.timedelta(days=DAYS), noticed + dt.timedelta(days=1))
 
 
 def read_window(asked: Mapping[str, str]) -> Window:
