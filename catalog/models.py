@@ -560,3 +560,20 @@ class SearchVariant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.variant} of {self.word}"
+
+
+class SavedView(models.Model):
+    """A list as somebody narrowed it, under a name; others see it if it is shared."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_views")
+    page = models.CharField(max_length=50, help_text="Name of the list's route")
+    name = models.CharField(max_length=80)
+    query = models.CharField(max_length=2000, help_text="The filters, as they stand in the address")
+    is_shared = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [models.UniqueConstraint(fields=["user", "page", "name"], name="saved_view_once")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -10,7 +10,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_filters import ChoiceFilter, FilterSet
 
+from catalog.models import SavedView
 from catalog.paging import BadCursor, Page, page_of
+from pages.saved_views import PAGES, views_of
 
 Options = Sequence[tuple[str, str]]
 
@@ -31,11 +33,20 @@ class Listing:
     """A page of rows with the filters it was asked for."""
 
     page: Page
+    found: QuerySet
+    """All rows that the filters leave, whatever the page."""
     controls: list[Control]
     is_filtered: bool
     carried: Sequence[tuple[str, str]] = ()
     """Parameters in the address that no control shows, kept when a control changes."""
     q: str = ""
+    route: str = ""
+    views: Sequence[SavedView] = ()
+
+    @property
+    def has_views(self) -> bool:
+        """Whether the list keeps views."""
+        return self.route in PAGES
 
 
 def listing(
@@ -49,8 +60,8 @@ def listing(
 ) -> Listing:
     """The rows that the address asks for; `controls` maps a filter's name to its label on the page.
 
-    A filter with choices offers those; `options` gives choices to a free one. One query. A filter that cannot be
-    read shows its error and no rows; a foreign cursor raises BadRequest.
+    A filter with choices offers those; `options` gives choices to a free one. One query, and one for saved views. A
+    filter that cannot be read shows its error and no rows; a foreign cursor raises BadRequest.
     """
     asked = filters(request.GET, queryset=rows, request=request)
     found = asked.qs if asked.is_valid() else rows.none()
@@ -58,13 +69,17 @@ def listing(
         page = page_of(found, order, request.GET.get("cursor", ""))
     except BadCursor as error:
         raise BadRequest(str(error)) from error
+    route = getattr(request.resolver_match, "url_name", "") or ""
     active = {name: value for name, value in request.GET.items() if name in asked.filters and value}
     return Listing(
         page=page,
+        found=found,
         controls=[_control(asked, name, label, options or {}) for name, label in controls.items()],
         is_filtered=bool(active),
         carried=[(name, value) for name, value in active.items() if name not in controls],
         q=active.get("q", ""),
+        route=route,
+        views=list(views_of(request.user, route)) if route in PAGES else (),
     )
 
 

@@ -15,6 +15,7 @@ from catalog import policy, queries, services
 from catalog.filters import OwnerFilter
 from catalog.models import Owner
 from catalog.policy import Action
+from pages.csv_lists import OWNER_HEAD, csv_of, owner_rows
 from pages.find import owner_or_404
 from pages.forms import Lines, NamesField, OwnerForm, find_owners, saved
 from pages.lists import listing
@@ -29,7 +30,9 @@ def owner_list(request: HttpRequest) -> HttpResponse:
         order=("name", "id"),
         controls={"q": "Name or e-mail", "kind": "Kind", "status": "Status"},
     )
-    context = {"title": "Owners", "listing": found, "may_register": policy.may(request.user, Action.EDIT)}
+    if request.GET.get("as") == "csv":
+        return csv_of(found, "owners", OWNER_HEAD, owner_rows)
+    context = {"title": "Owners", "listing": found, "csv": True, "may_register": policy.may(request.user, Action.EDIT)}
     return render(request, "owners/list.html", context)
 
 

@@ -21,6 +21,7 @@ from lineage.filters import PipelineFilter
 from lineage.problems import with_problem_counts
 from lineage.services import declare_edges
 from pages.code import listing_of
+from pages.csv_lists import PIPELINE_HEAD, csv_of, pipeline_rows
 from pages.deletion import unread_outputs
 from pages.find import pipeline_or_404
 from pages.forms import PipelineForm, saved, table_names
@@ -47,10 +48,14 @@ def pipeline_list(request: HttpRequest) -> HttpResponse:
             "role": "In the role",
         },
     )
+    if request.GET.get("as") == "csv":
+        return csv_of(found, "pipelines", PIPELINE_HEAD, pipeline_rows)
     rows = [(pipeline, queries.owners_of(pipeline)) for pipeline in found.page.items]
     context = {
         "title": "Pipelines",
         "listing": found,
+        "csv": True,
+        "bulk_url": reverse("pipeline-many"),
         "rows": rows,
         "may_register": policy.may(request.user, Action.EDIT),
     }

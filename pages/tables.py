@@ -21,6 +21,7 @@ from catalog.policy import Action
 from lineage import queries as lineage_queries
 from lineage.filters import TableFilter
 from pages.columns import column_or_404
+from pages.csv_lists import TABLE_HEAD, csv_of, table_rows
 from pages.find import table_or_404
 from pages.forms import ColumnForm, FactsForm, TableForm, saved
 from pages.lists import listing, options_of
@@ -39,11 +40,15 @@ def table_list(request: HttpRequest) -> HttpResponse:
         controls={"q": "Name", "source": "Source", "kind": "Kind", "status": "Status"},
         options={"source": options_of(Source.objects.values_list("slug", "name"))},
     )
+    if request.GET.get("as") == "csv":
+        return csv_of(found, "tables", TABLE_HEAD, table_rows)
     tables = found.page.items
     builders = lineage_queries.builders_of([table.pk for table in tables])
     context = {
         "title": "Tables",
         "listing": found,
+        "csv": True,
+        "bulk_url": reverse("table-many"),
         "rows": [(table, queries.owners_with_fallback(table, builders.get(table.pk, []))) for table in tables],
         "may_register": policy.may(request.user, Action.EDIT),
     }

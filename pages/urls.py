@@ -18,11 +18,13 @@ from pages import (
     investigation,
     lineage,
     lineage_events,
+    many,
     owners,
     pipelines,
     post_mortems,
     problems,
     runs,
+    saved_views,
     scorecards,
     search,
     sources,
@@ -41,6 +43,8 @@ urlpatterns = [
     path("search/offers/", search.offers, name="search-offers"),
     path("suggest/owners/", suggest.owners, name="suggest-owners"),
     path("suggest/tables/", suggest.tables, name="suggest-tables"),
+    path("views/", saved_views.save, name="saved-view-save"),
+    path("views/<int:pk>/delete/", saved_views.delete, name="saved-view-delete"),
     # /account/
     path("login/", for_everyone(account.SignIn.as_view()), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
@@ -50,6 +54,7 @@ urlpatterns = [
     path("account/theme/", account.set_theme, name="theme"),
     # /pipelines/
     path("pipelines/", pipelines.pipeline_list, name="pipeline-list"),
+    path("pipelines/many/", many.many_pipelines, name="pipeline-many"),
     path("pipelines/new/", pipelines.create, name="pipeline-create"),
     path("pipelines/<path:name>/lineage/", lineage.of_pipeline, name="pipeline-lineage"),
     path("pipelines/<path:name>/sql/<int:pk>/", changes.sql_change, name="sql-change"),
@@ -64,6 +69,7 @@ urlpatterns = [
     path("pipelines/<path:name>/", pipelines.detail, name="pipeline-detail"),
     # /tables/
     path("tables/", tables.table_list, name="table-list"),
+    path("tables/many/", many.many_tables, name="table-many"),
     path("tables/new/", tables.create, name="table-create"),
     path("tables/<slug:source>/<path:name>/lineage/", lineage.of_table, name="table-lineage"),
     path("tables/<slug:source>/<path:name>/columns/new/", tables.create_column, name="column-create"),

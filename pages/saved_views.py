@@ -1,0 +1,66 @@
+"""Saved views: a list as one narrowed it, kept under a name for oneself or shared with all."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from catalog.models import SavedView, User
+
+PAGES = ("table-list", "pipeline-list", "owner-list", "source-list", "tag-list", "problem-list", "run-list")
+_NOT_KEPT = ("cursor", "as")
+
+
+class SavedViewForm(forms.ModelForm):
+    """What to keep; a view saved again under its name is replaced."""
+
+    class Meta:
+        model = SavedView
+        fields = ["page", "name", "query", "is_shared"]
+
+    def clean_page(self) -> str:
+        if self.cleaned_data["page"] not in PAGES:
+            raise forms.ValidationError("This page keeps no views.")
+        return self.cleaned_data["page"]
+
+    def clean_query(self) -> str:
+        query = QueryDict(self.cleaned_data["query"], mutable=True)
+        for name in _NOT_KEPT:
+            query.pop(name, None)
+        return query.urlencode()
+
+
+def views_of(user: User, page: str) -> QuerySet[SavedView]:
+    """One's own views of a list, and those that others share."""
+    return SavedView.objects.filter(Q(user=user) | Q(is_shared=True), page=page).select_related("user")
+
+
+@require_POST
+def save(request: HttpRequest) -> HttpResponse:
+    """Keep the list as it is narrowed now."""
+    form = SavedViewForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(error for errors in form.errors.values() for error in errors))
+        page = request.POST.get("page", "")
+        return redirect(page if page in PAGES else "home")
+    kept = form.cleaned_data
+    facts = {"query": kept["query"], "is_shared": kept["is_shared"]}
+    SavedView.objects.update_or_create(user=request.user, page=kept["page"], name=kept["name"], defaults=facts)
+    messages.success(request, f"The view {kept['name']} is saved.")
+    return redirect(f"{reverse(kept['page'])}?{kept['query']}")
+
+
+@require_POST
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Forget one's own view."""
+    view = SavedView.objects.filter(pk=pk, user=request.user).first()
+    if view is None:
+        raise Http404("You have no such view.")
+    view.delete()
+    messages.success(request, f"The view {view.name} is forgotten.")
+    return redirect(view.page)
