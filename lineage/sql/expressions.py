@@ -488,7 +488,7 @@ def read_access(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, 
         add_flow(sink, path_flow(reader, front + parts, base, scope), mode)
         return
     inner: Flow = {}
-    struct = structs.built_struct(reader, base, scope) if base.__class__ in structs.AGGREGATES and parts else None
+    struct = structs.built_struct(reader, base, scope) if base.__class__ in structs.OWN_FIELDS and parts else None
     if struct is not None:
         add_flow(sink, below(struct, ".".join(parts)), mode)
         chosen_by = {part: basis for part, basis in struct.items() if part[3] == WINDOW}  # which element it is

@@ -56,6 +56,9 @@ def pivoted(reader: Reader, pivot: exp.Pivot, scope: Scope) -> list[Item | Star]
         flow = dict(aggregates[place % step]) if aggregates else {}
         add_flow(flow, keys, CONDITIONAL)
         made.append((name, flow, None))
+    if not names and aggregates:  # FOR q IN (ANY): the columns are data
+        value = merged([*aggregates, used_as(keys, CONDITIONAL)])
+        made.append(Star(ValueRelation(value, {}, is_open=True, with_path=False)))  # type: ignore[arg-type]
     for item in rest:
         if item.__class__ is not Star:
             add_flow(scope.rows, item[1], GROUP_BY)  # type: ignore[index]

@@ -174,6 +174,9 @@ def rewrite_replace(tokens: Tokens, language: Language) -> Any:
 def rewrite_insert(tokens: Tokens, language: Language) -> Any:
     if language.rules.optional_semicolons:
         tokens = without_hint(tokens)
+    start = find_word(tokens, "OVERRIDING", *QUERY_WORDS)
+    if start + 2 < len(tokens) and tokens[start].text.upper() == "OVERRIDING":  # SYSTEM VALUE: which ids are taken
+        tokens = tokens[:start] + tokens[start + 3 :]
     partition = find_word(tokens, "PARTITION", "DIRECTORY", *QUERY_WORDS)
     head = tokens[partition].text.upper() if partition < len(tokens) else ""
     if head == "PARTITION":  # PARTITION (…) IF NOT EXISTS

@@ -1,8 +1,10 @@
 """From a FROM clause to sources: tables, sub-queries, joins, unnested arrays, table functions, pivots."""
 
+import re
 from typing import Any
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from . import pivots, query
 from .expressions import collect, collect_rows, flow_of, note_clock, path_flow
@@ -307,6 +309,8 @@ def argument_relation(reader: Reader, function: Any, names: list[str], scope: Sc
             tables.append(query.read_query(reader, argument, scope, scope.ctes))
         elif isinstance(argument, exp.Table):
             tables.append(relation_at(reader, argument, scope)[0])
+        elif is_query_text(argument):
+            add_flow(sink, flow_of_text(reader, function, argument.name, scope), TRANSFORMATION)
         else:
             collect(reader, argument, TRANSFORMATION, sink, scope)
     add_flow(sink, owner_flow(reader, function, scope), TRANSFORMATION)
@@ -347,6 +351,33 @@ def table_argument(reader: Reader, argument: exp.Anonymous, scope: Scope) -> lis
         elif isinstance(inner, exp.Query):
             found.append(query.read_query(reader, inner, scope, scope.ctes))
     return found
+
+
+QUERY_TEXT = re.compile(r"\s*(?:select|with)\b", re.IGNORECASE)
+READS_HERE = re.compile(r"crosstab[2-4]?|query_to_xml|connectby", re.IGNORECASE)
+
+
+def is_query_text(argument: Any) -> bool:
+    return isinstance(argument, exp.Literal) and argument.is_string and QUERY_TEXT.match(argument.name) is not None
+
+
+def flow_of_text(reader: Reader, function: Any, text: str, scope: Scope) -> Flow:
+    """SQL in a string: crosstab('SELECT …') runs it here, EXTERNAL_QUERY and its kin in another system."""
+    while function.__class__ is exp.Dot:
+        function = function.expression
+    name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
+    if READS_HERE.fullmatch(name):
+        language = reader.language
+        try:
+            tree = language.parse(language.tokenize(text), text)
+        except SqlglotError:
+            tree = None
+        if isinstance(tree, exp.Query):
+            relation = query.read_query(reader, tree, None, {})
+            scope.reads.append(relation)
+            return relation.whole()
+    reader.warn("remote_query", f"what {name} reads is SQL for another system", function)
+    return NOTHING
 
 
 def row_flows_of(reader: Reader, function: Any, names: list[str], scope: Scope) -> list[tuple[str, Flow]]:

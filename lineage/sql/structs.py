@@ -149,6 +149,7 @@ def by_place(reader: Reader, value: Any, names: list[str], scope: Scope) -> dict
 
 
 AGGREGATES = (exp.ArrayAgg, exp.AnyValue, exp.IgnoreNulls)
+OWN_FIELDS = (exp.Struct, *AGGREGATES)  # a field of what they make is one of the fields they were given
 BUILDERS: dict[type, Any] = {
     exp.Struct: of_struct,
     exp.Paren: of_paren,
