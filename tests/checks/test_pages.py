@@ -84,9 +84,9 @@ def test_a_table_stands_as_its_worst_check(check, sales, viewer, signed_in) -> N
     other = services.create_check(actor=None, of=sales, kind="duplicate_rows", parameters={})
     record(check, 0, "pass", 120)
     record(other, 0, "fail", 3)
-    assert "fails see them" in text_of(browser.get(sales.get_absolute_url()))
+    assert "Checks fails" in text_of(browser.get(sales.get_absolute_url()))
     services.change_check(actor=None, check=other, is_active=False)
-    assert "passes see them" in text_of(browser.get(sales.get_absolute_url()))
+    assert "Checks passes" in text_of(browser.get(sales.get_absolute_url()))
 
 
 def test_a_pipeline_shows_the_checks_of_what_it_writes(check, sales, viewer, signed_in) -> None:
