@@ -30,6 +30,7 @@ from ingest.crawl import scope_of as crawl_scope
 from ingest.dbt.services import Ingested, ingest_dbt, scope_of
 from ingest.log_options import asked_for
 from ingest.models import IngestRun, IngestUpload
+from ingest.openlineage.lines import Taken, take_file
 from ingest.query_logs import Imported, import_log
 from ingest.reading import Reading
 from ingest.runs import Progress, Recorder, quiet, recorded, settle, wait_again
@@ -141,6 +142,12 @@ def _dbt(options: Mapping[str, Any], recorder: Recorder) -> Ingested:
     )
 
 
+def _openlineage(options: Mapping[str, Any], recorder: Recorder) -> Taken:
+    taken = take_file(Path(options["files"][0]), recorder)
+    recorder.summary = taken.to_dict()
+    return taken
+
+
 def _crawl(options: Mapping[str, Any], recorder: Recorder) -> Crawled:
     source = Source.objects.get(slug=options["source"])
     return crawl_source(source, recorder, jobs=options["jobs"], allow_retire=options["allow_retire"])
@@ -157,6 +164,7 @@ WORK: dict[str, Work] = {
     "checks": _checks,
     "crawl": _crawl,
     "dbt": _dbt,
+    "openlineage": _openlineage,
     "query_log": _query_log,
     "repo": _repo,
 }

@@ -26,6 +26,7 @@ MAX_FILES, MAX_UNPACKED = 20_000, 400_000_000  # of what a zip holds
 KEPT = dt.timedelta(days=7)  # for a run that ended early to be taken up again
 _FORM = 100_000  # bytes of a form around its file
 MANIFEST = "manifest.json"
+_GZIP = b"\x1f\x8b"
 
 
 class BoundedUpload(FileUploadHandler):
@@ -62,6 +63,8 @@ def check_upload(kind: str, name: str, data: bytes) -> None:
             raise ValidationError(f"{name} is no zip. Zip the folder that holds the SQL.")
         if not any(inside.lower().endswith(".sql") for inside in _names_in_zip(name, data)):
             raise ValidationError(f"{name} holds no .sql file.")
+    elif kind == IngestRun.Kind.OPENLINEAGE and data[:2] != _GZIP and data.lstrip()[:1] != b"{":
+        raise ValidationError(f"{name} holds no events. Send JSON lines, an event on each, plain or as .gz.")
     elif is_zip:
         raise ValidationError(f"{name} is a zip. Send the file itself, plain or as .gz.")
 

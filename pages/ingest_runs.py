@@ -172,6 +172,10 @@ class QueryLogForm(UploadForm):
         return told
 
 
+class EventsForm(UploadForm):
+    """Nothing but the file: events say themselves what they are of."""
+
+
 class RepoForm(UploadForm):
     name = forms.CharField(max_length=200, help_text="What the repository is called here; the same one next time.")
     dialect = forms.CharField(required=False, max_length=30, help_text="bigquery, snowflake, postgres, duckdb, …")
@@ -188,4 +192,9 @@ class RepoForm(UploadForm):
         return dialect
 
 
-FORMS: dict[str, type[UploadForm]] = {Kind.DBT: DbtForm, Kind.REPO: RepoForm, Kind.QUERY_LOG: QueryLogForm}
+FORMS: dict[str, type[UploadForm]] = {
+    Kind.DBT: DbtForm,
+    Kind.REPO: RepoForm,
+    Kind.QUERY_LOG: QueryLogForm,
+    Kind.OPENLINEAGE: EventsForm,
+}

@@ -17,6 +17,7 @@ from ingest.models import IngestRun, IngestUpload
 from ingest.uploads import check_upload
 from tests.factories import make_user
 from tests.ingest.dbt_projects import catalog, shop
+from tests.openlineage.events import job_event
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +51,7 @@ def link_out() -> bytes:
         ("repo", zip_of({"../../etc/cron.d/x.sql": "x"}), "leads out of its folder"),
         ("repo", link_out(), "leads out of its folder"),
         ("repo", zip_of({"a.sql": b"0" * 500_000_000}), "unpacks to 500,000,000 bytes"),
+        ("openlineage", b"hello", "holds no events"),
         ("query_log", zip_of({"log.csv": "x"}), "is a zip"),
     ],
 )
@@ -101,6 +103,12 @@ def test_a_folder_of_sql_is_read_under_the_name_that_it_is_given() -> None:
     jobs.perform(run)
     assert Pipeline.objects.get().stated_in == "the shop"
     assert Table.objects.filter(name="raw.orders").exists()
+
+
+def test_events_are_read_out_of_lines() -> None:
+    run = submitted("openlineage", json.dumps(job_event(job="orders.hourly")).encode())
+    jobs.perform(run)
+    assert Pipeline.objects.filter(name__contains="orders.hourly").exists()
 
 
 def test_a_file_that_fails_is_kept_for_a_while_so_that_the_run_can_be_resumed() -> None:
