@@ -1,7 +1,7 @@
 """The record of an ingest run: how far it is, for everybody to see, whether it lives, and how it ended.
 
-Whoever does the work holds the run's lock (`recorded`), so that a killed one is known at once on its machine; from
-another machine it is known by its silence. A run is cancelled by a word in its row, which it reads as it goes.
+Whoever does the work holds the run's lock (`recorded`), so that a killed one is known at once: on PostgreSQL from every
+machine, else from its own, while another knows it by its silence. A run is cancelled by a word in its row, which it reads as it goes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ _SECONDS_BETWEEN_WORDS = 0.5
 _SILENCE = dt.timedelta(minutes=15)  # of another machine, after which its run counts as interrupted
 _START = dt.timedelta(minutes=2)  # for a process of this machine to begin
 _MAX_ERROR = 2000
+
+
+class NotWaiting(Exception):
+    """Another process has done this run meanwhile, or a person has stopped it."""
 
 
 class Cancelled(Exception):
@@ -72,12 +76,15 @@ class Recorder:
 
 @contextmanager
 def recorded(run: IngestRun, show: Progress = quiet) -> Iterator[Recorder]:
-    """Do a run's work inside: from here the run is running, and its row says how it ended."""
+    """Do a run's work inside: from here the run is running, and its row says how it ended.
+
+    A waiting run is begun once, however many processes were sent to do it: the others get NotWaiting.
+    """
     if run.pk is None:
         run.save()
     with held(_lock(run)):
         settle()
-        _set(run, State.RUNNING, host=socket.gethostname(), seen_at=timezone.now(), ended_at=None, error="")
+        _begin(run)
         recorder = Recorder(run, show)
         try:
             yield recorder
@@ -92,6 +99,13 @@ def recorded(run: IngestRun, show: Progress = quiet) -> Iterator[Recorder]:
             raise
         else:
             _end(run, State.DONE, summary=recorder.summary)
+
+
+def _begin(run: IngestRun) -> None:
+    waiting = IngestRun.objects.filter(pk=run.pk, state=State.WAITING)
+    if run.state == State.WAITING and not waiting.update(state=State.RUNNING):
+        raise NotWaiting(f"Ingest run {run.pk} does not wait to be done any more.")
+    _set(run, State.RUNNING, host=socket.gethostname(), seen_at=timezone.now(), ended_at=None, error="")
 
 
 def settle() -> None:

@@ -9,12 +9,11 @@ import logging
 
 from celery import Task, shared_task
 from django.db.models import F
-from django.utils import timezone
 
 from ingest import spread
 from ingest.jobs import perform
 from ingest.models import IngestRun
-from ingest.runs import Cancelled, settle, wait_again
+from ingest.runs import Cancelled, NotWaiting, settle, wait_again
 
 _AGAIN_SECONDS = 10  # until a run that another worker is doing is looked at again
 _log = logging.getLogger(__name__)
@@ -31,12 +30,11 @@ def run_ingest(self: Task, pk: int) -> None:
         wait_again(run)
     if run.state in (IngestRun.State.RUNNING, IngestRun.State.CANCELLING):
         raise self.retry(countdown=_AGAIN_SECONDS)  # delivered twice, or its worker is not known to be gone yet
-    waiting = IngestRun.objects.filter(pk=pk, state=IngestRun.State.WAITING)
-    if not waiting.update(state=IngestRun.State.RUNNING, seen_at=timezone.now()):
+    if run.state != IngestRun.State.WAITING:
         return
     try:
         perform(run)
-    except Cancelled:
+    except (Cancelled, NotWaiting):
         pass
     except Exception as error:  # noqa: BLE001 - it stands in the run's row; doing it again would fail again
         _log.warning("Ingest run %s failed: %s", pk, error)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from ingest import jobs
 from ingest.locks import are_shared, held, is_held
 from ingest.models import IngestRun
-from ingest.runs import Cancelled, cancel, recorded, settle
+from ingest.runs import Cancelled, NotWaiting, cancel, recorded, settle
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
@@ -97,3 +97,13 @@ def test_a_run_is_resumed_once_by_an_editor(django_capture_on_commit_callbacks, 
 def test_a_run_without_a_record_of_what_it_was_told_cannot_be_resumed() -> None:
     with pytest.raises(ValidationError, match="Start it anew"):
         jobs.resume(actor=make_user("editor"), run=make_run(state="failed"))
+
+
+def test_a_waiting_run_is_begun_once_however_many_were_sent_for_it() -> None:
+    waiting = make_run(state="waiting")
+    first, second = IngestRun.objects.get(pk=waiting.pk), IngestRun.objects.get(pk=waiting.pk)
+    with recorded(first):
+        pass
+    with pytest.raises(NotWaiting), recorded(second):
+        pytest.fail("it was done twice")
+    assert IngestRun.objects.get().state == "done"

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from ingest.jobs import perform
 from ingest.models import IngestRun
 from ingest.progress import shown_progress
+from ingest.runs import NotWaiting
 
 
 class Command(BaseCommand):
@@ -23,5 +24,8 @@ class Command(BaseCommand):
         run = IngestRun.objects.filter(pk=options["run"], state=IngestRun.State.WAITING).first()
         if run is None:
             raise CommandError(f"No ingest run {options['run']} waits to be done.", returncode=2)
-        with shown_progress() as progress:
-            perform(run, progress)
+        try:
+            with shown_progress() as progress:
+                perform(run, progress)
+        except NotWaiting as error:
+            raise CommandError(str(error), returncode=2) from error
