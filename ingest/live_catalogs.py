@@ -11,6 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from sqlglot import exp
@@ -134,13 +135,10 @@ class _Namer:
     """Names of the database in the normal form that the engine gives them when it reads them quoted."""
 
     def __init__(self, dialect: str) -> None:
-        self._language = language(dialect)
-
-    def part(self, name: str) -> str:
-        return self._language.part(exp.to_identifier(name, quoted=True)) if name else ""
-
-    def column(self, name: str) -> str:
-        return self._language.column(exp.to_identifier(name, quoted=True))
+        spoken = language(dialect)
+        # the same names come again and again: schemas, and columns like id
+        self.part = cache(lambda name: spoken.part(exp.to_identifier(name, quoted=True)) if name else "")
+        self.column = cache(lambda name: spoken.column(exp.to_identifier(name, quoted=True)))
 
     def table(self, names: tuple[Any, ...]) -> str:
         return dotted([self.part(name) for name in names if name])

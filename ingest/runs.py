@@ -1,7 +1,8 @@
 """The record of an ingest run: how far it is, for everybody to see, whether it lives, and how it ended.
 
 Whoever does the work holds the run's lock (`recorded`), so that a killed one is known at once: on PostgreSQL from every
-machine, else from its own, while another knows it by its silence. A run is cancelled by a word in its row, which it reads as it goes.
+machine, else from its own, while another knows it by its silence. A run is cancelled by a word in its row, which it
+reads as it goes.
 """
 
 from __future__ import annotations
