@@ -101,8 +101,8 @@ def _is_origin(hit: Hit) -> bool:
 
 
 def _steps(incident: Incident) -> list[tuple[str, Any, str]]:
-    """The way of an incident: each step's name, its time, and "done", "current" (comes next) or "ahead"."""
-    steps, is_next = [], True
+    """The way of an incident: each step's name, its time, and "done", "current" (comes next, while open) or "ahead"."""
+    steps, is_next = [], incident.is_open
     for name in Incident.TIMES:
         at = getattr(incident, name)
         mark = "done" if at else "current" if is_next else "ahead"

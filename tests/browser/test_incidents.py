@@ -78,8 +78,9 @@ def test_from_the_alert_to_the_last_action_item(
     # Jo comes from the mail and takes it on; what is hit is there already.
     change_to(owner)
     page.goto(link)
+    hits = page.get_by_role("heading", name="What is hit")
     for name in ("shop.orders", "shop.revenue", "boards.sales", "build_revenue"):
-        expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
+        expect(page.locator("section", has=hits).get_by_role("link", name=name, exact=True)).to_be_visible()
     expect(page.get_by_text("run run-")).to_be_visible()
     assert_accessible()
     page.get_by_role("button", name="I take it on").click()
