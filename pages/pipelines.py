@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from audits.checks.queries import worst_state_of_pipeline
 from audits.postmortems.queries import incidents_annotated
 from audits.practices.services import judge_pipelines
 from catalog import policy, queries, services
@@ -65,6 +66,7 @@ def pipeline_list(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, name: str) -> HttpResponse:
     """One pipeline: who answers for it, what it reads and writes, its SQL with the problems at their lines."""
     asked = with_last_runs(Pipeline.objects.annotate(**incidents_annotated("pipeline")))
+    asked = asked.annotate(worst_check=worst_state_of_pipeline())
     pipeline = pipeline_or_404(name, asked)
     inputs, outputs = lineage_queries.inputs_and_outputs(pipeline)
     version = lineage_queries.current_sql(pipeline)

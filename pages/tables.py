@@ -35,7 +35,7 @@ def table_list(request: HttpRequest) -> HttpResponse:
     found = listing(
         request,
         TableFilter,
-        queries.with_owners(Table.objects.select_related("source")),
+        queries.with_owners(Table.objects.select_related("source").annotate(worst_check=worst_state(OuterRef("pk")))),
         order=("name", "id"),
         controls={"q": "Name", "source": "Source", "kind": "Kind", "status": "Status"},
         options={"source": options_of(Source.objects.values_list("slug", "name"))},

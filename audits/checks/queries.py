@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 
 from audits.checks import kinds, sql
 from audits.checks.models import WORST_FIRST, Check, CheckResult, State
 from catalog.models import Pipeline, Table
 from catalog.schedules import next_start
+from lineage.models import TableEdge
 from lineage.queries import inputs_and_outputs
 
 SHOWN = 60  # results of a plot
@@ -72,6 +73,13 @@ def by_badness() -> Case:
 def worst_state(table: OuterRef) -> Subquery:
     """The state of a table: that of its worst check. None without checks."""
     return Subquery(Check.objects.filter(table=table, is_active=True).order_by(by_badness()).values("state")[:1])
+
+
+def worst_state_of_pipeline() -> Subquery:
+    """The same of the pipelines of a query: of their own checks, and those of the tables that they write now."""
+    edges = TableEdge.objects.filter(pipeline=OuterRef(OuterRef("pk")), target_table__isnull=False, valid_to=None)
+    mine = Q(pipeline=OuterRef("pk")) | Q(table__in=edges.values("target_table"))
+    return Subquery(Check.objects.filter(mine, is_active=True).order_by(by_badness()).values("state")[:1])
 
 
 def standing_of(found: Iterable[Check]) -> Standing | None:

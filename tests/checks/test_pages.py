@@ -92,7 +92,11 @@ def test_a_table_stands_as_its_worst_check(check, sales, viewer, signed_in) -> N
 def test_a_pipeline_shows_the_checks_of_what_it_writes(check, sales, viewer, signed_in) -> None:
     pipeline = make_pipeline("daily_sales")
     make_edge(pipeline, target=sales)
-    assert "row count" in text_of(signed_in(viewer).get("/pipelines/daily_sales/checks/"))
+    browser = signed_in(viewer)
+    assert "row count" in text_of(browser.get("/pipelines/daily_sales/checks/"))
+    record(check, 0, "warn", 3)
+    assert "Checks warns" in text_of(browser.get("/pipelines/daily_sales/"))
+    assert "shop.sales warns" in text_of(browser.get("/tables/"))
 
 
 # Forms
