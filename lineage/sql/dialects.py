@@ -102,7 +102,7 @@ RULES = {
     ),
     "spark": SPARK,
     "spark2": SPARK,
-    "databricks": replace(SPARK, own_schema="live"),
+    "databricks": replace(SPARK, own_schema="live", copy_remembers=True),
     "hive": Rules(
         values_column="col{number}",
         unnamed="_c{place}",

@@ -583,6 +583,8 @@ HANDLERS: dict[type, Any] = {
     exp.WithinGroup: read_within_group,
     exp.Filter: read_filter,
     exp.AnyValue: read_any_row,
+    exp.First: read_any_row,
+    exp.Last: read_any_row,
     exp.Limit: read_any_row,
     exp.Bracket: read_access,
     exp.Dot: read_access,

@@ -46,8 +46,8 @@ class Load:
     partition_by_value: bool = False
     message: str = ""
 
-    def fills(self, deleted: "Load") -> bool:
-        """Every row inserted lies in what was deleted."""
+    def fills(self, deleted: "Load") -> bool | None:
+        """Every row inserted lies in what was deleted; None where nobody can tell."""
         if self.inserted is None:
             return False
         if deleted.slice:
@@ -98,7 +98,7 @@ def create_load(script: Any, tree: exp.Create, write: Write, inputs: set[str]) -
 
 def created(write: Write, tree: Any, inputs: set[str], replaces: bool, is_conditional: bool) -> Load:
     if is_conditional and not replaces:
-        return Load(write.target, "whole", message="built only if it does not exist yet")
+        return Load(write.target, "define", message="built only if it does not exist yet")
     message = "the whole table is built anew" if replaces else "the whole table is built; a second run finds it there"
     load = Load(write.target, "whole", FULL_REFRESH, True if replaces else None, True, True, replaces, message=message)
     return with_own_rows(load, tree, inputs)
@@ -154,7 +154,7 @@ def deleted_within(script: Any, tree: exp.Insert, write: Write) -> Load | None:
         where = gone.args.get("where") if isinstance(gone, exp.Delete) else None
         if where is not None and script.target_name(gone.this) == write.target:
             deleted = slice_of(script, where.this)
-            if deleted and Inserted(script, tree, write).lies_in(deleted):
+            if deleted and Inserted(script, tree, write).lies_in(deleted) is True:
                 message = "the slice that is deleted is inserted again"
                 return Load(write.target, "whole", INCREMENTAL, True, True, message=message)
     return None
@@ -326,7 +326,7 @@ def copy_load(script: Any, tree: exp.Copy, write: Write, inputs: set[str]) -> Lo
     """Into a table: files are loaded again, save where the warehouse remembers them. Into files: not told."""
     if not tree.args.get("kind") or not write.target or "/" in write.target or write.target.startswith("@"):
         return Load(write.target, "whole")
-    forced = any(
+    forced = any(literal.name.lower() == "force" for literal in tree.find_all(exp.Literal)) or any(
         part.name.upper() == "FORCE" and is_true(part.args.get("expression")) for part in tree.args.get("params") or ()
     )
     if script.rules.copy_remembers and not forced:

@@ -111,7 +111,7 @@ def take(output: Output, load: Load, number: int, transaction: int | None) -> No
     if load.kind != "define" or load.replaces:
         output.visible.append((number, transaction))
     TAKERS[load.kind](output, load, number)
-    for note in load.notes:
+    for note in load.notes if load.kind != "define" else ():
         output.notes[note] = output.notes.get(note, False) or load.partition_by_value
         output.say(BACKFILL if note == "clock_rows" else IDEMPOTENT, NOTES[note], number)
 
@@ -120,7 +120,7 @@ NOTES = {
     "clock_rows": "the rows that are read move with the clock",
     "clock_value": "the time of the run is part of the output",
     "random": "chance is part of the output: uuid or random",
-    "limit": "LIMIT without ORDER BY or ANY_VALUE: which rows are taken is open",
+    "limit": "LIMIT or DISTINCT ON without ORDER BY, or ANY_VALUE: which rows are taken is open",
 }
 
 
@@ -165,9 +165,12 @@ def take_insert(output: Output, load: Load, number: int) -> None:
         output.loads.append((FULL_REFRESH, output.is_made_again, True))
         again = "the table is emptied and filled anew"
         output.say(STRATEGY, again if output.is_made_again else "the table is made and filled", number)
-    elif output.deleted is not None and load.fills(output.deleted):
+    elif output.deleted is not None and (fills := load.fills(output.deleted)) is None:
+        output.loads.append((INCREMENTAL, None, None))
+        output.say(IDEMPOTENT, "whether what is inserted is the slice that was deleted cannot be told", number)
+    elif output.deleted is not None and fills:
         output.loads = [judged for judged in output.loads if judged[0] != UNKNOWN]
-        hangs_on_data = any("(select" in value for _, _, value in output.deleted.slice)
+        hangs_on_data = any("(select" in value for *_, value in output.deleted.slice)
         output.loads.append((INCREMENTAL, True, None if hangs_on_data else True))
         output.say(STRATEGY, "the slice that was deleted is inserted again", number)
     else:

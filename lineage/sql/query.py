@@ -323,6 +323,8 @@ def read_clauses(reader: Reader, args: dict[str, Any], scope: Scope, items: list
             collect_clause(reader, args[key].expressions, SORT, scope, items)
     distinct = args.get("distinct")
     if distinct is not None and distinct.args.get("on") is not None:
+        if args.get("order") is None:
+            reader.notes["limit"] = None  # any row of each group
         collect_clause(reader, distinct.args["on"].expressions, GROUP_BY, scope, items)
     limit = args.get("limit")
     if limit is not None and args.get("order") is None and args.get("from_") is not None:

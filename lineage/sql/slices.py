@@ -4,6 +4,7 @@ Only what holds for every inserted row counts: a condition in one branch of a UN
 outer join, says nothing of the rest.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,10 @@ from sqlglot import exp
 
 from .effects import Write
 
-Predicate = tuple[str, str, str]  # column, or an expression as text; operator; the other side as text
+# A column; the expression around it, "" for the column itself; the operator; the other side as text. A condition that
+# compares nothing is ("", its text, "HOLDS", "").
+Predicate = tuple[str, str, str, str]
+Result = tuple[str, str, str]  # an expression as text, the operator, the other side
 Ctes = dict[str, Any]
 
 FLIPPED = {exp.EQ: exp.EQ, exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE}
@@ -26,32 +30,80 @@ class Inserted:
     tree: exp.Insert
     write: Write
 
-    def lies_in(self, deleted: tuple[Predicate, ...]) -> bool:
-        """Each condition of the DELETE holds for the rows of every branch: by the same condition, on a column that the
-        value comes from or on the very expression that makes it, or because it is a constant."""
+    def lies_in(self, deleted: tuple[Predicate, ...]) -> bool | None:
+        """Each condition of the DELETE holds for the rows of every branch: by a condition that is no wider, on a column
+        that the value comes from or on the very expression that makes it, or because it is a constant. None where a
+        condition is of another form, so that nobody can tell."""
         ctes = ctes_of(self.tree, {})
-        branches = list(branches_of(self.tree.expression, ctes))
-        return bool(branches) and all(self.branch_lies_in(deleted, query, known) for query, known in branches)
+        found = [self.branch_lies_in(deleted, *branch) for branch in branches_of(self.tree.expression, ctes)]
+        return False if False in found or not found else None if None in found else True
 
-    def branch_lies_in(self, deleted: tuple[Predicate, ...], query: exp.Select, ctes: Ctes) -> bool:
+    def branch_lies_in(self, deleted: tuple[Predicate, ...], query: exp.Select, ctes: Ctes) -> bool | None:
         conditions = conditions_on_rows(self.script, query, ctes)
+        results = conditions_on_results(self.script, query)
         names = [name for name, _, _ in self.write.columns]
         items = dict(zip(names, (item.unalias() for item in query.expressions), strict=False))
         columns = {name: {column for _, column, _, _ in flow} for name, flow, _ in self.write.columns}
-        results = conditions_on_results(self.script, query)
-        for column, operator, value in deleted:
-            item = items.get(column)
-            sources = columns.get(column, set()) | {column}
-            if any((source, operator, value) in conditions for source in sources):
-                continue
-            if item is not None and (text_of(item), operator, value) in results:
-                continue
-            if item is None or operator != "EQ" or item.find(exp.Column) is not None or value_of(item) != value:
-                return False
-        return True
+        answers = []
+        for predicate in deleted:
+            sources = columns.get(predicate[0], set()) | {predicate[0]}
+            is_met = self.is_made_so(predicate, items.get(predicate[0]), results)
+            answers.append(True if is_met else held(predicate, sources, conditions))
+        return False if False in answers else None if None in answers else True
+
+    def is_made_so(self, predicate: Predicate, item: Any, results: set[Result]) -> bool:
+        """The expression that makes the column is compared alike, or it is the constant itself."""
+        _, around, operator, value = predicate
+        if item is None or around:
+            return False
+        if (shape_of(item), operator, value) in results:
+            return True
+        return operator == "EQ" and item.find(exp.Column) is None and value_of(item) == value
 
     def tables(self) -> frozenset[str]:
         return tables_in(self.script, self.tree, self.write.target)
+
+
+def held(wanted: Predicate, sources: set[str], conditions: set[Predicate]) -> bool | None:
+    """Whether conditions on the rows say what is wanted; None where they say something else of the same column."""
+    if wanted in conditions:
+        return True
+    _, around, operator, value = wanted
+    alike = [each for each in conditions if each[0] in sources and each[1] == around]
+    if any(implies(each[2], each[3], operator, value) for each in alike):
+        return True
+    is_other = not alike and any(each[0] in sources or each[2] == "HOLDS" for each in conditions)
+    return None if is_other else False
+
+
+def implies(operator: str, value: str, wanted: str, bound: str) -> bool:
+    """Whether a comparison with a value is no wider than another: > 5 than >= 3, = 'a' than IN ('a', 'b')."""
+    if (operator, value) == (wanted, bound):
+        return True
+    if wanted == "In":
+        return operator in ("EQ", "In") and set(value.split(", ")) <= set(bound.split(", "))
+    if operator not in _SIDES.get(wanted, ()) or not are_comparable(value, bound):
+        return False
+    mine, theirs = (value, bound) if value.startswith("'") else (float(value), float(bound))
+    is_strict = wanted in ("GT", "LT") and operator not in ("GT", "LT")
+    if mine == theirs:
+        return not is_strict
+    return mine > theirs if wanted in ("GT", "GTE") else mine < theirs  # type: ignore[operator]
+
+
+_SIDES = {
+    "GT": ("EQ", "GT", "GTE"),
+    "GTE": ("EQ", "GT", "GTE"),
+    "LT": ("EQ", "LT", "LTE"),
+    "LTE": ("EQ", "LT", "LTE"),
+}
+_DAY = re.compile(r"'\d{4}-\d\d-\d\d'")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+
+
+def are_comparable(value: str, other: str) -> bool:
+    """Two days, or two numbers, written out."""
+    return any(form.fullmatch(value) and form.fullmatch(other) for form in (_DAY, _NUMBER))
 
 
 # --- what holds for every row of a query
@@ -112,17 +164,17 @@ def conditions_of_source(script: Any, source: Any, ctes: Ctes, seen: frozenset[i
     return set.intersection(*held) if held else set()
 
 
-def conditions_on_results(script: Any, query: exp.Select) -> set[Predicate]:
+def conditions_on_results(script: Any, query: exp.Select) -> set[Result]:
     """Comparisons of an expression, as text, with a value in WHERE, HAVING and QUALIFY; an alias stands for its item.
 
-    >>> SELECT CAST(MIN(at) AS DATE) AS day … HAVING day = '2026-01-01'    # cast(min(at) as date), EQ, '2026-01-01'
+    >>> SELECT CAST(MIN(at) AS DATE) AS day … HAVING day = '2026-01-01'    # date(min(at)), EQ, '2026-01-01'
     """
-    aliases = {item.alias.lower(): text_of(item.this) for item in query.expressions if isinstance(item, exp.Alias)}
+    aliases = {item.alias.lower(): shape_of(item.this) for item in query.expressions if isinstance(item, exp.Alias)}
     found = set()
     for clause in ("where", "having", "qualify"):
         for left, operator, value in comparisons_in(script, query.args.get(clause)):
             is_alias = clause != "where" and isinstance(left, exp.Column) and not left.table
-            text = text_of(left)
+            text = shape_of(left)
             found.add((aliases.get(left.name.lower(), text) if is_alias else text, operator, value))
     return found
 
@@ -131,11 +183,14 @@ def conditions_on_results(script: Any, query: exp.Select) -> set[Predicate]:
 
 
 def predicates_in(script: Any, clause: Any) -> Iterator[Predicate]:
-    """The comparisons of one column with a value that a condition demands, all of them."""
-    for left, operator, value in comparisons_in(script, clause):
-        names = columns_of(script, left)
-        if len(names) == 1:
-            yield names.pop(), operator, value
+    """What a condition demands, part by part; what asks other tables is left out."""
+    for part in parts_of(clause):
+        compared = [(columns_of(script, left), left, *rest) for left, *rest in comparisons_of(script, part)]
+        if compared and all(len(names) == 1 for names, *_ in compared):
+            for names, left, operator, value in compared:
+                yield names.pop(), "" if isinstance(left, exp.Column) else shape_of(left, "_"), operator, value
+        elif part.find(exp.Query) is None and part.find(exp.Column) is not None:
+            yield "", shape_of(part), "HOLDS", ""
 
 
 def comparisons_in(script: Any, clause: Any) -> Iterator[tuple[Any, str, str]]:
@@ -160,11 +215,21 @@ def comparisons_of(script: Any, node: Any) -> list[tuple[Any, str, str]]:
         return [found for kind, end in ends for found in compared(script, node.this, kind, [end])]
     if isinstance(node, exp.In):
         return compared(script, node.this, exp.In, node.expressions)
+    if isinstance(node, exp.Or):
+        return one_of(script, node)
     if node.__class__ in FLIPPED:
         if not columns_of(script, node.this):
             return compared(script, node.expression, FLIPPED[node.__class__], [node.this])
         return compared(script, node.this, node.__class__, [node.expression])
     return []
+
+
+def one_of(script: Any, node: exp.Or) -> list[tuple[Any, str, str]]:
+    """day = 'a' OR day = 'b' is day IN ('a', 'b')."""
+    each = [comparisons_of(script, part) for part in node.flatten()]
+    if any(len(found) != 1 or found[0][1] != "EQ" for found in each) or len({shape_of(f[0][0]) for f in each}) > 1:
+        return []
+    return [(each[0][0][0], "In", ", ".join(found[0][2] for found in each))]
 
 
 def compared(script: Any, left: Any, kind: type, values: list[Any]) -> list[tuple[Any, str, str]]:
@@ -183,6 +248,20 @@ def value_of(node: Any) -> str:
             break
         inner = inner.this
     return text_of(inner if isinstance(inner, exp.Literal | exp.Parameter | exp.Placeholder) else node)
+
+
+def shape_of(node: Any, column: str = "") -> str:
+    """An expression as text without the tables that its columns name, DATE(x) for CAST(x AS DATE); `column` stands for
+    every column where it is given."""
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, exp.Column):
+            return exp.column(column or part.name)
+        if isinstance(part, exp.TsOrDsToDate) or isinstance(part, exp.Cast) and part.is_type("date"):
+            return exp.Date(this=part.this)
+        return part
+
+    return text_of(node.copy().transform(plain))
 
 
 def text_of(node: Any) -> str:
