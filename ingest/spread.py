@@ -15,6 +15,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,11 +101,14 @@ class SpreadWorkers(Workers):
             pause = 0.01 if answers else min(pause * 1.5, 0.5)
 
     def _send(self, chunk: Chunk) -> int:
+        from kombu.exceptions import OperationalError
+
         from ingest.tasks import do_chunk
 
         row = IngestChunk.objects.create(payload=packed(chunk))
         self._made.add(row.pk)
-        do_chunk.delay(row.pk)
+        with suppress(OperationalError):  # a broker that is away for a while: the chunk is done here
+            do_chunk.apply_async([row.pk], retry=False)
         return row.pk
 
     def _collect(self, out: dict[int, list[Key]]) -> list[tuple[Key, Any]]:

@@ -170,6 +170,20 @@ def test_a_killed_worker_loses_nothing_and_does_nothing_twice(held, site, reposi
         alone.end()
 
 
+def test_a_broker_that_is_away_is_told_and_an_ingest_under_way_goes_on_without(tmp_path) -> None:
+    site = Site(tmp_path, "pk_celery_away", "redis://127.0.0.1:9/0")
+    try:
+        folder = write(tmp_path / "small", {"mart/a.sql": "SELECT x FROM src.a", "mart/b.sql": "SELECT x FROM mart.a"})
+        site.manage("ingest_repo", str(folder), "--dialect", "duckdb", "--jobs", "1")
+        assert site.query("SELECT count(*) FROM lineage_tableedge") == [(2,)]
+        assert site.query("SELECT count(*) FROM ingest_ingestchunk") == [(0,)]
+        site.manage("shell", "-c", START.format(folder=str(folder)))
+        ((state, error),) = site.query("SELECT state, error FROM ingest_ingestrun ORDER BY id DESC LIMIT 1")
+        assert (state, "does not answer" in error) == ("failed", True)
+    finally:
+        site.end()
+
+
 def test_without_a_broker_nothing_of_celery_is_imported() -> None:
     code = "import sys, django; django.setup(); import ingest.spread, config.urls; print('celery' in sys.modules)"
     environment = {name: value for name, value in os.environ.items() if name != "CELERY_BROKER_URL"}
