@@ -1,8 +1,8 @@
 """Lineage events a second, beside a bare view that writes the same body into one row: same server, same run.
 
-One gunicorn worker, as `serve` starts it, on a database of its own: SQLite, and PostgreSQL where --postgres names a server
-(`postgres://postgres@127.0.0.1:5432`). 32 clients send START and COMPLETE events of 200 jobs, each waiting for its answer;
-then four times as many. Nothing may be lost and nothing answered with 5xx.
+One gunicorn worker, as `serve` starts it, on a database of its own: SQLite, and PostgreSQL where --postgres names a
+server (`postgres://postgres@127.0.0.1:5432`). 32 clients send START and COMPLETE events of 200 jobs, each waiting for
+its answer; then four times as many. Nothing may be lost and nothing answered with 5xx.
 """
 
 from __future__ import annotations

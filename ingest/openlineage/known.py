@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from django.db.models import Q
-
 from catalog import ingested
-from catalog.bulk import chunks
 from catalog.facts import SourceFact
 from catalog.ingested import REPORTED
 from catalog.models import Origin, Pipeline, Source
@@ -15,19 +12,20 @@ from ingest.models import ReportedDataset, ReportedJob
 from ingest.openlineage.events import Name
 from ingest.openlineage.merge import GONE
 from ingest.openlineage.naming import fitted, is_address, kind_of, source_of, table_of
+from ingest.openlineage.rows import find_datasets, find_job
 
 
 def the_job(name: Name) -> ReportedJob:
     """The job of that name, held until the transaction ends. One query where it is known; `facets` stay unread."""
-    jobs = ReportedJob.objects.select_for_update().defer("facets")
-    job = jobs.filter(namespace=name[0], name=name[1]).first()
+    job = find_job(name)
     if job is None:
         pipeline, _ = Pipeline.objects.get_or_create(
             name=_pipeline_name(name), defaults={"origin": Origin.INGEST, "stated_in": REPORTED}
         )
         new = ReportedJob(namespace=name[0], name=name[1], pipeline=pipeline)
         ReportedJob.objects.bulk_create([new], ignore_conflicts=True)
-        job = jobs.get(namespace=name[0], name=name[1])
+        job = find_job(name)
+        assert job is not None
     return job
 
 
@@ -44,23 +42,12 @@ def _pipeline_name(name: Name) -> str:
 def the_datasets(names: Collection[Name]) -> dict[Name, ReportedDataset]:
     """The datasets of those names, held, and by all in the same order. One query where they are known; `facets` stay
     unread."""
-    found = _datasets(names)
+    found = find_datasets(names)
     if missing := set(names) - found.keys():
         tables = own_tables(missing)
         new = [ReportedDataset(namespace=name[0], name=name[1], table_id=tables[name]) for name in sorted(missing)]
         ReportedDataset.objects.bulk_create(new, ignore_conflicts=True)
-        found |= _datasets(missing)
-    return found
-
-
-def _datasets(names: Collection[Name]) -> dict[Name, ReportedDataset]:
-    found: dict[Name, ReportedDataset] = {}
-    for part in chunks(sorted(names), 400):
-        wanted = Q()
-        for namespace, name in part:
-            wanted |= Q(namespace=namespace, name=name)
-        rows = ReportedDataset.objects.select_for_update().defer("facets").filter(wanted).order_by("id")
-        found |= {(row.namespace, row.name): row for row in rows}
+        found |= find_datasets(missing)
     return found
 
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from catalog.bulk import as_stored
 from catalog.models import Run
-from ingest.models import LineageEvent, ReportedDataset, ReportedJob, ReportedRun
+from ingest.models import ReportedDataset, ReportedJob
 from ingest.openlineage import facets as read
 from ingest.openlineage.assertions import store_assertions
 from ingest.openlineage.bodies import canonical
@@ -26,6 +25,7 @@ from ingest.openlineage.events import Event, Name, moment_of, read_event
 from ingest.openlineage.jobs import jobs_on, store_job
 from ingest.openlineage.known import alias_of, is_dropped, the_datasets, the_job
 from ingest.openlineage.merge import ABORTED, COMPLETED, FAILED, Offer, RunState, merged
+from ingest.openlineage.rows import find_run, insert_event, save_run, update_dataset_stamps, update_job_stamps
 from ingest.openlineage.secrets import redacted
 from ingest.openlineage.tables import store_datasets
 
@@ -39,22 +39,32 @@ def take(data: Any) -> bool:
 
     All of it is stored or nothing, and the same event again changes nothing.
     """
+    with _writing():
+        return _take(data)
+
+
+def _take(data: Any) -> bool:
     text = canonical(data)
     if (clean := redacted(data, text)) is not data:
         data, text = clean, canonical(clean)
     event = read_event(data)
     for tries_left in reversed(range(_TRIES)):
         try:
-            with _writing(), transaction.atomic():
+            with transaction.atomic():
                 return _store(event, text)
-        except OperationalError:  # PostgreSQL ends one of two transactions that wait for each other
+        except (OperationalError, IntegrityError):
+            # PostgreSQL ends one of two transactions that wait for each other, or that make the same thing.
             if not tries_left or connection.vendor != "postgresql":
                 raise
     return False
 
 
 def _writing() -> AbstractContextManager[Any]:
-    """SQLite takes one writer at a time; its own way of waiting lets some wait for ever where many do."""
+    """SQLite takes one writer at a time, and its own way of waiting lets some wait for ever where many do.
+
+    Held from the first look at an event on: threads that work at their own events meanwhile would take the interpreter
+    from the one that writes, at each of its statements.
+    """
     return _one_writer if connection.vendor == "sqlite" else nullcontext()
 
 
@@ -83,15 +93,7 @@ def _keep(event: Event, text: str, job: ReportedJob | None, datasets: Mapping[Na
         *(hashlib.sha256(text.encode()).hexdigest(), event.kind, event.type, as_stored(event.at)),
         *(as_stored(timezone.now()), event.producer, job and job.pk, alone, event.run, text),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT_EVENT, values)
-        return bool(cursor.rowcount)
-
-
-_INSERT_EVENT = (
-    f"INSERT INTO {LineageEvent._meta.db_table} (digest, kind, event_type, event_time, received_at, producer, job_id,"
-    " dataset_id, run_id, body) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (digest) DO NOTHING"
-)
+    return insert_event(values)
 
 
 def _merge_job(event: Event, job: ReportedJob) -> bool:
@@ -103,7 +105,7 @@ def _merge_job(event: Event, job: ReportedJob) -> bool:
         job.facets = _laid_over(job.facets, changed)
         job.save(update_fields=["stamps", "facets"])
     elif offers:
-        ReportedJob.objects.filter(pk=job.pk).update(stamps=job.stamps)
+        update_job_stamps(job)
     return bool(changed)
 
 
@@ -130,18 +132,8 @@ def _merge_datasets(event: Event, datasets: Mapping[Name, ReportedDataset]) -> d
             changes[dataset] = set(changed)
     for dataset in changes:
         dataset.save(update_fields=["stamps", "facets", "seen_at"])
-    _save_stamps(dataset for dataset in named.values() if dataset not in changes)
+    update_dataset_stamps(dataset for dataset in named.values() if dataset not in changes)
     return changes
-
-
-def _save_stamps(datasets: Iterable[ReportedDataset]) -> None:
-    rows = [(json.dumps(dataset.stamps), dataset.seen_at, dataset.pk) for dataset in datasets]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(_UPDATE_STAMPS, rows)
-
-
-_UPDATE_STAMPS = f"UPDATE {ReportedDataset._meta.db_table} SET stamps = %s, seen_at = %s WHERE id = %s"
 
 
 def _offered(event: Event) -> dict[Name, tuple[dict[str, Offer], str]]:
@@ -178,18 +170,13 @@ def _symlinked(name: Name, facet: Any, place: str) -> dict[Name, dict[str, Offer
 
 def _merge_run(event: Event, job: ReportedJob, datasets: Mapping[Name, ReportedDataset]) -> bool:
     """Whether what the job reads and writes may be another now."""
-    run = Run.objects.filter(pipeline=job.pipeline_id, external_id=event.run).select_related("reported").first()
-    reported = getattr(run, "reported", None)
-    state = RunState(**reported.state) if reported else RunState()
-    before = (state.started_at, run and run.state) if state.times else None
+    known = find_run(job.pipeline_id, event.run)
+    outcome, state = known or ("", RunState())
+    before = (state.started_at, outcome) if state.times else None
     _note(event, state, datasets)
-    run = run or Run(pipeline_id=job.pipeline_id, external_id=event.run)
+    run = Run(pipeline_id=job.pipeline_id, external_id=event.run)
     _fill(run, state)
-    run.save()
-    if reported is None:
-        ReportedRun.objects.bulk_create([ReportedRun(run=run, state=state.to_json())])
-    else:
-        ReportedRun.objects.filter(pk=reported.pk).update(state=state.to_json())
+    save_run(run, state)
     data = state.data()
     as_known = job.data == {"inputs": sorted(data.inputs), "outputs": sorted(data.outputs)}
     in_its_place = before is None or before in ((state.started_at, run.state), (state.started_at, Run.State.RUNNING))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import count
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ def test_a_refusal_names_the_place_and_the_fix_and_leaves_nothing_behind(airflow
     (b"{}", {"Content-Encoding": "br"}, 400, "gzip"),
     (gzip.compress(b" " * 50_000_000), {"Content-Encoding": "gzip"}, 413, "bytes"),
     (b'"' + b"x" * 10_000_001 + b'"', {}, 413, "10,000,000 bytes"),
-], ids=str)  # fmt: skip
+], ids=count())  # fmt: skip
 def test_bodies_that_are_no_event(airflow, body, headers, status, words) -> None:
     found, _, message = fault(airflow.post(ADDRESS, body, headers=headers))
     assert (found, words in message) == (status, True), message
