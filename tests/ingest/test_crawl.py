@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from io import StringIO
 
 import pytest
@@ -402,3 +404,16 @@ def test_wrong_use_is_told(source_slug, words) -> None:
     with pytest.raises(CommandError, match=words) as refused:
         call_command("crawl", source_slug)
     assert refused.value.returncode == 2
+
+
+def test_sqlite_is_crawled_by_what_it_tells(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "shop.sqlite3"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"{ORDERS}; CREATE VIEW daily AS SELECT id, total FROM orders;")
+    monkeypatch.setenv("SHOP_URL", f"sqlite:///{path}")
+    answer = crawl()
+    assert (answer["tables"], answer["views"], answer["sized"], answer["exit"]) == (2, 1, 0, 0)
+    columns = Column.objects.filter(table__name="orders").values_list("name", "is_primary_key")
+    assert list(columns) == [("id", True), ("total", False), ("note", False)]
+    edge = TableEdge.objects.get(valid_to=None)
+    assert (edge.source_table.name, edge.target_table.name) == ("orders", "daily")
