@@ -40,6 +40,7 @@ router.register("pipelines/<int:pipeline_pk>/sql-versions", lineage.SqlVersionVi
 router.register("owners", catalog.OwnerViewSet, "owner")
 router.register("tags", catalog.TagViewSet, "tag")
 router.register("runs", catalog.RunViewSet, "run")
+router.register("coverage", lineage.CoverageViewSet, "coverage")
 router.register("problems", lineage.ProblemViewSet, "problem")
 router.register("reads", usage.ReadViewSet, "read")
 router.register("usage", usage.UsageViewSet, "usage")

@@ -39,6 +39,7 @@ class SqlText:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
+_NOT_FOUND = ("ambiguous_column", "unresolved_column", "unresolved_star")  # problems of one column, or one star, each
 Span = tuple[int, int]  # from and to, in characters
 
 
@@ -62,7 +63,7 @@ def unread(text: SqlText, how: str) -> SqlLineage:
     """The answer for a text whose worker died: nothing read but the fact, as a problem."""
     problem = FileProblem(text.path, "worker_died", ERROR, f"Reading this file {how}.")
     sql = redact(text.sql)
-    return SqlLineage(text.path, sql, _digest(sql), 1, 0, (), (), {}, {}, {}, (problem,))
+    return SqlLineage(text.path, sql, _digest(sql), 1, 0, 0, 0, (), (), {}, {}, {}, (problem,))
 
 
 def lineage_of(analysis: Analysis, text: SqlText) -> SqlLineage:
@@ -70,12 +71,15 @@ def lineage_of(analysis: Analysis, text: SqlText) -> SqlLineage:
     builds = "" if any(analysis.outputs) else text.builds
     sql = redact(analysis.rendered)
     total, read = _coverage(analysis)
+    found = {(edge.statement, *edge.source) for edge in analysis.column_edges if edge.source[1] != "*"}
     return SqlLineage(
         path=text.path,
         sql=sql,
         digest=_digest(sql),
         statements=total,
         statements_read=read,
+        columns_named=len(found) + sum(problem.code in _NOT_FOUND for problem in analysis.problems),
+        columns_found=len(found),
         table_edges=_table_edges(analysis, builds),
         column_edges=_column_edges(analysis, builds),
         columns={

@@ -34,7 +34,7 @@ from ingest.workers import Died, Workers
 from lineage.facts import ERROR, FileProblem, SqlLineage
 from lineage.sql import ENGINE_VERSION
 
-READER_VERSION = 1  # raised whenever the same files may state something else, so that stored facts are read again
+READER_VERSION = 2  # raised whenever the same files may state something else, so that stored facts are read again
 BATCH_BYTES = 200_000  # of files read by a worker at once
 SECONDS = 60.0  # for the SQL of one file
 

@@ -19,6 +19,7 @@ from catalog.queries import Owners
 from catalog.rest import refuse_unknown_parameters
 from catalog.viewsets import NounViewSet
 from lineage import filters, queries, serializers, services
+from lineage.coverage import Coverage, coverage, coverage_by_source, current_versions, with_first_problem
 from lineage.explanations import explanations_of
 from lineage.models import Problem, SqlVersion
 
@@ -113,3 +114,20 @@ class SqlVersionViewSet(NounViewSet):
     def context_for(self, versions: list[dict[str, Any]]) -> dict[str, Any]:
         address = reverse("api:sql-version-list", args=[self.kwargs["pipeline_pk"]])
         return {"url": self.request.build_absolute_uri(address)}
+
+
+class CoverageViewSet(NounViewSet):
+    """How much of each pipeline's SQL was read, with the problem to look at first. Pipelines without SQL have none."""
+
+    order = ("pipeline_id", "id")
+    queryset = with_first_problem(current_versions())
+    serializer_class = serializers.CoverageSerializer
+    filterset_class = filters.CoverageFilter
+
+    @extend_schema(responses=serializers.SourceCountsSerializer(many=True), filters=False)
+    @action(detail=False, pagination_class=None, filterset_class=None)
+    def sources(self, request: Request) -> Response:
+        """Of all SQL together, and by the source that it writes to."""
+        refuse_unknown_parameters(request, ())
+        by_source: dict[str | None, Coverage] = {None: coverage(), **coverage_by_source()}
+        return Response([{"source": source, **serializers.counts(each)} for source, each in by_source.items()])

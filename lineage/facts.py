@@ -29,7 +29,8 @@ ColumnEdgeRow = tuple[str, str, str, str, str, str, int, str | None]
 class SqlLineage:
     """What a worker answers. Names are the engine's; "" as an end of a table edge says that there is none.
 
-    `columns` are those of each output: (complete, ((name, type), …)).
+    `columns_named` counts the columns that the SQL names, `columns_found` those whose table is known for sure; a star
+    that could not be expanded is one that was not. `columns` are those of each output: (complete, ((name, type), …)).
     """
 
     path: str
@@ -37,6 +38,8 @@ class SqlLineage:
     digest: str
     statements: int
     statements_read: int
+    columns_named: int
+    columns_found: int
     table_edges: tuple[tuple[str, str], ...]
     column_edges: tuple[ColumnEdgeRow, ...]
     columns: Mapping[str, tuple[bool, tuple[tuple[str, str], ...]]]

@@ -11,7 +11,8 @@ from catalog import filters
 from catalog.filters import OneOf, YesNoFilter
 from catalog.models import Ownership
 from catalog.queries import ownerships_in_force
-from lineage.models import Problem, TableEdge
+from lineage.coverage import IN_PART, that_write_to
+from lineage.models import Problem, SqlVersion, TableEdge
 
 
 class TableFilter(filters.TableFilter):
@@ -40,6 +41,23 @@ class PipelineFilter(filters.PipelineFilter):
     def with_problems(self, pipelines: QuerySet, _: str, answer: str) -> QuerySet:
         found = Q(pk__in=Problem.objects.filter(pipeline__isnull=False).values("pipeline"))
         return pipelines.filter(found if answer == "true" else ~found)
+
+
+class CoverageFilter(FilterSet):
+    q = CharFilter(field_name="pipeline__name", lookup_expr="icontains", label="Part of the pipeline's name")
+    pipeline = CharFilter(field_name="pipeline__name", label="Name of a pipeline")
+    source = CharFilter(method="writing_to", label="Slug of a source that the SQL writes to")
+    is_whole = YesNoFilter(method="wholly_read", label="Every statement was read and every column found")
+
+    class Meta:
+        model = SqlVersion
+        fields: list[str] = []
+
+    def writing_to(self, versions: QuerySet, _: str, slug: str) -> QuerySet:
+        return versions.filter(that_write_to(slug))
+
+    def wholly_read(self, versions: QuerySet, _: str, answer: str) -> QuerySet:
+        return versions.exclude(IN_PART) if answer == "true" else versions.filter(IN_PART)
 
 
 class ProblemFilter(FilterSet):

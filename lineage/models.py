@@ -51,6 +51,8 @@ class SqlVersion(models.Model):
     dialect = models.CharField(max_length=30, blank=True)
     statements = models.PositiveIntegerField(default=0, help_text="Statements that can carry lineage")
     statements_read = models.PositiveIntegerField(default=0, help_text="Of those, the ones read without an error")
+    columns_named = models.PositiveIntegerField(default=0, help_text="Columns that the SQL names")
+    columns_found = models.PositiveIntegerField(default=0, help_text="Of those, the ones whose table is known for sure")
     practices = models.JSONField(default=dict, help_text="analysis.practices as read off this SQL")
     valid_from = models.DateTimeField(default=timezone.now)
     valid_to = models.DateTimeField(null=True, blank=True)

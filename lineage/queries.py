@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 
 from catalog.models import Column, Pipeline, Table, node_id
 from catalog.queries import Owners, owner_slugs_of, with_inherited, with_owners
@@ -97,19 +97,6 @@ class Impact:
     exports: int
     version: int
     is_current: bool
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How much of the SQL was read: statements that can carry lineage, and those read without an error."""
-
-    statements: int
-    statements_read: int
-
-    @property
-    def share(self) -> float | None:
-        """0 to 1; None where there is no SQL."""
-        return self.statements_read / self.statements if self.statements else None
 
 
 @dataclass(frozen=True)
@@ -283,31 +270,8 @@ def problems_of(pipeline: Pipeline) -> list[Problem]:
     return list(Problem.objects.filter(pipeline=pipeline).order_by("severity", "path", "line", "id"))
 
 
-def coverage() -> Coverage:
-    """How much of all current SQL was read. One query."""
-    return _coverage(_current(SqlVersion))
-
-
-def coverage_by_source() -> dict[str, Coverage]:
-    """The same per source (slug) that the SQL writes to; SQL that writes to two counts in both. One query."""
-    slug = "table_edges__target_table__source__slug"
-    rows = _current(SqlVersion).filter(**{f"{slug}__isnull": False})
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for source, _, statements, read in (
-        rows.order_by().values_list(slug, "pk", "statements", "statements_read").distinct()
-    ):
-        sums[source][0] += statements
-        sums[source][1] += read
-    return {source: Coverage(*sums[source]) for source in sorted(sums)}
-
-
 def _current(model: Any) -> QuerySet:
     return model.objects.filter(valid_to__isnull=True)
-
-
-def _coverage(versions: QuerySet[SqlVersion]) -> Coverage:
-    sums = versions.order_by().aggregate(statements=Sum("statements"), read=Sum("statements_read"))
-    return Coverage(sums["statements"] or 0, sums["read"] or 0)
 
 
 def _in_order(things: QuerySet, ids: Iterable[int]) -> list[Any]:

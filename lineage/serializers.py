@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from rest_framework import serializers
 
 from catalog import serializers as catalog
 from catalog.models import Table
+from lineage.coverage import Coverage, coverage_of
 from lineage.models import Problem, SqlVersion
 from lineage.nodes import NodeId
 
@@ -70,12 +72,72 @@ class SqlVersionSummarySerializer(catalog.RowSerializer):
 
     class Meta:
         model = SqlVersion
-        fields = ["id", "url", "digest", "dialect", "statements", "statements_read", "valid_from", "valid_to"]
+        fields = [
+            *("id", "url", "digest", "dialect", "statements", "statements_read", "columns_named", "columns_found"),
+            *("valid_from", "valid_to"),
+        ]
 
 
 class SqlVersionSerializer(SqlVersionSummarySerializer):
     class Meta(SqlVersionSummarySerializer.Meta):
         fields = [*SqlVersionSummarySerializer.Meta.fields, "practices", "sql"]
+
+
+class FirstProblemSerializer(serializers.Serializer):
+    """The worst problem of a pipeline, by severity, then line."""
+
+    code = serializers.CharField()
+    severity = serializers.CharField(help_text="error or warning")
+    message = serializers.CharField()
+    line = serializers.IntegerField(allow_null=True)
+
+
+class CountsSerializer(serializers.Serializer):
+    """How much of some SQL was read; a share is from 0 to 1, null where there is nothing to read."""
+
+    statements = serializers.IntegerField(help_text="Statements that can carry lineage")
+    statements_read = serializers.IntegerField(help_text="Of those, the ones read without an error")
+    share = serializers.FloatField(allow_null=True)
+    columns_named = serializers.IntegerField(help_text="Columns that the SQL names")
+    columns_found = serializers.IntegerField(help_text="Of those, the ones whose table is known for sure")
+    column_share = serializers.FloatField(allow_null=True)
+
+
+class SourceCountsSerializer(CountsSerializer):
+    source = serializers.CharField(allow_null=True, help_text="Slug; null for all SQL together")
+
+
+class CoverageSerializer(serializers.ModelSerializer):
+    """Shows SQL versions of `coverage.with_first_problem`, under the ids of their pipelines."""
+
+    url = serializers.URLField()
+    pipeline = serializers.CharField(help_text="Name of the pipeline")
+    share = serializers.FloatField(allow_null=True)
+    column_share = serializers.FloatField(allow_null=True)
+    first_problem = FirstProblemSerializer(allow_null=True)
+
+    class Meta:
+        model = SqlVersion
+        fields = [
+            *("id", "url", "pipeline", "statements", "statements_read", "share", "columns_named", "columns_found"),
+            *("column_share", "first_problem"),
+        ]
+
+    def to_representation(self, version: SqlVersion) -> dict[str, Any]:
+        names = ("code", "severity", "message", "line")
+        problem = {name: getattr(version, f"first_{name}") for name in names}
+        return {
+            "id": version.pk,
+            "url": f"{self.context['url']}{version.pk}/",
+            "pipeline": version.pipeline.name,
+            **counts(coverage_of(version)),
+            "first_problem": problem if version.first_code else None,
+        }
+
+
+def counts(coverage: Coverage) -> dict[str, Any]:
+    """A coverage for JSON."""
+    return asdict(coverage) | {"share": coverage.share, "column_share": coverage.column_share}
 
 
 class StepSerializer(serializers.Serializer):

@@ -39,6 +39,8 @@ _COLUMN_EDGE = (
         "path",
     ),
 )
+_COUNTED = ("statements", "statements_read", "columns_named", "columns_found")
+_DESCRIBED = ("key", "dialect", *_COUNTED, "practices")  # of a SQL version, what another reading of it may change
 TableEdgeIds = tuple[int | None, int | None]
 ColumnEdgeIds = tuple[int, int | None, int, int | None, str, str, int, str | None]
 
@@ -64,9 +66,7 @@ def store_lineage(lineages: Sequence[PipelineLineage], at: dt.datetime) -> None:
     _end_versions([version.pk for pk, version in versions.items() if pk not in same], at)
     for pk in same:
         _describe(versions[pk], by_pipeline[pk])
-    SqlVersion.objects.bulk_update(
-        [versions[pk] for pk in same], ["key", "dialect", "statements", "statements_read", "practices"], 200
-    )
+    SqlVersion.objects.bulk_update([versions[pk] for pk in same], _DESCRIBED, 200)
     new = {pk: _describe(_new_version(lineage, at), lineage) for pk, lineage in by_pipeline.items() if pk not in same}
     SqlVersion.objects.bulk_create(new.values())
     version_ids = {pk: version.pk for pk, version in {**versions, **new}.items()}
@@ -188,7 +188,8 @@ def _new_version(lineage: PipelineLineage, at: dt.datetime) -> SqlVersion:
 
 def _describe(version: SqlVersion, lineage: PipelineLineage) -> SqlVersion:
     version.key, version.dialect = lineage.key, lineage.dialect
-    version.statements, version.statements_read = lineage.read.statements, lineage.read.statements_read
+    for name in _COUNTED:
+        setattr(version, name, getattr(lineage.read, name))
     version.practices = dict(lineage.read.practices)
     return version
 

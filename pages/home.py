@@ -18,7 +18,7 @@ from audits.postmortems.queries import item_counts
 from catalog import queries
 from catalog.models import User
 from ingest.models import IngestRun
-from lineage import queries as lineage_queries
+from lineage.coverage import coverage
 from lineage.models import Problem
 from lineage.problems import ProblemCount, problem_counts
 
@@ -43,7 +43,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "title": "Home",
         "counts": counts,
         "is_empty": not counts.pipelines and not counts.tables,
-        "coverage": lineage_queries.coverage(),
+        "coverage": coverage(),
         "incidents": Incident.objects.exclude(status=Incident.Status.RESOLVED)[:_INCIDENTS_SHOWN],
         "attention": [each for each in _attention(request.user, problems) if each.number],
         "warnings": sum(count.number for count in problems if count.severity == Problem.Severity.WARNING),

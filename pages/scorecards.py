@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -23,6 +24,7 @@ from audits.practices.models import Finding, FindingQuerySet, Outcome, Score, Wa
 from audits.practices.queries import Point, Scorecard
 from audits.practices.rules import RULES, Rule
 from audits.practices.scores import Tally
+from audits.practices.steps import Step
 from catalog import policy
 from catalog.models import Owner, Pipeline, Source
 from catalog.policy import Action
@@ -73,7 +75,7 @@ def _card_page(request: HttpRequest, card: Scorecard, title: str, more: dict[str
         "card": card,
         "trend": trend_of(card.trend),
         "practices": [_PracticeRow.of(rule, tally, narrowed) for rule, tally in card.practices],
-        "steps": [(step, *_named(step.node)) for step in card.steps],
+        "steps": [(step, *_where(step, narrowed)) for step in card.steps],
         "failing": sum(tally.failed for _, tally in card.practices),
         "failing_list": _finding_list(standing=Outcome.FAIL, **narrowed),
         "rules": _NAMES,
@@ -108,9 +110,12 @@ def _finding_list(**narrowed: str) -> str:
     return f"{reverse('scorecard-findings')}?{urlencode(narrowed)}"
 
 
-def _named(node: str) -> tuple[str, str]:
-    """A table or pipeline by its node id: its name, and its page; of a pipeline its scorecard."""
-    found = NodeId.parse(node)
+def _where(step: Step, narrowed: dict[str, str]) -> tuple[str, str]:
+    """What a step is about, and where that is: a table, a pipeline's scorecard, or the findings of many pipelines."""
+    if not step.node:
+        address = _finding_list(practice=step.practice, standing=Outcome.FAIL, **narrowed)
+        return f"{intcomma(step.spread)} pipelines", address
+    found = NodeId.parse(step.node)
     if found.kind == "pipeline":
         return found.name, reverse("pipeline-scorecard", args=[found.name])
     return found.name, reverse("table-detail", args=[found.source, found.name])

@@ -18,7 +18,7 @@ from catalog.filters import SourceFilter
 from catalog.models import Source, Table
 from catalog.policy import Action
 from ingest import jobs
-from lineage.queries import coverage_by_source
+from lineage.coverage import coverage_by_source
 from pages.find import source_or_404
 from pages.forms import SourceForm, saved
 from pages.lists import listing

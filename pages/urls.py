@@ -10,6 +10,7 @@ from pages import (
     changes,
     checks,
     columns,
+    coverage,
     deletion,
     home,
     impact,
@@ -164,6 +165,7 @@ urlpatterns = [
     path("scorecards/waivers/<int:pk>/lift/", scorecards.lift, name="waiver-lift"),
     path("badges/<str:token>.svg", scorecards.badge, name="badge"),
     # what happened
+    path("coverage/", coverage.coverage_page, name="coverage"),
     path("problems/", problems.problem_list, name="problem-list"),
     path("lineage-events/", lineage_events.event_list, name="lineage-event-list"),
     path("lineage-events/<int:pk>/", lineage_events.detail, name="lineage-event-detail"),

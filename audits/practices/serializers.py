@@ -137,9 +137,10 @@ class PointSerializer(serializers.Serializer):
 
 class NextStepSerializer(serializers.Serializer):
     words = serializers.CharField()
-    node = serializers.CharField(help_text="What it is about")
+    node = serializers.CharField(help_text="What it is about; empty where it is alike in many pipelines")
     practice = serializers.CharField()
-    pipelines = serializers.ListField(child=serializers.CharField())
+    pipelines = serializers.ListField(child=serializers.CharField(), help_text="Some of them")
+    spread = serializers.IntegerField(help_text="How many there are")
     mends = serializers.IntegerField(help_text="Findings that pass once it is done")
     helps = serializers.IntegerField(help_text="Findings that need more besides")
     gain = serializers.FloatField(help_text="What it adds to the score")

@@ -19,22 +19,24 @@ MOST_NAMED = 20  # pipelines of one step
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do, about a pipeline or a table (`node`). `gain` is what it adds to the score, 0 to 1.
+    """One thing to do, about a table or a pipeline (`node`), or alike in many pipelines (`node` is ""). `gain` is what
+    it adds to the score, 0 to 1.
 
     `mends` counts the findings that pass once it is done, `helps` those that need more besides; `pipelines` names some
-    of those that have them.
+    of the `spread` pipelines that have them.
     """
 
     words: str
     node: str
     practice: str
     pipelines: list[str]
+    spread: int
     mends: int
     helps: int
     gain: float
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("words", "node", "practice", "pipelines", "mends", "helps")
+        names = ("words", "node", "practice", "pipelines", "spread", "mends", "helps")
         return {name: getattr(self, name) for name in names} | {"gain": round(self.gain, 4)}
 
 
@@ -50,7 +52,7 @@ class _Sum:
     share: float = 0.0
 
 
-_Key = tuple[str, str, int]  # words, the node that it is about, and the pipeline where that is the pipeline itself
+_Key = tuple[str, str]  # words, and the node that it is about, "" for the pipeline itself
 
 
 def next_steps(findings: FindingQuerySet, tally: Tally, most: int = 5) -> list[Step]:
@@ -65,14 +67,15 @@ def next_steps(findings: FindingQuerySet, tally: Tally, most: int = 5) -> list[S
     return [
         Step(
             words=words,
-            node=node or node_id("pipeline", names[pipeline]),
+            node=node or (node_id("pipeline", names[next(iter(each.pipelines))]) if len(each.pipelines) == 1 else ""),
             practice=each.practice,
             pipelines=sorted(names[pk] for pk in list(each.pipelines)[:MOST_NAMED]),
+            spread=len(each.pipelines),
             mends=each.mends,
             helps=each.helps,
             gain=each.weight / (tally.passed + tally.failed),
         )
-        for (words, node, pipeline), each in best
+        for (words, node), each in best
     ]
 
 
@@ -84,10 +87,9 @@ def _sums(rows: Iterable[tuple[int, str, int, str]]) -> dict[_Key, _Sum]:
         if remedies is None:
             remedies = read[text] = json.loads(text)
         for words, node in remedies:
-            key = (words, node, 0 if node else pipeline)
-            step = found.get(key)
+            step = found.get((words, node))
             if step is None:
-                step = found[key] = _Sum(practice)
+                step = found[words, node] = _Sum(practice)
             step.pipelines[pipeline] = None
             if len(remedies) == 1:
                 step.mends += 1

@@ -9,13 +9,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from lineage.coverage import Coverage, coverage, coverage_by_source
 from lineage.models import ColumnEdge, EdgeOrigin
 from lineage.queries import (
-    Coverage,
     around,
     builders_of,
-    coverage,
-    coverage_by_source,
     current_sql,
     inputs_and_outputs,
     lineage_of,

@@ -28,7 +28,8 @@ TUESDAY = MONDAY + dt.timedelta(days=1)
 
 
 def read(sql: str = "select 1", **facts: Any) -> SqlLineage:
-    given = {"statements": 1, "statements_read": 1, "practices": {}, "problems": (), **facts}
+    given = {"statements": 1, "statements_read": 1, "columns_named": 0, "columns_found": 0}
+    given |= {"practices": {}, "problems": (), **facts}
     return SqlLineage(
         "x.sql", sql, sql.ljust(64)[:64], table_edges=(), column_edges=(), columns={}, table_kinds={}, **given
     )

@@ -23,12 +23,13 @@ def test_an_empty_catalog_says_the_next_step(viewer, signed_in) -> None:
 
 def test_counts_and_coverage(viewer, signed_in) -> None:
     pipeline = make_pipeline()
-    make_sql_version(pipeline, statements=200, statements_read=199)
+    make_sql_version(pipeline, statements=200, statements_read=199, columns_named=50, columns_found=49)
     make_table()
     make_table(status="retired")
     page = text_of(signed_in(viewer).get("/"))
     assert "1 pipeline 1 table 0 columns" in page
     assert "99.5 % of 200 SQL statements read" in page
+    assert "98.0 % of 50 named columns found" in page
 
 
 def test_what_needs_attention(viewer, signed_in) -> None:

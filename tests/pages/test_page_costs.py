@@ -56,6 +56,8 @@ PAGES = [
     "/tags/",
     "/tags/hub/",
     "/problems/",
+    "/coverage/",
+    "/coverage/?source=warehouse&show=few",
     "/checks/",
     "/runs/",
     "/runs/late/",

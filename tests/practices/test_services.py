@@ -298,6 +298,14 @@ def test_one_step_that_mends_several_findings_comes_first(judged) -> None:
     assert steps[0].node == judged.node
 
 
+def test_what_many_pipelines_lack_alike_is_one_step(judged) -> None:
+    for _ in range(30):
+        make_pipeline(tier=4)
+    services.judge_all()
+    step = next(each for each in queries.scorecard().steps if each.words == "Name its business owner.")
+    assert (step.node, step.spread, step.helps, len(step.pipelines)) == ("", 30, 30, 20)
+
+
 def test_a_table_that_lacks_its_description_everywhere_is_one_step(judged) -> None:
     orders = Table.objects.get(name="shop.orders")
     Table.objects.filter(pk=orders.pk).update(description="")

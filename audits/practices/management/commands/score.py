@@ -48,7 +48,8 @@ class Command(BaseCommand):
             numbers = ", ".join(f"{number:,} {standing}" for standing, number in tally.to_dict().items() if number)
             self.stdout.write(f"  {rule.name:<38} {numbers or 'not judged'}")
         for step in card.steps:
-            self.stdout.write(f"  +{_shown(step.gain)}  {step.words} ({step.node})")
+            about = step.node or f"{step.spread:,} pipelines"
+            self.stdout.write(f"  +{_shown(step.gain)}  {step.words} ({about})")
 
 
 def _thing(options: dict[str, Any]) -> Pipeline | Owner | Source | None:
