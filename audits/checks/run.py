@@ -191,7 +191,7 @@ class _TableRun:
                     self._scan([job])
                 return
             for job in jobs:
-                job.problem = str(problem)
+                job.problem = self._said(problem)
             return
         for job, figure in zip(jobs, row[1:], strict=True):
             job.take(figure)
@@ -203,7 +203,7 @@ class _TableRun:
         try:
             job.take(self._row(self._statement(job.parameters))[0])
         except ValueError as problem:
-            job.problem = str(problem)
+            job.problem = self._said(problem)
 
     def _statement(self, parameters: Parameters) -> str:
         source, dialect = self.table.source, self.place.dialect
@@ -228,6 +228,10 @@ class _TableRun:
                 except ValueError:
                     continue
                 job.sample = samples.kept(answer.columns, answer.rows, sensitive)
+
+    def _said(self, problem: ValueError) -> str:
+        """What went wrong. A database's own words may quote a value: masked where the table has sensitive ones."""
+        return samples.without_values(str(problem), samples.sensitive_columns(self.table))
 
     def _key(self) -> list[str]:
         """Columns that name a row: of the primary key, as far as the table still has them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,8 @@ MASK = "•••"
 SENSITIVE_TAGS = ("sensitive", "pii", "personal-data")  # on a table: all its columns
 MOST = 10  # offending keys that are kept
 _LONGEST = 200  # characters of one value
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 Sample = Sequence[dict[str, Any]]
 
@@ -35,6 +38,11 @@ def kept(columns: Sequence[str], rows: Iterable[Sequence[Any]], sensitive: Colle
         }
         for row in list(rows)[:MOST]
     ]
+
+
+def without_values(text: str, sensitive: Collection[str]) -> str:
+    """A text without what stands in quotes, if there is anything sensitive."""
+    return _QUOTED.sub(MASK, text) if sensitive else text
 
 
 def _plain(value: Any) -> Any:

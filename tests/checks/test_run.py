@@ -260,6 +260,14 @@ def test_sensitive_values_never_reach_a_sample(customers, file) -> None:
     assert measured(ids)[0].sample == [{"id": MASK, "times": 2}]
 
 
+def test_what_the_database_says_of_an_error_quotes_no_sensitive_value(customers) -> None:
+    check = make_check(customers, "accepted_values", column="email", values=[1, 2])
+    result = measured(check)[0]
+    assert result.state == "error"
+    assert "ann@x.example" not in result.words
+    assert MASK in result.words
+
+
 def test_missing_values_are_named_by_the_primary_key(customers, orders) -> None:
     named, nameless = (
         make_check(customers, "not_null", column="email"),
