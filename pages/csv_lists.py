@@ -10,8 +10,8 @@ from django.http import StreamingHttpResponse
 from catalog.models import Owner, Pipeline, Table
 from catalog.queries import Owners, owner_slugs_of, tag_names_of
 from lineage.queries import owner_slugs_of_tables
+from pages.csv_rows import csv_response
 from pages.lists import Listing
-from pages.spreadsheets import csv_response
 
 _AT_ONCE = 500
 Rows = Callable[[Sequence[Any]], Iterable[Sequence[Any]]]  # of some things
@@ -29,7 +29,7 @@ OWNER_HEAD = ("slug", "name", "kind", "status", "email", "team", "pipelines", "t
 
 def csv_of(listing: Listing, name: str, head: Sequence[str], rows: Rows) -> StreamingHttpResponse:
     """A download of all that the filters leave, in the order of names; `rows` makes rows of some things at a time."""
-    return csv_response(name, head, _in_parts(listing, rows))
+    return csv_response(f"{name}.csv", head, _in_parts(listing, rows))
 
 
 def table_rows(tables: Sequence[Table]) -> Iterator[Sequence[Any]]:

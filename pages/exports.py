@@ -19,8 +19,8 @@ from lineage.graph_api import as_json
 from lineage.nodes import NodeId
 from lineage.queries import GraphNode, Lineage
 from lineage.sql.model import DIRECT_KINDS
+from pages.csv_rows import csv_response
 from pages.picture import Picture
-from pages.spreadsheets import csv_response
 
 FORMATS = {
     "svg": "SVG picture",
@@ -49,7 +49,7 @@ def exported(form: str, thing: Any, lineage: Lineage, picture: Picture, request:
     """The download in that form of `FORMATS`."""
     name = "lineage-" + (re.sub(r"[^\w.-]+", "-", str(thing)).strip("-")[:100] or "export")
     if form == "csv":
-        return csv_response(name, _HEAD, _rows(lineage))
+        return csv_response(f"{name}.csv", _HEAD, _rows(lineage))
     content: str | bytes
     if form == "svg":
         content = render_to_string("lineage/export.svg", {"picture": picture})

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from catalog import search_index
 from catalog.bulk import as_stored
 from catalog.models import Run
 from ingest.models import ReportedDataset, ReportedJob
@@ -83,6 +84,8 @@ def _store(event: Event, text: str) -> bool:
     for _, each in sorted(jobs.items()):
         store_job(each, event.at)
     store_assertions(event, datasets)
+    search_index.index("pipeline", [each.pipeline_id for each in jobs.values()])
+    search_index.index("table", {dataset.table_id for dataset in changed})
     return True
 
 

@@ -61,7 +61,7 @@ def test_sign_in_search_open_a_table_follow_lineage(page: Page, sign_in, shop, v
     assert_accessible()
     sign_in(viewer)
     assert_accessible()
-    search = page.get_by_role("searchbox", name="Search")
+    search = page.get_by_role("combobox", name="Search")
     search.fill("orders")
     search.press("Enter")
     expect(page.locator("mark").first).to_have_text("orders")
