@@ -3,7 +3,7 @@
   const main = document.getElementById("main");
 
   // Names and SQL are copied by a button beside them.
-  function offerCopy(place, words, text) {
+  function offerCopy(put, words, text) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "copy quiet small-button";
@@ -14,14 +14,14 @@
       button.textContent = "Copied";
       setTimeout(() => (button.textContent = "Copy"), 1500);
     });
-    place.append(" ", button);
+    put(button);
   }
   if (navigator.clipboard && main) {
     const name = main.dataset.visit && main.querySelector("h1");
     const spelled = name?.textContent.trim();
-    if (name) offerCopy(name, "Copy the name", () => spelled);
+    if (name) offerCopy((button) => name.after(button), "Copy the name", () => spelled);
     for (const code of main.querySelectorAll(".code"))
-      offerCopy(code.parentElement.querySelector(".card-head") ?? code, "Copy the SQL", () =>
+      offerCopy((button) => (code.parentElement.querySelector(".card-head") ?? code).append(button), "Copy the SQL", () =>
         [...code.querySelectorAll("code.line")].map((line) => line.textContent.replace(/\n$/, "")).join("\n"),
       );
   }

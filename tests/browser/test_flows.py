@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from catalog import search_index
 from catalog.models import Pipeline
 from lineage.models import ColumnEdge, EdgeOrigin
 from tests.factories import (
@@ -53,6 +54,7 @@ def shop():
             origin=EdgeOrigin.SQL,
             valid_from=NOON,
         )
+    search_index.rebuild()
     return orders
 
 
@@ -90,8 +92,7 @@ def test_hovering_a_box_lights_up_its_path(page: Page, sign_in, shop, viewer) ->
 
 def test_a_columns_path(page: Page, sign_in, shop, viewer, assert_accessible) -> None:
     sign_in(viewer)
-    page.goto("/tables/warehouse/shop.orders/")
-    page.get_by_role("link", name="id", exact=True).click()
+    page.goto("/tables/warehouse/shop.orders/lineage/?column=id")
     expect(page.locator(".box .row")).to_have_count(3)
     expect(page.locator(".row.start")).to_have_text(re.compile("id"))
     assert_accessible()
