@@ -1,9 +1,9 @@
-"""Ten checks on a DuckDB table of 10,000,000 rows: ours beside one hand-written query, and beside Soda.
+"""Ten checks on a DuckDB table of 10,000,000 rows: ours beside one hand-written query, Great Expectations and Soda.
 
-    python -m benchmarks.bench_checks [--rows 10000000] [--rounds 5] [--no-peer] [--directory DIR]
+    python -m benchmarks.bench_checks [--rows 10000000] [--rounds 5] [--no-peers] [--directory DIR]
 
 The hand-written query computes the same figures in one scan. Ours is everything: the probe of the columns, the SQL, the
-scan, judging, and storing the results. Soda runs in an environment made on first use. Medians of `--rounds`, all
+scan, judging, and storing the results. The tools run in environments made on first use. Medians of `--rounds`, all
 in one run.
 """
 
@@ -74,7 +74,10 @@ SELECT
   max(made_at)
 FROM orders
 """
-SODA = "soda-core-duckdb==3.5.6"
+PEERS = {
+    "great_expectations": ["great_expectations==1.24.1", "duckdb==1.1.3", "duckdb-engine==0.15.0", "sqlalchemy<2.1"],
+    "soda": ["soda-core-duckdb==3.5.6"],
+}
 
 
 def made(directory: Path, rows: int) -> Path:
@@ -109,24 +112,24 @@ def run_ours() -> list[Measured]:
     return sorted(found, key=lambda measured: measured.check.pk)
 
 
-def run_soda(path: Path, directory: Path) -> tuple[Clock, int]:
-    """How long Soda took, by its own clock, and how many of the ten it answered.
+def run_peer(tool: str, path: Path, directory: Path) -> tuple[Clock, int]:
+    """How long the tool took, by its own clock, and how many of the ten it answered.
 
-    It brings an older DuckDB, which reads no file of ours: it gets the same rows in one of its own.
+    Both bring an older DuckDB, which reads no file of ours: they get the same rows in one of their own.
     """
-    home = directory / "env_soda"
+    home = directory / f"env_{tool}"
     python = str(home / "bin" / "python")
     if not home.exists():
         venv.create(home, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", SODA], check=True)
-    copy, parquet = directory / f"{path.stem}_for_soda.duckdb", directory / f"{path.stem}.parquet"
+        subprocess.run([python, "-m", "pip", "install", "-q", *PEERS[tool]], check=True)
+    copy, parquet = directory / f"{path.stem}_for_{tool}.duckdb", directory / f"{path.stem}.parquet"
     if not copy.exists():
         with duckdb.connect(str(path), read_only=True) as connection:
             connection.execute(f"COPY orders TO '{parquet}' (FORMAT parquet)")
         make = f"import duckdb; duckdb.connect('{copy}').execute(\"CREATE TABLE orders AS FROM '{parquet}'\")"
         subprocess.run([python, "-c", make], check=True, capture_output=True)
     script = str(Path(__file__).parent / "peer_checks.py")
-    done = subprocess.run([python, script, str(copy)], check=True, capture_output=True, text=True)
+    done = subprocess.run([python, script, tool, str(copy)], check=True, capture_output=True, text=True)
     answer = json.loads(done.stdout.splitlines()[-1])
     clock = Clock()
     clock.wall, clock.cpu = answer["wall"], answer["cpu"]
@@ -152,7 +155,7 @@ def report(words: str, clocks: list[Clock], base: list[Clock] | None = None, bes
     print(line)
 
 
-def measure(directory: Path, rows: int, rounds: int, with_peer: bool) -> None:
+def measure(directory: Path, rows: int, rounds: int, with_peers: bool) -> None:
     path = made(directory, rows)
     make_checks(path)
     by_hand, figures = run_by_hand(path), [measured.value for measured in run_ours()]  # warms both up
@@ -162,20 +165,20 @@ def measure(directory: Path, rows: int, rounds: int, with_peer: bool) -> None:
     print(f"  {'':<38}{'wall s':>8}{'CPU s':>8}")
     report("one query by hand, one scan", hand)
     report("run_checks, results stored", mine, hand, "by hand")
-    if with_peer:
-        answers = [run_soda(path, directory) for _ in range(rounds)]
-        report(f"{SODA}, {answers[0][1]} answered", [clock for clock, _ in answers], mine, "ours")
+    for tool in PEERS if with_peers else ():
+        answers = [run_peer(tool, path, directory) for _ in range(rounds)]
+        report(f"{tool}, {answers[0][1]} answered", [clock for clock, _ in answers], mine, "ours")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--no-peer", action="store_true", help="without Soda")
+    parser.add_argument("--no-peers", action="store_true", help="ours and the query by hand alone")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--directory", type=Path, help="where the table and Soda's environment are kept")
+    parser.add_argument("--directory", type=Path, help="where the table and the tools' environments are kept")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        measure(asked.directory or Path(temporary), asked.rows, asked.rounds, not asked.no_peer)
+        measure(asked.directory or Path(temporary), asked.rows, asked.rounds, not asked.no_peers)
 
 
 if __name__ == "__main__":
