@@ -5,11 +5,14 @@ Parameters are named by nouns: `?source=warehouse&owner=finance&role=business`. 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter
+from django_filters.fields import IsoDateTimeField
 
 from catalog.models import Column, Owner, Ownership, Pipeline, Run, SchemaChange, Source, Table, Tag
 from catalog.queries import ownerships_in_force
@@ -37,6 +40,23 @@ class YesNoFilter(OneOf):
 
     def filter(self, queryset: QuerySet, value: str) -> QuerySet:
         return super().filter(queryset, value == "true" if value and not self.method else value)
+
+
+class MomentField(IsoDateTimeField):
+    """A date and time in UTC: PostgreSQL takes offsets up to 16 hours only, ISO 8601 up to 24."""
+
+    def to_python(self, value: Any) -> dt.datetime | None:
+        moment = super().to_python(value)
+        try:
+            return moment and moment.astimezone(dt.UTC)
+        except OverflowError as error:
+            raise ValidationError("No moment between the years 1 and 9999.") from error
+
+
+class Moment(IsoDateTimeFilter):
+    """A date and time, in whatever zone it is written."""
+
+    field_class = MomentField
 
 
 class SourceFilter(FilterSet):
@@ -127,8 +147,8 @@ class SchemaChangeFilter(FilterSet):
     source = CharFilter(field_name="table__source__slug", label="Slug of the table's source")
     table = CharFilter(field_name="table__name", label="Dotted name of the table")
     change = OneOf(SchemaChange.Change.choices)
-    since = IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="Found at or after")
-    until = IsoDateTimeFilter(field_name="at", lookup_expr="lt", label="Found before")
+    since = Moment(field_name="at", lookup_expr="gte", label="Found at or after")
+    until = Moment(field_name="at", lookup_expr="lt", label="Found before")
 
     class Meta:
         model = SchemaChange
@@ -163,10 +183,10 @@ class RunFilter(FilterSet):
     pipeline = CharFilter(field_name="pipeline__name", label="Name of a pipeline")
     state = OneOf(Run.State.choices)
     parent_id = CharFilter(label="The orchestrator's id of the run that they are parts of")
-    nominal_from = IsoDateTimeFilter(field_name="nominal_at", lookup_expr="gte", label="For this moment or later")
-    nominal_to = IsoDateTimeFilter(field_name="nominal_at", lookup_expr="lt", label="For a moment before")
-    since = IsoDateTimeFilter(field_name="started_at", lookup_expr="gte", label="Started at or after")
-    until = IsoDateTimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
+    nominal_from = Moment(field_name="nominal_at", lookup_expr="gte", label="For this moment or later")
+    nominal_to = Moment(field_name="nominal_at", lookup_expr="lt", label="For a moment before")
+    since = Moment(field_name="started_at", lookup_expr="gte", label="Started at or after")
+    until = Moment(field_name="started_at", lookup_expr="lt", label="Started before")
 
     class Meta:
         model = Run

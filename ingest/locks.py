@@ -7,7 +7,7 @@ On SQLite they are files of this machine, on PostgreSQL advisory locks of the da
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -43,10 +43,20 @@ def held(name: str) -> Iterator[None]:
 
 def is_held(name: str) -> bool:
     """Whether a living process holds the lock `name`: on this machine, or on any where locks are shared."""
-    if not are_shared() and not _file(name).exists():
-        return False
-    with _asked(name, wait=False) as is_free:
-        return not is_free
+    return name in held_among([name])
+
+
+def held_among(names: Collection[str]) -> set[str]:
+    """Those of the locks that a living process holds. At most one query."""
+    if not names or not are_shared():
+        return {name for name in names if _file_is_held(name)}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        held = {number for (number,) in cursor.fetchall()}
+    return {name for name in names if _number(name) in held}
 
 
 def are_shared() -> bool:
@@ -57,6 +67,13 @@ def are_shared() -> bool:
 def _asked(name: str, *, wait: bool) -> AbstractContextManager[bool]:
     """The lock, while it is asked for: whether it is ours."""
     return _asked_of_the_database(name, wait=wait) if are_shared() else _asked_of_a_file(name, wait=wait)
+
+
+def _file_is_held(name: str) -> bool:
+    if not _file(name).exists():
+        return False
+    with _asked_of_a_file(name, wait=False) as is_free:
+        return not is_free
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from django_filters import CharFilter, FilterSet, IsoDateTimeFilter, NumberFilter
+from django_filters import CharFilter, FilterSet, NumberFilter
 
 from audits.checks.models import Check, CheckResult, State
-from catalog.filters import OneOf, YesNoFilter
+from catalog.filters import Moment, OneOf, YesNoFilter
 from catalog.models import Table
 from lineage.filters import TableFilter
 
@@ -44,8 +44,8 @@ class CheckResultFilter(FilterSet):
     source = CharFilter(field_name="check_of__table__source__slug", label="Slug of the source of its check's table")
     table = CharFilter(field_name="check_of__table__name", label="Dotted name of its check's table")
     state = OneOf(State.choices)
-    since = IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="Measured at or after")
-    until = IsoDateTimeFilter(field_name="at", lookup_expr="lt", label="Measured before")
+    since = Moment(field_name="at", lookup_expr="gte", label="Measured at or after")
+    until = Moment(field_name="at", lookup_expr="lt", label="Measured before")
 
     class Meta:
         model = CheckResult

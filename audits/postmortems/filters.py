@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 from django.db.models import Q, QuerySet
-from django_filters import CharFilter, DateFilter, FilterSet, IsoDateTimeFilter
+from django_filters import CharFilter, DateFilter, FilterSet
 
 from audits.postmortems.models import ActionItem, Cause, Hit, Incident, PostMortem
 from audits.postmortems.queries import is_overdue, items_of, items_of_team
 from audits.postmortems.similar import recurrences
 from catalog.bulk import among
-from catalog.filters import OneOf, YesNoFilter, choices_of
+from catalog.filters import Moment, OneOf, YesNoFilter, choices_of
 
 
 def _numbered(choices: type) -> list[tuple[str, str]]:
@@ -31,8 +31,8 @@ class IncidentFilter(FilterSet):
     team = CharFilter(method="of_team", label="Slug of a team that answers for what it hit, itself or by its people")
     root_cause = OneOf(Cause.Code.choices, method="of_root_cause", label="The root cause that its report states")
     is_recurrence = YesNoFilter(method="come_back", label="Its root cause had happened there before")
-    since = IsoDateTimeFilter(field_name="started_at", lookup_expr="gte", label="Started at or after")
-    until = IsoDateTimeFilter(field_name="started_at", lookup_expr="lt", label="Started before")
+    since = Moment(field_name="started_at", lookup_expr="gte", label="Started at or after")
+    until = Moment(field_name="started_at", lookup_expr="lt", label="Started before")
 
     class Meta:
         model = Incident
@@ -131,8 +131,8 @@ class ActionItemFilter(FilterSet):
     due_to = DateFilter(field_name="due", lookup_expr="lte")
     source = CharFilter(method="on_source", label="Slug of a source of what its incident hit")
     pipeline = CharFilter(method="on_pipeline", label="Name of a pipeline that its incident hit")
-    open_at = IsoDateTimeFilter(method="open_then", label="Was not ended at that moment")
-    overdue_at = IsoDateTimeFilter(method="overdue_then", label="Was open past its day at that moment")
+    open_at = Moment(method="open_then", label="Was not ended at that moment")
+    overdue_at = Moment(method="overdue_then", label="Was open past its day at that moment")
 
     class Meta:
         model = ActionItem

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError
-from django_filters import CharFilter, FilterSet, IsoDateTimeFilter
+from django_filters import CharFilter, FilterSet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import exceptions, serializers, status
@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from catalog.filters import OneOf
+from catalog.filters import Moment, OneOf
 from catalog.rest import TooLarge, refuse_unknown_parameters
 from catalog.serializers import RowSerializer
 from catalog.viewsets import NounViewSet
@@ -144,8 +144,8 @@ class LineageEventFilter(FilterSet):
     job = CharFilter(field_name="job__name", label="Name of the job")
     pipeline = CharFilter(field_name="job__pipeline__name", label="Name of the job's pipeline")
     run_id = CharFilter(label="The run's id")
-    since = IsoDateTimeFilter(field_name="event_time", lookup_expr="gte", label="At or after")
-    until = IsoDateTimeFilter(field_name="event_time", lookup_expr="lt", label="Before")
+    since = Moment(field_name="event_time", lookup_expr="gte", label="At or after")
+    until = Moment(field_name="event_time", lookup_expr="lt", label="Before")
 
     class Meta:
         model = LineageEvent

@@ -181,3 +181,10 @@ def test_tagged(listed) -> None:
     make_table("u")
     assert listed("tables", tag="pii") == ["t"]
     assert listed("tags", q="GD") == ["gdpr"]
+
+
+def test_a_moment_may_be_written_in_any_zone(viewer, with_token) -> None:
+    program = with_token(viewer)
+    for zone in ("%2B17:22", "-23:59", "Z"):
+        assert program.get(f"/api/v1/runs/?since=2026-01-01T00:00:00{zone}").status_code == 200
+    assert program.get("/api/v1/runs/?since=0001-01-01T00:00:00%2B05:00").status_code == 400

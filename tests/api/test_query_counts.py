@@ -67,6 +67,7 @@ def test_ten_rows_and_fifty_cost_the_same(noun: str, viewer, with_token) -> None
         make_one_of_each()
     program = with_token(viewer)
     program.get("/api/v1/tags/")  # the first use of a token is noted
+    program.get(f"/api/v1/{noun}/")  # the first look at ingest runs takes down those whose process is gone
     few, many = cost(program, f"/api/v1/{noun}/?limit=10", 10), cost(program, f"/api/v1/{noun}/?limit=50", 50)
     assert few == many <= MOST[noun]
 
