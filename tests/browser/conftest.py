@@ -64,6 +64,7 @@ def sign_in(page: Page) -> Callable[[User], None]:
         page.get_by_label("Password").fill("correct horse")
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", level=1).wait_for()
+        page.wait_for_load_state()  # its scripts have run: keys do something
 
     return fill
 
