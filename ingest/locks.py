@@ -99,7 +99,11 @@ def _asked_of_the_database(name: str, *, wait: bool) -> Iterator[bool]:
             call = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
             cursor.execute(f"SELECT {call}(%s)", [_number(name)])
             is_ours = wait or bool(cursor.fetchone()[0])
-        yield is_ours
+            try:
+                yield is_ours
+            finally:
+                if is_ours:  # at once: the server ends the session some moments after it is closed
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [_number(name)])
     finally:
         own.close()
 
