@@ -8,7 +8,10 @@ from typing import Any
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect, NormalizationStrategy
+from sqlglot.errors import SqlglotError
 from sqlglot.tokens import Token, Tokenizer
+
+from .bounds import TooLarge, bounded
 
 # An opaque command becomes a problem of ours; sqlglot would also log each one.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -194,6 +197,13 @@ class Language:
     def parse(self, tokens: list[Token], text: str) -> exp.Expression | None:
         """The tree of one statement's tokens; None when they hold none. Raises ParseError."""
         return self._parser.parse(tokens, text)[0]
+
+    def parse_text(self, text: str) -> exp.Expression | None:
+        """The tree of SQL that stands in a string, within the bounds of every statement; None where it is none."""
+        try:
+            return self.parse(bounded(self.tokenize(text), has_many_brackets=True, has_many_joins=True), text)
+        except (SqlglotError, TooLarge):
+            return None
 
     def _column_folder(self) -> Callable[[Any], str]:
         """A function for the normal form of a column's, alias's or CTE's identifier: the busiest one of the engine."""

@@ -465,7 +465,7 @@ def rewrite_unload(tokens: Tokens, language: Language) -> Any:
     inner = tokens[2 : end - 1]
     uri = next((token.text for token in tokens[end:] if token.token_type is TokenType.STRING), "")
     if len(inner) == 1 and inner[0].token_type in (TokenType.STRING, TokenType.HEREDOC_STRING):
-        query = language.parse(language.tokenize(inner[0].text), inner[0].text)
+        query = language.parse_text(inner[0].text)
     else:
         query = language.parse(inner, "")
     if not isinstance(query, exp.Query) or not uri:

@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from . import pivots, query
 from .expressions import collect, collect_rows, flow_of, note_clock, path_flow
@@ -354,7 +353,7 @@ def table_argument(reader: Reader, argument: exp.Anonymous, scope: Scope) -> lis
 
 
 QUERY_TEXT = re.compile(r"\s*(?:select|with)\b", re.IGNORECASE)
-READS_HERE = re.compile(r"crosstab[2-4]?|query_to_xml|connectby", re.IGNORECASE)
+READS_HERE = re.compile(r"crosstab[2-4]?|query_to_xml", re.IGNORECASE)
 
 
 def is_query_text(argument: Any) -> bool:
@@ -367,11 +366,7 @@ def flow_of_text(reader: Reader, function: Any, text: str, scope: Scope) -> Flow
         function = function.expression
     name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
     if READS_HERE.fullmatch(name):
-        language = reader.language
-        try:
-            tree = language.parse(language.tokenize(text), text)
-        except SqlglotError:
-            tree = None
+        tree = reader.language.parse_text(text)
         if isinstance(tree, exp.Query):
             relation = query.read_query(reader, tree, None, {})
             scope.reads.append(relation)

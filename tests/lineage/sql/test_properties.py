@@ -243,6 +243,12 @@ def test_joins_that_wait_for_an_on_are_bounded() -> None:
         assert [problem.code for problem in analyze(sql, dialect="tsql").problems] == ["too_deep"]
 
 
+def test_sql_in_a_string_is_bounded_too() -> None:
+    many = "SELECT 1 FROM a" + " JOIN b" * 50
+    assert analyze(f"CREATE TABLE u AS SELECT * FROM crosstab('{many}') AS c (a int)", dialect="postgres").inputs == ()
+    assert analyze(f"UNLOAD ('{many}') TO 's3://b/p'", dialect="redshift").inputs == ()
+
+
 def test_joins_that_people_write_are_read() -> None:
     nested = (
         "SELECT 1 FROM a LEFT JOIN (b JOIN c ON b.x = c.x) ON a.x = b.x LEFT JOIN d JOIN e ON d.x = e.x ON a.x = d.x"
