@@ -262,6 +262,9 @@ class Column(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("column-detail", args=[self.table.source.slug, self.table.name, self.pk])
+
     @property
     def node(self) -> str:
         """Its node id; reads the table and its source."""

@@ -70,8 +70,7 @@ def _explanation(column: Column, version: SqlVersion, pairs: list[tuple[int, Tab
     schema = {
         table.name: {known.name: known.type or None for known in table.columns.all()} for table in tables.values()
     }
-    chains = (explain(version.sql, name, column.name, version.dialect, schema) for name in (column.table.name, ""))
-    steps = next(filter(None, chains), ())
+    steps = explain(version.sql, column.table.name, column.name, version.dialect, schema)
     return Explanation(version, steps, tables, "" if steps else "No expression in its SQL makes this column by name.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -22,7 +23,7 @@ from catalog import policy
 from catalog.models import Owner, Ownership, Pipeline, Table, User
 from catalog.policy import Action
 from catalog.queries import history_of
-from pages.forms import FactsForm, Lines, NamesField, find_owners, find_tables, saved
+from pages.forms import FactsForm, Lines, NamesField, find_owners, find_tables, form_page, saved
 from pages.incidents import find_pipelines, incident_or_404, say
 from pages.lists import listing
 
@@ -133,10 +134,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     return _form_page(request, form, f"Edit {item.title}", "Save", item.get_absolute_url())
 
 
-def _form_page(request: HttpRequest, form: FactsForm, title: str, verb: str, back: str) -> HttpResponse:
-    context = {"title": title, "form": form, "verb": verb, "back": back}
-    context |= {"noun": "Action items", "list_route": "action-item-list"}
-    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)
+_form_page = partial(form_page, noun="Action items", list_route="action-item-list")
 
 
 # Making the thing that proves it

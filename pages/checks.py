@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 
 from django.contrib import messages
 from django.db import transaction
@@ -25,7 +26,7 @@ from ingest.models import IngestRun
 from pages.check_forms import CheckForm
 from pages.check_plot import plot
 from pages.find import pipeline_or_404, table_or_404
-from pages.forms import saved
+from pages.forms import form_page, saved
 from pages.lists import listing, options_of
 
 RESULTS_SHOWN = 15
@@ -171,9 +172,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     return _form_page(request, form, f"Edit {check.name}", "Save", check.get_absolute_url())
 
 
-def _form_page(request: HttpRequest, form: CheckForm, title: str, verb: str, back: str) -> HttpResponse:
-    context = {"title": title, "form": form, "verb": verb, "back": back, "noun": "Checks", "list_route": "check-list"}
-    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)
+_form_page = partial(form_page, noun="Checks", list_route="check-list")
 
 
 @require_POST

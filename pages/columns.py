@@ -103,6 +103,5 @@ def _shown(explanation: Explanation, anchor: str) -> ShownExplanation:
 def _page_of(name: str, column: str, tables: dict[str, Table]) -> str:
     table = table_read(name, tables)
     found = next((known for known in table.columns.all() if known.name == column), None) if table else None
-    if found is None:
-        return table.get_absolute_url() if table else ""
-    return f"{table.get_absolute_url()}columns/{found.pk}/"
+    thing = found or table
+    return thing.get_absolute_url() if thing else ""

@@ -11,6 +11,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.db.models import Model, Q
 from django.forms import BoundField
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse_lazy
 
 from catalog.models import Column, Owner, Pipeline, Source, Table
@@ -293,3 +295,11 @@ def saved(form: FactsForm, save: Callable[[], Model]) -> Model | None:
 
 def _by_field(error: ValidationError) -> dict[str | None, list[ValidationError]]:
     return dict(error.error_dict) if hasattr(error, "error_dict") else {None: error.error_list}
+
+
+def form_page(
+    request: HttpRequest, form: forms.BaseForm, title: str, verb: str, back: str, *, noun: str, list_route: str
+) -> HttpResponse:
+    """The page of a form: `verb` on its button, `back` where one leaves it; 422 when it was sent and refused."""
+    context = {"title": title, "form": form, "verb": verb, "back": back, "noun": noun, "list_route": list_route}
+    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)

@@ -21,6 +21,7 @@ from ingest.models import IngestRun
 from lineage.coverage import coverage
 from lineage.models import Problem
 from lineage.problems import ProblemCount, problem_counts
+from pages.templatetags.pages import spoken
 
 _INGESTS_SHOWN = 5
 _INCIDENTS_SHOWN = 5
@@ -62,7 +63,7 @@ def _attention(user: User, problems: list[ProblemCount]) -> Iterator[Attention]:
     yield _attend(items.overdue, "action item", "is overdue", "are overdue", "action-item-list", is_overdue="true")
     for count in problems:
         if count.severity == Problem.Severity.ERROR:
-            words = f"error{'' if count.number == 1 else 's'}: {count.code.replace('_', ' ')}"
+            words = f"error{'' if count.number == 1 else 's'}: {spoken(count.code)}"
             yield Attention(count.number, words, _url("problem-list", severity="error", code=count.code))
     run, lacking = latest_run(), queries.lacking_owners()
     unread = sum(run.counts.get(word, 0) for word in ("unread", "feeds_unread")) if run else 0

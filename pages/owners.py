@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 
 from django import forms
 from django.contrib import messages
@@ -17,7 +18,7 @@ from catalog.models import Owner
 from catalog.policy import Action
 from pages.csv_lists import OWNER_HEAD, csv_of, owner_rows
 from pages.find import owner_or_404
-from pages.forms import Lines, NamesField, OwnerForm, find_owners, saved
+from pages.forms import Lines, NamesField, OwnerForm, find_owners, form_page, saved
 from pages.lists import listing
 
 
@@ -111,6 +112,4 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     return _form_page(request, form, f"Edit {owner.name}", "Save", owner.get_absolute_url())
 
 
-def _form_page(request: HttpRequest, form: OwnerForm, title: str, verb: str, back: str) -> HttpResponse:
-    context = {"title": title, "form": form, "verb": verb, "back": back, "noun": "Owners", "list_route": "owner-list"}
-    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)
+_form_page = partial(form_page, noun="Owners", list_route="owner-list")

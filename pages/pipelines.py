@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 
 from django.contrib import messages
 from django.db import transaction
@@ -25,7 +26,7 @@ from pages.code import listing_of
 from pages.csv_lists import PIPELINE_HEAD, csv_of, pipeline_rows
 from pages.deletion import unread_outputs
 from pages.find import pipeline_or_404
-from pages.forms import PipelineForm, saved, table_names
+from pages.forms import PipelineForm, form_page, saved, table_names
 from pages.lists import listing
 
 _RUNS_SHOWN = 10
@@ -113,10 +114,7 @@ def edit(request: HttpRequest, name: str) -> HttpResponse:
     return _form_page(request, form, f"Edit {pipeline.name}", "Save", pipeline.get_absolute_url())
 
 
-def _form_page(request: HttpRequest, form: PipelineForm, title: str, verb: str, back: str) -> HttpResponse:
-    context = {"title": title, "form": form, "verb": verb, "back": back}
-    context |= {"noun": "Pipelines", "list_route": "pipeline-list"}
-    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)
+_form_page = partial(form_page, noun="Pipelines", list_route="pipeline-list")
 
 
 def _initial(pipeline: Pipeline) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -20,7 +21,7 @@ from catalog.policy import Action
 from ingest import jobs
 from lineage.coverage import coverage_by_source
 from pages.find import source_or_404
-from pages.forms import SourceForm, saved
+from pages.forms import SourceForm, form_page, saved
 from pages.lists import listing
 
 
@@ -108,7 +109,4 @@ def crawl(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(source)
 
 
-def _form_page(request: HttpRequest, form: SourceForm, title: str, verb: str, back: str) -> HttpResponse:
-    context = {"title": title, "form": form, "verb": verb, "back": back}
-    context |= {"noun": "Sources", "list_route": "source-list"}
-    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)
+_form_page = partial(form_page, noun="Sources", list_route="source-list")

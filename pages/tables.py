@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 
 from django.contrib import messages
 from django.db import transaction
@@ -23,7 +24,7 @@ from lineage.filters import TableFilter
 from pages.columns import column_or_404
 from pages.csv_lists import TABLE_HEAD, csv_of, table_rows
 from pages.find import table_or_404
-from pages.forms import ColumnForm, FactsForm, TableForm, saved
+from pages.forms import ColumnForm, TableForm, form_page, saved
 from pages.lists import listing, options_of
 from pages.runs import behind, last_good
 
@@ -145,10 +146,7 @@ def edit_column(request: HttpRequest, source: str, name: str, pk: int) -> HttpRe
     return _form_page(request, form, f"Edit {column.name} of {table.name}", "Save", table.get_absolute_url())
 
 
-def _form_page(request: HttpRequest, form: FactsForm, title: str, verb: str, back: str) -> HttpResponse:
-    context = {"title": title, "form": form, "verb": verb, "back": back}
-    context |= {"noun": "Tables", "list_route": "table-list"}
-    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)
+_form_page = partial(form_page, noun="Tables", list_route="table-list")
 
 
 def _source_asked_for(request: HttpRequest) -> Source | None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import reverse_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from catalog import outbox, policy
 from catalog.models import OutgoingMessage, Webhook
 from catalog.policy import Action
-from pages.forms import FactsForm, saved
+from pages.forms import FactsForm, form_page, saved
 
 _MESSAGES_SHOWN = 50
 
@@ -73,10 +74,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     return _form_page(request, form, f"Edit {webhook.name}", "Save")
 
 
-def _form_page(request: HttpRequest, form: FactsForm, title: str, verb: str) -> HttpResponse:
-    context = {"title": title, "form": form, "verb": verb, "back": reverse("webhook-list")}
-    context |= {"noun": "Notices", "list_route": "webhook-list"}
-    return render(request, "shared/form_page.html", context, status=422 if form.is_bound else 200)
+_form_page = partial(form_page, back=reverse_lazy("webhook-list"), noun="Notices", list_route="webhook-list")
 
 
 @require_POST

@@ -61,8 +61,8 @@ def explain(
 ) -> tuple[Step, ...]:
     """The steps that lead to `table`.`column`, sources first; () when the SQL makes no such column.
 
-    `table` is an output as `analyze` names it or by a longer name that ends so ("db.u" for an output "u"), "" for a
-    bare SELECT; the other arguments are those of `analyze`.
+    `table` is an output as `analyze` names it or by a longer name that ends so ("db.u" for an output "u"). Where no
+    statement writes it, or it is "", the column is that of a bare SELECT. The other arguments are those of `analyze`.
     """
     run = start(sql, dialect, schema, default_database, default_schema, relations)
     trace = run.script.trace = Trace()
@@ -77,7 +77,7 @@ def explain(
             teller.tell_write(table, column, names, record.write.made_of)
         for assigned in trace.assigned.get(id(record.write), ()):
             teller.tell_assigned(table, column, assigned)
-    for _, result in run.results if not table else ():
+    for _, result in run.results if not teller.steps else ():
         teller.tell(Source("", result), column, column, set())
     return tuple(dict.fromkeys(teller.steps))
 
