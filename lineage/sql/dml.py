@@ -23,6 +23,7 @@ from .relations import (
     add_flow,
     row_flows,
 )
+from .selection import name_of
 
 Ctes = dict[str, Relation]
 
@@ -462,7 +463,7 @@ def read_merge_insert(reader: Reader, then: exp.Insert, write: Write, scope: Sco
         add_all(reader, write, source, by_name=isinstance(then.this, exp.Star))
         return
     columns = then.this.expressions if isinstance(then.this, exp.Tuple | exp.Schema) else []
-    names = [reader.language.column(name_node(last_name(column))) for column in columns]
+    names = [reader.language.column(name_node(name_of(column))) for column in columns]
     names = names or list(reader.script.known_columns(write.target) or ())
     for place, value in enumerate(values.expressions):
         flow = flow_of(reader, value, scope)
@@ -474,10 +475,6 @@ def read_merge_insert(reader: Reader, then: exp.Insert, write: Write, scope: Sco
             reader.warn(
                 "unresolved_column", f"column {place + 1} of INSERT has no name: {write.target} is unknown", value
             )
-
-
-def last_name(node: Any) -> Any:
-    return node.this if node.__class__ is exp.Column else node
 
 
 def add_all(reader: Reader, write: Write, source: Source, by_name: bool) -> None:

@@ -24,6 +24,7 @@ from .relations import (
     merged,
     used_as,
 )
+from .selection import name_of
 
 
 def pivot_last(reader: Reader, pivot: exp.Pivot, scope: Scope) -> None:
@@ -116,10 +117,6 @@ def unpivoted_into(reader: Reader, nodes: list[Any], into: exp.UnpivotColumns, s
 
 def flat_names(nodes: list[Any]) -> list[Any]:
     return [part for node in nodes for part in (node.expressions if isinstance(node, exp.Tuple) else [node])]
-
-
-def name_of(node: Any) -> Any:
-    return node.this if node.__class__ is exp.Column else node
 
 
 def without(items: list[Item | Star], names: frozenset[str]) -> list[Item | Star]:

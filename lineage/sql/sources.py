@@ -261,7 +261,7 @@ def add_table_from_rows(reader: Reader, node: exp.TableFromRows, scope: Scope) -
 def add_function(reader: Reader, node: Any, function: Any, scope: Scope) -> None:
     """A function in FROM is no table: its columns come from its arguments; files that it reads are."""
     alias, names = alias_of(reader, node)
-    made = reader.script.functions.get(function_name(reader, node, function)) if reader.script.functions else None
+    made = reader.script.functions.get(called_name(reader, node, function)) if reader.script.functions else None
     if made is not None:
         scope.add(Source(alias or function_alias(reader, function), under_names(made, names) if names else made))
         return
@@ -278,7 +278,7 @@ def add_function(reader: Reader, node: Any, function: Any, scope: Scope) -> None
     scope.add(Source(alias or function_alias(reader, function), relation))
 
 
-def function_name(reader: Reader, node: Any, function: Any) -> str:
+def called_name(reader: Reader, node: Any, function: Any) -> str:
     """d.f of FROM d.f(3), as CREATE FUNCTION names it."""
     parts = [node.args.get("catalog"), node.args.get("db")] if isinstance(node, exp.Table) else []
     while isinstance(function, exp.Dot):  # dbo.f(…) behind APPLY

@@ -10,6 +10,7 @@ from .effects import Effects, Write, write_of
 from .expressions import collect, flow_of
 from .reader import Reader, named_table
 from .relations import FILTER, NOTHING, Item, QueryRelation, Relation, Scope, Source, Star, TempRelation
+from .selection import name_of
 
 STORED = ("TABLE", "VIEW", "MATERIALIZED VIEW", "DYNAMIC TABLE")
 
@@ -217,10 +218,6 @@ def read_alter(reader: Reader, tree: exp.Alter) -> Effects:
             old, new = (reader.language.column(name_of(action.args[key])) for key in ("this", "to"))
             reader.script.rename_column(name, old, new)
     return effects
-
-
-def name_of(node: Any) -> Any:
-    return node.this if isinstance(node, exp.Column) else node
 
 
 def read_drop(reader: Reader, tree: exp.Drop) -> Effects:
