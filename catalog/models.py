@@ -47,6 +47,7 @@ class User(AbstractUser):
 
     role = models.CharField(max_length=10, choices=Role.choices, blank=True, default=Role.NONE)
     owner = models.OneToOneField("Owner", null=True, blank=True, on_delete=models.SET_NULL, related_name="user")
+    time_zone = models.CharField(max_length=64, blank=True, help_text="As Europe/Berlin; the browser's, if empty")
 
 
 class ApiToken(models.Model):

@@ -1,4 +1,4 @@
-"""Signing in and out, API tokens, the password and the theme."""
+"""Signing in and out, API tokens, the password, the theme and the time zone."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from catalog.models import ApiToken
+from catalog.models import ApiToken, User
 from catalog.tokens import issue_token
 from pages.context import THEMES
 from pages.middleware import for_everyone
+from pages.zones import zone_names
 
 _A_YEAR = 365 * 24 * 3600
 
@@ -26,6 +27,22 @@ class TokenForm(forms.Form):
 
     name = forms.CharField(max_length=100, label="What is it for", widget=forms.TextInput({"placeholder": "airflow"}))
     scope = forms.ChoiceField(choices=ApiToken.Scope.choices, label="It may")
+
+
+class ZoneForm(forms.ModelForm):
+    """In which zone the reader wants times."""
+
+    time_zone = forms.ChoiceField(
+        choices=lambda: [("", "As the browser says"), ("UTC", "UTC"), *((name, name) for name in sorted(zone_names()))],
+        required=False,
+        label="Times are in",
+        help_text="Pages and forms speak in this zone; REST, CSV files and mails in UTC. Days of data, such as those "
+        "of reads and partitions, stay days of the source.",
+    )
+
+    class Meta:
+        model = User
+        fields = ["time_zone"]
 
 
 class SignIn(auth.LoginView):
@@ -56,7 +73,21 @@ def account(request: HttpRequest) -> HttpResponse:
             status = 422
     tokens = ApiToken.objects.filter(user=request.user).order_by("-created_at", "-id")
     context = {"title": "Account", "form": form, "secret": secret, "tokens": tokens}
+    context["zone_form"] = ZoneForm(instance=request.user)
     return render(request, "account/account.html", context, status=status)
+
+
+@for_everyone
+@require_POST
+def set_zone(request: HttpRequest) -> HttpResponse:
+    """Keep the zone in which the reader wants times; nothing chosen follows the browser."""
+    form = ZoneForm(request.POST, instance=request.user)
+    if form.is_valid():
+        form.save()
+        messages.success(request, f"Times are in {form.instance.time_zone or 'the zone of your browser'} now.")
+    else:
+        messages.error(request, " ".join(form.errors["time_zone"]))
+    return redirect("account")
 
 
 @for_everyone

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from audits.checks.judge import written
 from audits.checks.models import CheckResult, State
+from catalog.moments import in_words
 
 WIDTH, HEIGHT, MARGIN = 720.0, 180.0, 8.0
 
@@ -90,5 +91,5 @@ def _band(drawn: Sequence[CheckResult], scale: _Scale) -> str:
 
 def _dot(result: CheckResult, scale: _Scale) -> Dot:
     figure = written(result.value) if result.value is not None else State(result.state).label
-    title = f"{result.at:%Y-%m-%d %H:%M} UTC: {figure}. {result.words}"
+    title = f"{in_words(result.at)}: {figure}. {result.words}"
     return Dot(scale.x(result.at), scale.y(result.value), result.state, title[:300])

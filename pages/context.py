@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils import timezone
 
 from catalog import policy
 from catalog.policy import Action
@@ -61,7 +62,7 @@ class NavigationEntry:
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """The demo banner, the version, the theme, the side bar, and whether the admin is linked. No query.
+    """The demo banner, the version, the theme, the zone, the side bar, and whether the admin is linked. No query.
 
     `visited` is the noun whose thing the page is about, for the list of what was visited of late.
     """
@@ -71,6 +72,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "is_demo": settings.DEMO,
         "version": settings.VERSION,
         "theme": theme if theme in THEMES else "",
+        "zone": timezone.get_current_timezone_name(),
         "navigation": _navigation(request),
         "visited": noun if aspect == "detail" else "",
         "may_administer": policy.may(getattr(request, "user", None), Action.ADMINISTER),

@@ -30,16 +30,9 @@ from catalog.queries import history_of
 from pages.find import owner_or_404, pipeline_or_404, table_or_404
 from pages.forms import FactsForm, Lines, NamesField, find_owners, find_tables, saved, table_names
 from pages.lists import listing, options_of
+from pages.zones import MomentField, MomentInput
 
 _ORIGINS = 3  # tables of which the page lists what changed upstream
-_MOMENT = "%Y-%m-%dT%H:%M:%S"
-
-
-class Moment(forms.DateTimeInput):
-    """A date and time to pick, in UTC, to the second, so that a time left alone does not change."""
-
-    def __init__(self) -> None:
-        super().__init__({"type": "datetime-local", "step": "1"}, format=_MOMENT)
 
 
 @require_GET
@@ -142,9 +135,10 @@ class OpeningForm(FactsForm):
     class Meta:
         model = Incident
         fields = ["title", "severity", "detection", "started_at"]
-        labels = {"detection": "Noticed by", "started_at": "Started (UTC)"}
+        labels = {"detection": "Noticed by", "started_at": "Started"}
         help_texts = {"started_at": "Now, if empty."}
-        widgets = {"started_at": Moment()}
+        field_classes = {"started_at": MomentField}
+        widgets = {"started_at": MomentInput()}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -222,7 +216,7 @@ class IncidentForm(FactsForm):
     )
     layout = [
         ("", ["title", "severity", "detection"]),
-        ("Times, in UTC", [*Incident.TIMES]),
+        ("Times", [*Incident.TIMES]),
         ("People", ["lead", "participants"]),
         ("What was wrong", ["data_from", "data_to", "wrong_rows", "decisions"]),
         ("Elsewhere", ["links"]),
@@ -239,7 +233,8 @@ class IncidentForm(FactsForm):
         labels |= {name: name.removesuffix("_at").capitalize() for name in Incident.TIMES}
         labels |= {"data_from": "First day of wrong data", "data_to": "Last day", "wrong_rows": "Wrong rows"}
         help_texts = {"data_from": "", "data_to": ""}
-        widgets = {name: Moment() for name in Incident.TIMES}
+        field_classes = dict.fromkeys(Incident.TIMES, MomentField)
+        widgets = {name: MomentInput() for name in Incident.TIMES}
         widgets |= {name: forms.DateInput({"type": "date"}, format="%Y-%m-%d") for name in ("data_from", "data_to")}
 
     def clean_lead(self) -> Owner | None:
@@ -332,7 +327,7 @@ class EntryForm(forms.Form):
     """A note on the timeline."""
 
     text = forms.CharField(required=False, strip=False)
-    at = forms.DateTimeField(required=False)
+    at = MomentField(required=False)
     link = forms.CharField(required=False, max_length=1000)
     is_pinned = forms.BooleanField(required=False)
     file = forms.FileField(required=False, allow_empty_file=True)
@@ -394,19 +389,22 @@ def change_entry(request: HttpRequest, pk: int) -> HttpResponse:
     if entry is None:
         raise Http404("There is no such entry.")
     try:
-        services.change_entry(actor=request.user, entry=entry, **_asked_of_entry(request))
+        services.change_entry(actor=request.user, entry=entry, **_asked_of_entry(request, entry))
     except ValidationError as error:
         say(request, error)
     return redirect(f"{entry.incident.get_absolute_url()}#timeline")
 
 
-def _asked_of_entry(request: HttpRequest) -> dict[str, Any]:
+def _asked_of_entry(request: HttpRequest, entry: TimelineEntry) -> dict[str, Any]:
     if "text" not in request.POST:
         return {"is_pinned": request.POST.get("pin") == "yes"}
-    form = EntryForm(request.POST)
-    if not form.is_valid() or form.cleaned_data["at"] is None:
+    form = EntryForm(request.POST, initial={"at": entry.at})
+    if not form.is_valid():
+        raise ValidationError([error for errors in form.errors.values() for error in errors])
+    if form.cleaned_data["at"] is None:
         raise ValidationError("Write what happened, and when.")
-    return {"text": form.cleaned_data["text"].strip(), "at": form.cleaned_data["at"]}
+    at = form.cleaned_data["at"] if "at" in form.changed_data else entry.at
+    return {"text": form.cleaned_data["text"].strip(), "at": at}
 
 
 @require_POST

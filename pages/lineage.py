@@ -12,7 +12,6 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
-from django.utils import timezone
 
 from catalog import policy
 from catalog.models import Column, Pipeline, Table
@@ -99,7 +98,7 @@ class Asked:
             column=column,
             with_conditions=clean.get("edges") == "all",
             folds_pipelines=clean.get("pipelines") == "folded",
-            at=dt.datetime.combine(day, dt.time.max, timezone.get_current_timezone()) if day else None,
+            at=dt.datetime.combine(day, dt.time.max, dt.UTC) if day else None,
             opened=clean.get("open") or (),
             shut=clean.get("shut") or (),
             by_schema=clean.get("group") == "schema" and grain == "table",

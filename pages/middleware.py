@@ -7,9 +7,11 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
 
 from catalog import policy
 from catalog.policy import Action
+from pages.zones import zone_of
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -36,11 +38,18 @@ class PagesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
+        response = self._answer(request)
         brings_inline_script = request.path.startswith("/api/") or (settings.DEBUG and response.status_code >= 400)
         if not brings_inline_script:  # the Swagger page, and Django's own error pages while DEBUG is on
             response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        """Pages speak of times in the reader's zone; programs get UTC."""
+        if request.path.startswith("/api/"):
+            return self.get_response(request)
+        with timezone.override(zone_of(request)):
+            return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
         """Default deny: reading any page needs the right to view. Raises PermissionDenied, Http404."""

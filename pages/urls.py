@@ -53,6 +53,7 @@ urlpatterns = [
     path("account/password/", for_everyone(account.ChangePassword.as_view()), name="password-change"),
     path("account/tokens/<int:pk>/revoke/", account.revoke_token, name="token-revoke"),
     path("account/theme/", account.set_theme, name="theme"),
+    path("account/zone/", account.set_zone, name="zone"),
     # /pipelines/
     path("pipelines/", pipelines.pipeline_list, name="pipeline-list"),
     path("pipelines/many/", many.many_pipelines, name="pipeline-many"),

@@ -34,6 +34,7 @@ OPEN_TO_SIGNED_IN = {  # each with the reason it needs no role
     "logout/": "one signs out there",
     "account/": "one's own account",
     "account/password/": "one's own password",
+    "account/zone/": "one's own time zone",
     "account/tokens/<int:pk>/revoke/": "one's own tokens, as a test below holds",
     "admin/logout/": "one signs out there too",
 }

@@ -42,6 +42,7 @@ from audits.usage.models import LoggedEdge, Read, SeenRead, UnparsedQuery
 from audits.usage.queries import outside_reads
 from catalog.bulk import chunks
 from catalog.models import Pipeline, Run, Source, Table
+from catalog.moments import start_of
 from lineage.models import Problem, SqlVersion, TableEdge
 
 DEFAULT_WINDOW = 90  # days
@@ -322,7 +323,7 @@ class _Draft:
     def _protect_young(self) -> None:
         longest = int(self.window.max(initial=0))
         since = self.as_of - dt.timedelta(days=longest)
-        young = Table.objects.filter(source_created_at__date__gte=since).order_by()
+        young = Table.objects.filter(source_created_at__gte=start_of(since)).order_by()
         for pk, made in young.values_list("pk", "source_created_at"):
             if made.date().toordinal() >= self.window_start[self.places([pk])[0]]:
                 self.protect(pk, Keep.YOUNG, created=made.date().isoformat())

@@ -12,6 +12,7 @@ from audits.deletion.models import DeletionReview, ReviewedTable, Verdict
 from audits.deletion.plan import current_edges
 from audits.usage.models import FailedRead, LoggedEdge, Read, Reader, SeenRead
 from catalog.models import Table
+from catalog.moments import start_of
 
 State = DeletionReview.State
 
@@ -80,7 +81,9 @@ def _read_since(review: DeletionReview, tables: list[ReviewedTable]) -> str | No
 
 def _copied_since(review: DeletionReview, tables: list[ReviewedTable]) -> str | None:
     ids = [each.table_id for each in tables]
-    edges = LoggedEdge.objects.filter(source_table__in=ids, last_at__date__gt=review.evidence_until)
+    edges = LoggedEdge.objects.filter(
+        source_table__in=ids, last_at__gte=start_of(review.evidence_until + dt.timedelta(days=1))
+    )
     edge = edges.exclude(target_table__in=ids).select_related("source_table", "reader").first()
     if edge is None or edge.reader.builds_id in ids:
         return None

@@ -26,6 +26,7 @@ from audits.deletion.models import DeletionReview, ReviewEvent
 from audits.postmortems.models import Hit, Incident
 from catalog.bulk import among
 from catalog.models import HistoryEntry, Ownership, Pipeline, Run, SchemaChange, Table
+from catalog.moments import in_words
 from catalog.schedules import GRACE, due_after
 from lineage.models import SqlVersion
 from lineage.sql.differences import differences
@@ -327,8 +328,8 @@ def _tell_late_runs(keys: Sequence[int]) -> dict[int, Told]:
 
 def _lateness(run: Run, at: dt.datetime | None) -> str:
     due = due_after(run.pipeline.schedule, run.started_at)
-    began = f"began {at:%Y-%m-%d %H:%M}" if at else "has not begun since"
-    return f"A run due {due:%Y-%m-%d %H:%M} {began}"
+    began = f"began {in_words(at)}" if at else "has not begun since"
+    return f"A run due {in_words(due)} {began}"
 
 
 def _find_jumps(span: Span) -> Iterator[Found]:

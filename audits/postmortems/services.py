@@ -21,6 +21,7 @@ from audits.postmortems.hits import Thing, hit_list, hit_on
 from audits.postmortems.models import Attachment, Hit, Incident, IncidentPerson, TimelineEntry
 from audits.postmortems.timeline import entry_of_result, entry_of_run, note_events
 from catalog.models import Column, Owner, Run, User
+from catalog.moments import in_words
 from catalog.policy import Action
 from catalog.search_index import index
 from catalog.services import policy_checked, record_history
@@ -157,7 +158,7 @@ def _check_times(incident: Incident) -> None:
         if at is None:
             continue
         if at > latest:
-            errors[name] = f"{_in_words(name, at)} is in the future; it is {timezone.now():%Y-%m-%d %H:%M} UTC."
+            errors[name] = f"{_in_words(name, at)} is in the future; it is {in_words(timezone.now())}."
         elif last and at < getattr(incident, last):
             errors[name] = f"{_in_words(name, at)} is before {_in_words(last, getattr(incident, last)).lower()}."
         last = name
@@ -166,7 +167,7 @@ def _check_times(incident: Incident) -> None:
 
 
 def _in_words(name: str, at: dt.datetime) -> str:
-    return f"{_TIME_NAMES[name].capitalize()} ({at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC)"
+    return f"{_TIME_NAMES[name].capitalize()} ({in_words(at)})"
 
 
 def _checked_links(links: Any) -> list[dict[str, str]]:

@@ -10,6 +10,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from catalog.moments import in_words
+
 DAYS = 14
 LONGEST = 366  # days
 
@@ -45,7 +47,7 @@ def read_window(asked: Mapping[str, str]) -> Window:
     until = ends["to"] or timezone.now()
     since = ends["from"] or until - dt.timedelta(days=DAYS)
     if since > until:
-        raise ValidationError({"from": f"It lies after the end of the window, {until:%Y-%m-%d %H:%M} UTC."})
+        raise ValidationError({"from": f"It lies after the end of the window, {in_words(until)}."})
     if until - since > dt.timedelta(days=LONGEST + 1):
         raise ValidationError({"from": f"A window spans {LONGEST} days at most."})
     return Window(since, until)

@@ -11,6 +11,7 @@ from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.templatetags.static import static
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
@@ -106,13 +107,46 @@ def percent(share: float | None) -> str:
 
 
 @register.filter
+def moment(at: dt.datetime | None, form: str = "Y-m-d H:i") -> SafeString | str:
+    """A moment in the reader's zone, in UTC on hover."""
+    return "–" if at is None else _time(at, _local(at, form))
+
+
+@register.filter
+def day_and_time(at: dt.datetime) -> SafeString:
+    """A moment as day and time, each apart for a narrow column."""
+    return _time(at, format_html("<span>{}</span> <span>{}</span>", _local(at, "M j"), _local(at, "H:i")))
+
+
+@register.filter
 def ago(at: dt.datetime | None) -> SafeString | str:
     """A moment as "3 hours ago", the exact time on hover."""
-    if at is None:
-        return "–"
-    return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>', at.isoformat(), at.strftime("%Y-%m-%d %H:%M"), naturaltime(at)
-    )
+    return "–" if at is None else _time(at, naturaltime(at))
+
+
+@register.filter
+def nominal(at: dt.datetime) -> SafeString:
+    """What part of the data a run is for, as its scheduler names it: in UTC for every reader."""
+    return _time(at, _in_utc(at))
+
+
+@register.filter
+def picked(at: dt.datetime) -> str:
+    """A moment as a field for dates and times holds it, in the reader's zone."""
+    return _local(at, r"Y-m-d\TH:i:s")
+
+
+def _time(at: dt.datetime, words: str) -> SafeString:
+    exact = at.astimezone(dt.UTC).isoformat()
+    return format_html('<time datetime="{}" title="{}">{}</time>', exact, _in_utc(at), words)
+
+
+def _local(at: dt.datetime, form: str) -> str:
+    return date_format(timezone.localtime(at), form)
+
+
+def _in_utc(at: dt.datetime) -> str:
+    return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @register.filter

@@ -63,12 +63,7 @@
     return list;
   }
 
-  // Hovering over a time tells it in the reader's own zone.
-  document.addEventListener("mouseover", (event) => {
-    const time = event.target.closest?.("time[datetime]");
-    if (time && !time.dataset.local) {
-      time.dataset.local = "1";
-      time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
-    }
-  });
+  // The server writes times in this zone, from the next page on, unless the account names another.
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  document.cookie = `zone=${timeZone}; path=/; max-age=31536000; samesite=lax`;
 })();

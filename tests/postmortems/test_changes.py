@@ -128,7 +128,7 @@ def test_runs_that_began_late_or_not_at_all(tables) -> None:
     (change,) = upstream_changes(tables["mart"], SINCE, until).items
     assert (change.kind, change.hops, change.count) == ("run_late", 1, 2)
     assert (change.at, change.last_at) == (four + 2 * DAY, four + 3 * DAY)
-    assert change.told.words == f"A run due {four + 3 * DAY:%Y-%m-%d %H:%M} has not begun since"
+    assert change.told.words == f"A run due {four + 3 * DAY:%Y-%m-%d %H:%M} UTC has not begun since"
 
 
 def test_rows_that_double_or_halve_are_told(tables) -> None:

@@ -1,0 +1,31 @@
+"""Small comforts that hold on every page: times in the reader's zone."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.factories import make_pipeline, make_run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_times_are_in_the_zone_of_the_browser_until_the_account_names_another(
+    page: Page, sign_in, viewer, assert_accessible
+) -> None:
+    run = make_run(make_pipeline("nightly"), started_at=dt.datetime(2026, 1, 5, 23, 30, tzinfo=dt.UTC))
+    page.context.new_cdp_session(page).send("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Kolkata"})
+    sign_in(viewer)  # the page where one signs in tells the server of the browser's zone
+    page.goto(f"/runs/{run.pk}/")
+    started = page.locator("dd > time").first
+    expect(started).to_have_text("2026-01-06 05:00:00")
+    expect(started).to_have_attribute("title", "2026-01-05 23:30 UTC")
+    page.get_by_role("link", name="Times in Asia/").press("Enter")
+    page.get_by_label("Times are in").select_option("America/Lima")
+    page.get_by_role("button", name="Use this zone").press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("Times are in America/Lima now.")
+    assert_accessible()
+    page.goto(f"/runs/{run.pk}/")
+    expect(started).to_have_text("2026-01-05 18:30:00")
