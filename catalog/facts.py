@@ -91,8 +91,9 @@ class Measures:
 class PipelineFact:
     """A pipeline; `facts` holds the model's fields that the folder states (kind, schedule, dag, …).
 
-    `builds` is the table that a bare SELECT fills; `inputs` and `outputs`, as (source, table), are declared beside
-    what its SQL says. Without a language it has no file of its own.
+    `builds` is the table that a bare SELECT fills, in the way that `config` says (see `lineage.sql.analyze`). `inputs`
+    and `outputs`, as (source, table), are declared beside what its SQL says. Without a language it has no file of its
+    own.
     """
 
     name: str
@@ -101,6 +102,7 @@ class PipelineFact:
     owners: Owned = Owned()
     tags: tuple[str, ...] = ()
     builds: str = ""
+    config: Mapping[str, str] = field(default_factory=dict)
     table_kind: str = ""
     language: str = ""
     inputs: tuple[tuple[str, str], ...] = ()

@@ -44,17 +44,20 @@ class PathPattern:
 class FieldPath:
     """Where a fact stands in a metadata file: the first of `paths` (dotted) that holds something.
 
-    `values` translates what stands there, `value` replaces it, `match` takes the first group of a regular expression.
+    `values` translates what stands there (of a list, the first that it holds), `value` replaces it, `match` takes the
+    first group of a regular expression. `default` counts where nothing is found, unless null is written there.
     """
 
     paths: tuple[str, ...]
     values: Mapping[str, str] | None = None
     value: str | None = None
     match: str | None = None
+    default: str | None = None
 
     def read(self, data: Any) -> Any:
         """The fact in `data`, or None."""
-        return next((value for path in self.paths if (value := self._read_one(data, path)) is not None), None)
+        found = next((value for path in self.paths if (value := self._read_one(data, path)) is not None), None)
+        return self.default if found is None and not any(is_null(data, path) for path in self.paths) else found
 
     def read_all(self, data: Any) -> list[Any]:
         """Every value at any of the paths, lists opened."""
@@ -70,7 +73,8 @@ class FieldPath:
         if self.value is not None:
             return self.value
         if self.values is not None:
-            return self.values.get(str(found).lower() if isinstance(found, bool) else str(found))
+            held = found if isinstance(found, list) else [str(found).lower() if isinstance(found, bool) else str(found)]
+            return next((value for text, value in self.values.items() if text in held), None)
         return self._matched(found) if self.match else found
 
     def _matched(self, found: Any) -> str | None:
@@ -174,6 +178,13 @@ def value_at(data: Any, dotted: str) -> Any:
     return data
 
 
+def is_null(data: Any, dotted: str) -> bool:
+    """Whether null is written at that path."""
+    parent, _, key = dotted.rpartition(".")
+    holder = value_at(data, parent) if parent else data
+    return isinstance(holder, dict) and key in holder and holder[key] is None
+
+
 def _piece_regex(piece: re.Match[str], seen: set[str]) -> str:
     if piece[0] == "**/":
         return r"(?:[^/]+/)*"
@@ -230,4 +241,5 @@ def _field_path(where: str | list[str] | dict[str, Any]) -> FieldPath:
         where.get("values"),
         where.get("value"),
         where.get("match"),
+        where.get("default"),
     )

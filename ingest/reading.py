@@ -34,7 +34,7 @@ from ingest.workers import Died, Workers
 from lineage.facts import ERROR, FileProblem, SqlLineage
 from lineage.sql import ENGINE_VERSION
 
-READER_VERSION = 2  # raised whenever the same files may state something else, so that stored facts are read again
+READER_VERSION = 3  # raised whenever the same files may state something else, so that stored facts are read again
 BATCH_BYTES = 200_000  # of files read by a worker at once
 SECONDS = 60.0  # for the SQL of one file
 
@@ -272,7 +272,7 @@ class Analysis:
         with self.lock:
             digests = [self.digests[name] for name in text.columns]
         parts = [self.base_key, self.reading.files[path].digest, text.builds, *text.columns, *digests]
-        key = self.keys[path] = digest(*parts, repr(text.relations))
+        key = self.keys[path] = digest(*parts, repr(text.relations), repr(text.config))
         old = self.known.get(path)
         return None if old and old.key == key else text
 
@@ -292,7 +292,7 @@ class Analysis:
             builds=fact.builds,
             relations={**relations, "this": fact.builds},
             columns=columns,
-            config=facts.config,
+            config=facts.config or fact.config,
         )
 
     def _learn(self, path: str, answer: SqlLineage | Died | None) -> None:

@@ -128,10 +128,21 @@ def _add_pipeline(draft: _Draft, facts: FileFacts, beside: Mapping[str, Any], da
         owners=owners,
         tags=tags,
         builds=builds,
+        config=_job(said, builds),
         table_kind=facts.table_kind,
         language=facts.language,
         outputs=(draft.names.of_sql(builds),) if facts.language != "sql" and builds else (),
     )
+
+
+_JOB = ("destination_table", "partition_parameter", "write_disposition")
+
+
+def _job(said: Mapping[str, Any], builds: str) -> dict[str, str]:
+    """How the job that a scheduler starts stores what a query gives; nothing where none does, or it stores nothing."""
+    if not said.get("dag") or not said.get("write_disposition") or not said.get("destination_table"):
+        return {}
+    return {key: str(said[key]).replace("{builds}", builds) for key in _JOB if said.get(key)}
 
 
 def _free_name(draft: _Draft, facts: FileFacts) -> str:

@@ -29,7 +29,7 @@ from .script import Script
 from .statements import read_statement
 from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
 
-ENGINE_VERSION = 6  # raised whenever the same text may give another answer, so that stored answers are read again
+ENGINE_VERSION = 7  # raised whenever the same text may give another answer, so that stored answers are read again
 
 
 def analyze(
@@ -46,8 +46,10 @@ def analyze(
 
     `schema` is `{"table": {"column": "TYPE"}}` with names of one to three parts, or an object with `columns(table)`.
     `relations` names what templates refer to: {"orders": "shop.mart.orders"} for ref('orders'), {"raw.orders": …} for
-    source('raw', 'orders'), {"this": …} for the model itself. `config` is what dbt says of loading a bare SELECT
-    (materialized, incremental_strategy, unique_key), where the text is compiled and says so no more.
+    source('raw', 'orders'), {"this": …} for the model itself. `config` is what else is known of how a bare SELECT is
+    loaded: dbt's words (materialized, incremental_strategy, unique_key), where the compiled text has lost them,
+    or those of a BigQuery job (write_disposition, destination_table) with the query parameter that names the partition
+    to write (partition_parameter).
     """
     with rested_collector():
         try:

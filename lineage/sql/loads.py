@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlglot import exp
 
-from .effects import Effects, Write
+from .effects import Effects, Write, write_of
 from .keys import is_unique, keys_of
 from .model import APPEND, FULL_REFRESH, INCREMENTAL, MERGE, UNKNOWN
+from .reader import named_table
 from .relations import FILTER
 from .slices import (
     Inserted,
@@ -45,6 +46,7 @@ class Load:
     notes: tuple[str, ...] = ()
     partition_by_value: bool = False
     message: str = ""
+    doubt: str = ""  # why a run for a past day may leave other rows
 
     def fills(self, deleted: "Load") -> bool | None:
         """Every row inserted lies in what was deleted; None where nobody can tell."""
@@ -138,14 +140,24 @@ def insert_load(script: Any, tree: exp.Insert, write: Write, inputs: set[str]) -
     if tree.args.get("ignore") or tree.args.get("alternative") or tree.args.get("stored") or is_replace(tree):
         message = "rows of the same key are replaced or left out; the key is not in the SQL"
         return Load(target, "whole", MERGE, None, None, message=message)
-    if target in inputs:
-        if is_anti_join(script, tree, target):
-            message = "rows that are there already are left out"
-            return Load(target, "whole", INCREMENTAL, True, None, message=message)
-        if any(table == target and mode == FILTER for table, _, _, mode in write.rows):
-            message = "only rows beyond the newest stored one are added: the past cannot be filled"
-            return Load(target, "whole", INCREMENTAL, None, False, message=message)
-    return deleted_within(script, tree, write) or plain_insert(script, tree, write)
+    return (
+        added_to_itself(script, tree, write, inputs)
+        or deleted_within(script, tree, write)
+        or plain_insert(script, tree, write)
+    )
+
+
+def added_to_itself(script: Any, tree: Any, write: Write, inputs: set[str]) -> Load | None:
+    """Rows are added by a query that looks at those stored already."""
+    target = write.target
+    if target not in inputs:
+        return None
+    if is_anti_join(script, tree, target):
+        return Load(target, "whole", INCREMENTAL, True, None, message="rows that are there already are left out")
+    if any(table == target and mode == FILTER for table, _, _, mode in write.rows):
+        message = "only rows beyond the newest stored one are added: the past cannot be filled"
+        return Load(target, "whole", INCREMENTAL, None, False, message=message)
+    return None
 
 
 def deleted_within(script: Any, tree: exp.Insert, write: Write) -> Load | None:
@@ -352,6 +364,57 @@ def data_load(script: Any, tree: exp.LoadData, write: Write, inputs: set[str]) -
 
 def refresh_load(script: Any, tree: Any, write: Write, inputs: set[str]) -> Load:
     return Load(write.target, "whole", FULL_REFRESH, True, True, True, True, message="the view is computed anew")
+
+
+# --- BigQuery's jobs
+
+
+def job_load(script: Any, config: dict[str, Any], effect: Effects, inputs: set[str]) -> Load:
+    """A query's job puts the result into its destination table in one atomic step, as its write disposition says:
+    https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationQuery. A table$20240101 is a partition.
+    """
+    table, is_part, _ = str(config.get("destination_table") or "").partition("$")
+    target = script.target_name(named_table(table, script.language.dialect)) if table else ""
+    parameter = str(config.get("partition_parameter") or "")
+    disposition = str(config["write_disposition"]).upper()
+    if disposition == "WRITE_APPEND":
+        write = write_of(target, effect.result)  # type: ignore[arg-type]
+        return added_to_itself(script, effect.tree, write, inputs) or plain_insert(script, effect.tree, write)
+    if not disposition.startswith("WRITE_TRUNCATE"):
+        return Load(target, "whole", message="the job stops where the table holds rows already")
+    is_asked = f"@{parameter}".lower() in script.text.lower()  # the query reads the day that it is run for
+    if is_part or parameter:
+        return replaced_partition(script, effect.tree, target, inputs, parameter, is_asked)
+    message = "the job replaces the whole table"
+    load = Load(target, "whole", FULL_REFRESH, True, True, True, True, message=message)
+    if is_asked:
+        load.backfill, load.doubt = None, "the whole table is replaced by what the run's parameters ask for"
+    return with_own_rows(load, effect.tree, inputs)
+
+
+def replaced_partition(script: Any, tree: Any, target: str, inputs: set[str], parameter: str, is_asked: bool) -> Load:
+    load = Load(target, "whole", INCREMENTAL, True, True, message="the job replaces the partition of its day whole")
+    if not is_asked:
+        load.backfill = False
+        load.doubt = "the query does not ask for the run's day, so that a past day's partition would get today's rows"
+    elif target in inputs:
+        load.backfill, load.doubt = None, "it reads what earlier days left: past days must be run in their order"
+        if not reads_days_before(script, tree, target, parameter):
+            load.idempotent, load.message = None, load.message + ", from its own rows too"
+    return load
+
+
+def reads_days_before(script: Any, tree: Any, target: str, parameter: str) -> bool:
+    """Whatever is read of the target lies before the parameter's day: day < @day, or day = DATE_SUB(@day, …)."""
+    reads = [table for table in tree.find_all(exp.Table) if script.target_name(table) == target]
+    return bool(reads) and all(
+        any(
+            operator == "LT" and value == f"@{parameter}" or value.startswith(f"date_sub(@{parameter},")
+            for _, around, operator, value in predicates_in(script, table.find_ancestor(exp.Select).args.get("where"))
+            if not around and operator in ("EQ", "LT", "LTE")
+        )
+        for table in reads
+    )
 
 
 LOADS: dict[type, Any] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .effects import Effects
-from .loads import Load, load_of
+from .loads import Load, job_load, load_of
 from .model import (
     APPEND,
     FULL_REFRESH,
@@ -55,14 +55,14 @@ class Judge:
         self.outputs: dict[str, Output] = {}
         self.transactions = Transactions(script.rules)
         self.has_unread = False
-        self.results: list[tuple[int, Effects]] = []  # bare SELECTs
+        self.results: list[tuple[int, Effects, set[str]]] = []  # bare SELECTs and what they read
 
     def take(self, number: int, effect: Effects, inputs: set[str]) -> None:
         """Add one statement, before the script has applied it."""
         transaction = self.transactions.of(effect)
         self.has_unread = self.has_unread or effect.is_unread
         if effect.result is not None:
-            self.results.append((number, effect))
+            self.results.append((number, effect, inputs))
         if effect.writes or effect.drops or effect.renames or effect.swaps:
             for load in load_of(self.script, effect, inputs):
                 take(self.outputs.setdefault(load.target, Output()), load, number, transaction)
@@ -72,7 +72,7 @@ class Judge:
         kept = {record.write.target for record in self.script.records}
         judged = {name: output for name, output in self.outputs.items() if name in kept}
         if config and not kept and self.results:
-            judged[""] = by_config(config, *self.results[-1])
+            judged[""] = by_config(self.script, config, *self.results[-1])
         if not judged:
             return NO_PRACTICES
         return Judgement(self.script, statements, self.has_unread).of(judged)
@@ -148,6 +148,7 @@ def take_whole(output: Output, load: Load, number: int) -> None:
     output.is_fresh = output.is_fresh or load.strategy == FULL_REFRESH
     output.atomic = worst(output.atomic, load.atomic)
     output.say(STRATEGY if load.idempotent else IDEMPOTENT, load.message, number)
+    output.say(BACKFILL, load.doubt, number)
 
 
 def take_delete(output: Output, load: Load, number: int) -> None:
@@ -226,10 +227,20 @@ def move(outputs: dict[str, Output], effect: Effects, number: int, transaction: 
                 outputs[name] = output
 
 
-# --- dbt
+# --- what a config says of a bare SELECT
 
 
-def by_config(config: dict[str, Any], number: int, effect: Effects) -> Output:
+def by_config(script: Any, config: dict[str, Any], number: int, effect: Effects, inputs: set[str]) -> Output:
+    if not config.get("write_disposition"):
+        return by_dbt(config, number, effect)
+    output = Output()
+    load = job_load(script, config, effect, inputs)
+    load.notes = effect.notes
+    take(output, load, number, None)
+    return output
+
+
+def by_dbt(config: dict[str, Any], number: int, effect: Effects) -> Output:
     """A model's SELECT is loaded as its config says: https://docs.getdbt.com/docs/build/incremental-strategy"""
     output = Output(atomic=None)
     kind = str(config.get("materialized") or "")

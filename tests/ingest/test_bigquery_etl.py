@@ -8,6 +8,7 @@ import pytest
 
 from catalog.models import Owner, Table
 from catalog.queries import owners_of
+from lineage.models import SqlVersion
 from tests.ingest.folders import column_edges, columns, edges, ingest, pipeline, problems, table, write
 
 pytestmark = pytest.mark.django_db
@@ -121,3 +122,37 @@ def test_a_dag_that_is_described_nowhere_is_a_problem(tmp_path: Path) -> None:
     write(tmp_path, {**files, "dags.yaml": "other: {schedule_interval: daily}"})
     ingest(tmp_path, "bigquery-etl")
     assert problems() == [(f"{DAILY}/query.sql", "unknown_dag", None)]
+
+
+@pytest.mark.parametrize(
+    ("scheduling", "strategy", "is_idempotent"),
+    [
+        ("{dag_name: main}", "incremental", True),
+        ("{dag_name: main, date_partition_parameter: null}", "full_refresh", True),
+        ("{dag_name: main, date_partition_parameter: null, arguments: [--append_table, --noreplace]}", "append", False),
+        ("{dag_name: main, date_partition_parameter: null, arguments: [--noreplace]}", "unknown", None),
+        (
+            "{dag_name: main, date_partition_parameter: null, destination_table: 'daily_v1$20240101'}",
+            "incremental",
+            True,
+        ),
+        ("{dag_name: main, destination_table: null}", "unknown", None),  # the query is run as it is
+        ("{depends_on_past: true}", "unknown", None),  # nothing runs it
+    ],
+)
+def test_a_scheduled_query_is_loaded_as_its_dag_runs_it(
+    tmp_path: Path, scheduling: str, strategy: str, is_idempotent: bool | None
+) -> None:
+    sql = "SELECT @submission_date AS submission_date, a FROM tel_stable.main_v5"
+    write(tmp_path, {f"{DAILY}/query.sql": sql, f"{DAILY}/metadata.yaml": f"scheduling: {scheduling}"})
+    ingest(tmp_path, "bigquery-etl")
+    read = SqlVersion.objects.get().practices
+    assert (read["load_strategy"], read["idempotent"]) == (strategy, is_idempotent)
+
+
+def test_a_changed_schedule_alone_is_read_again(tmp_path: Path) -> None:
+    write(tmp_path, {f"{DAILY}/query.sql": "SELECT 1 AS a", f"{DAILY}/metadata.yaml": "scheduling: {dag_name: main}"})
+    ingest(tmp_path, "bigquery-etl")
+    write(tmp_path, {f"{DAILY}/metadata.yaml": "scheduling: {dag_name: main, date_partition_parameter: null}"})
+    ingest(tmp_path, "bigquery-etl")
+    assert SqlVersion.objects.get(valid_to=None).practices["load_strategy"] == "full_refresh"

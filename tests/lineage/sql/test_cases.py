@@ -3,7 +3,7 @@
 A case is written from SQL's own rules, never from what the engine answers. Keys of a case:
 
 name, dialect, sql      what is analysed; a name is unique within its file
-schema, default_database, default_schema, relations
+schema, default_database, default_schema, relations, config
                         handed to `analyze` as they are
 inputs, outputs         tables of the whole script, always given; a bare SELECT has no output
 columns                 every direct edge, as "db.t.a -> db.u.b", with the kind after it where the case says one:
@@ -48,7 +48,7 @@ DIRECT = ("IDENTITY", "TRANSFORMATION", "AGGREGATION")
 INDIRECT = ("CONDITIONAL", "WINDOW", "FILTER", "JOIN", "GROUP_BY", "SORT")
 EDGE = re.compile(rf"(?P<source>.+?) -> (?P<target>.+?)(?: (?P<kind>{'|'.join(DIRECT + INDIRECT)}))?")
 LAST_DOT = re.compile(r'(?P<table>(?:"[^"]*"|.)*)\.(?P<column>"[^"]*"|[^."]+)')
-SETTINGS = ("schema", "default_database", "default_schema", "relations")
+SETTINGS = ("schema", "default_database", "default_schema", "relations", "config")
 EXPECTATIONS = ("inputs", "outputs", "columns", "indirect", "bases") + (
     "problems",
     "error",
@@ -63,7 +63,7 @@ FEATURES = (
     + ("set_operations", "sharded", "star_except", "stars", "structs_json", "subqueries", "temp_tables", "templates")
     + ("transactions", "unnest", "update", "views", "windows")
     + ("practices_append", "practices_clock", "practices_dbt", "practices_full_refresh", "practices_incremental")
-    + ("practices_merge", "practices_unknown")
+    + ("practices_jobs", "practices_merge", "practices_unknown")
 )
 DIALECTS = {"bigquery", "snowflake", "redshift", "postgres", "spark", "databricks", "hive", "clickhouse"} | {
     "trino",
