@@ -285,13 +285,14 @@ def row_under(scope: Scope, name: str) -> Flow | None:
 
 
 def guessed_in(scope: Scope, name: str) -> Flow | None:
-    """The column of the only source that may have it; a field of an aliased value is named through its alias."""
+    """The column of the only source that may have it; a field of a value given an alias is named through it."""
     found, weak = [], []
     for source in scope.sources:
         if source.in_star:
             flow = source.relation.find(name, ONLY_CANDIDATE)
             if flow is not MISSING:
-                is_value = source.relation.__class__ is ValueRelation and (source.alias or not flow)
+                is_named = source.alias and not source.path  # by the SQL, not by its own last part
+                is_value = source.relation.__class__ is ValueRelation and (is_named or not flow)
                 (weak if is_value else found).append(flow)
     found = found or weak
     if len(found) > 1:

@@ -128,6 +128,17 @@ def table_parts(node: Any, language: Language) -> list[str]:
     return [*parts, language.part(this)]
 
 
+def path_nodes(table: exp.Table) -> list[Any]:
+    """The nodes of a name's parts, in order."""
+    args = table.args
+    nodes = [args[key] for key in ("catalog", "db") if args.get(key)]
+    this = args["this"]
+    while this.__class__ is exp.Dot:
+        nodes.append(this.this)
+        this = this.expression
+    return [*nodes, this]
+
+
 def named_table(text: str, dialect: str) -> exp.Table:
     """The table that a text names; a text that is no name is one part."""
     try:

@@ -11,7 +11,7 @@ from .dialects import Language, dotted
 from .dml import merge_columns
 from .effects import Effects, Write, write_of
 from .model import OutputColumns
-from .reader import Reader, Schemas, named_table, table_parts
+from .reader import Reader, Schemas, named_table, path_nodes, table_parts
 from .relations import NOTHING, Flow, Relation, Scope, Star, TableRelation, TempRelation, ValueRelation
 from .render import is_placeholder
 
@@ -467,17 +467,6 @@ def column_type(language: Language, scope: Scope, node: exp.Column) -> Any:
         return source.relation.type_of(name) if source else None
     kinds = [kind for kind in (source.relation.type_of(name) for source in scope.sources) if kind is not None]
     return kinds[0] if len(kinds) == 1 else None
-
-
-def path_nodes(table: exp.Table) -> list[Any]:
-    """The nodes of a name's parts, in order."""
-    args = table.args
-    nodes = [args[key] for key in ("catalog", "db") if args.get(key)]
-    this = args["this"]
-    while this.__class__ is exp.Dot:
-        nodes.append(this.this)
-        this = this.expression
-    return [*nodes, this]
 
 
 def last_part(name: str) -> str:

@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from . import pivots, query
 from .expressions import collect, collect_rows, flow_of, note_clock, path_flow
-from .reader import Reader, named_table
+from .reader import Reader, named_table, path_nodes
 from .relations import (
     FILTER,
     JOIN,
@@ -122,20 +122,22 @@ def relation_at(reader: Reader, node: exp.Table, scope: Scope) -> tuple[Relation
         cte = scope.ctes.get(name)
         if cte is not None:
             return cte, (name,)
-    elif scope.sources and args.get("catalog") is None:
-        array = walked_array(reader, node, scope)
+    elif scope.sources:
+        array = walked_array(reader, node, name, scope)
         if array is not None:
             return array, (name,)
     return reader.script.relation_of(reader, node)
 
 
-def walked_array(reader: Reader, node: exp.Table, scope: Scope) -> Relation | None:
-    """FROM t, t.items: the first part is a source before it, so that the rest is an array of its row."""
-    owner = scope.by_alias(reader.language.column(node.args["db"]))
-    if owner is None or not reader.rules.struct_dot:
+def walked_array(reader: Reader, node: exp.Table, name: str, scope: Scope) -> Relation | None:
+    """FROM t, t.doc.items: the first part is a source before it, so that the rest is an array of its row."""
+    first, *rest = map(reader.language.column, path_nodes(node))
+    owner = scope.by_alias(first) if reader.rules.struct_dot else None
+    if owner is None:
         return None
-    flow = path_flow(reader, [owner.alias, reader.language.column(node.args["this"])], node, scope)
-    return ValueRelation(used_as(flow, TRANSFORMATION), {}, is_open=True, with_path=True)
+    flow = used_as(path_flow(reader, [first, *rest], node, scope), TRANSFORMATION)
+    known: dict[str, Flow] = {} if reader.rules.unnest_alias_is_value else {alias_of(reader, node)[0] or name: flow}
+    return ValueRelation(flow, known, is_open=True, with_path=True)
 
 
 def under_names(relation: Relation, names: list[str]) -> Relation:
