@@ -26,7 +26,7 @@ from audits.deletion.savings import savings_of
 from catalog import policy
 from catalog.models import Owner, Pipeline, Source, Table
 from catalog.policy import Action
-from lineage.queries import GraphEdge, GraphNode, Lineage, builders_of
+from lineage.queries import GraphEdge, GraphNode, Lineage, around, builders_of
 from pages.find import table_or_404
 from pages.forms import FactsForm
 from pages.lists import listing, options_of
@@ -34,6 +34,7 @@ from pages.middleware import for_everyone
 from pages.picture import Picture, draw
 
 MOST_CHOSEN = 50
+_NEIGHBOURS_SHOWN = 10
 State = DeletionReview.State
 
 
@@ -311,8 +312,21 @@ def table_verdict(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "protections": queries.protections_of(table),
         "reviews": queries.reviews_of(table),
         "may_edit": policy.may(request.user, Action.EDIT, table),
+        **_neighbours(table),
     }
     return render(request, "deletion/verdict.html", context)
+
+
+def _neighbours(table: Table) -> dict[str, Any]:
+    """What builds a table, and what is built from it with the verdict on each: what its own verdict rests on."""
+    near = around(table, limit=_NEIGHBOURS_SHOWN)
+    made = near.downstream.items
+    judged = {each.table_id: each for each in Verdict.objects.filter(table__in=made)}
+    return {
+        "builders": near.builders,
+        "made_of_it": near.downstream,
+        "judged": [(each, judged.get(each.pk)) for each in made],
+    }
 
 
 def unread_outputs(outputs: list[Table]) -> dict[str, Any]:

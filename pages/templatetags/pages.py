@@ -151,10 +151,12 @@ def _in_utc(at: dt.datetime) -> str:
 
 @register.filter
 def lasting(span: dt.timedelta | None) -> str:
-    """A span of time in its two largest units: "2 h 5 min"."""
+    """A span of time in its two largest units: "2 h 5 min", "40 ms"."""
     if span is None:
         return "–"
     seconds = max(0, int(span.total_seconds()))
+    if not seconds and span.microseconds:
+        return f"{max(1, span.microseconds // 1000)} ms"
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:

@@ -145,6 +145,7 @@ def test_the_verdict_page_shows_why_and_the_way_to_it(flagged, warehouse, viewer
     browser = signed_in(viewer)
     page = text_of(browser.get("/tables/warehouse/shop.second/verdict/"))
     assert "Nobody has read it for 90 days" in page
+    assert "/pipelines/build_second/" in page
     used = Table.objects.get(name="read.daily")
     base = make_table("shop.base", source=warehouse)
     build(used, base)
@@ -152,6 +153,15 @@ def test_the_verdict_page_shows_why_and_the_way_to_it(flagged, warehouse, viewer
     page = text_of(browser.get("/tables/warehouse/shop.base/verdict/"))
     assert "read.daily is built from it, and is in use" in page
     assert "The way to it" in page
+
+
+def test_the_verdict_page_tells_what_is_built_from_the_table_with_the_verdict_on_each(
+    flagged, viewer, signed_in
+) -> None:
+    page = text_of(signed_in(viewer).get("/tables/warehouse/shop.first/verdict/"))
+    built = page[page.index('id="made-of-it"') :]
+    assert "/tables/warehouse/shop.second/verdict/" in built
+    assert "unread</span>" in built
 
 
 def test_pages_of_table_and_pipeline_tell_the_verdict(flagged, viewer, signed_in) -> None:
