@@ -456,6 +456,8 @@ class HistoryEntry(models.Model):
     object_name = models.CharField(max_length=500)
     before: Any = models.JSONField(default=dict)
     after: Any = models.JSONField(default=dict)
+    act = models.CharField(max_length=32, blank=True, db_index=True, help_text="What one click did has one")
+    undo: Any = models.JSONField(null=True, help_text="How it is taken back, if it can be")
 
     class Meta:
         ordering = ["-at", "-id"]

@@ -10,6 +10,7 @@ from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Sub
 from django.db.models.functions import Coalesce
 
 from catalog.models import Column, HistoryEntry, Origin, Owner, Ownership, Pipeline, Run, Source, Table, Tag
+from catalog.undo import mark_undoable
 
 MOST_HELD = 100  # pipelines, or tables, of one owner in one answer
 
@@ -137,8 +138,8 @@ def disagreements(thing: Any) -> list[Disagreement]:
 
 
 def history_of(thing: Any, limit: int = 50) -> list[HistoryEntry]:
-    """The newest changes by people to one thing."""
-    return list(HistoryEntry.objects.filter(noun=thing._meta.model_name, object_id=thing.pk)[:limit])
+    """The newest changes by people to one thing, each with `can_be_undone`."""
+    return mark_undoable(list(HistoryEntry.objects.filter(noun=thing._meta.model_name, object_id=thing.pk)[:limit]))
 
 
 def find_table(source: str, name: str) -> Table:

@@ -8,18 +8,22 @@ Invalid facts raise `django.core.exceptions.ValidationError` naming the field; m
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models import QuerySet
 from django.utils.text import slugify
 
 from catalog import policy, search_index
 from catalog.models import Column, HistoryEntry, Origin, Owner, Ownership, Pipeline, Run, Source, Table, Tag, User
 from catalog.policy import Action
+from catalog.undo import Undo, belongs, puts_back, revived, stored
 
-_NOT_RECORDED = {"stated_fields", "ingested", "created_at"}
+_NOT_RECORDED = {"stated_fields", "ingested", "created_at", "kind_is_inferred"}
 
 
 def register_source(*, actor: User | None, name: str, platform: str, slug: str = "", **facts: Any) -> Source:
@@ -66,7 +70,7 @@ def register_pipeline(*, actor: User | None, name: str, **facts: Any) -> Pipelin
 def change_pipeline(*, actor: User | None, pipeline: Pipeline, **facts: Any) -> Pipeline:
     """Set facts of a pipeline by hand; a kind set here is no longer inferred. Retiring needs a steward."""
     if facts.get("kind", pipeline.kind) != pipeline.kind:
-        pipeline.kind_is_inferred = False
+        facts.setdefault("kind_is_inferred", False)
     return _change(pipeline, actor, facts)
 
 
@@ -97,7 +101,7 @@ def set_owners(*, actor: User | None, thing: Pipeline | Table, role: str, owners
     """State who owns `thing` in `role`; with nobody given, what an ingest read counts again."""
     policy_checked(actor, Action.EDIT, thing)
     noun = thing._meta.model_name
-    stated = thing.ownerships.filter(role=role, origin=Origin.PERSON)
+    stated = _stated_owners(thing, role)
     have = {ownership.owner_id: ownership.owner for ownership in stated.select_related("owner")}
     wanted = {owner.pk: owner for owner in owners}
     if have.keys() == wanted.keys():
@@ -109,8 +113,24 @@ def set_owners(*, actor: User | None, thing: Pipeline | Table, role: str, owners
         if pk not in have
     )
     before, after = (sorted(owner.name for owner in group.values()) for group in (have, wanted))
-    record_history(actor, "changed", thing, {f"{role}_owners": before}, {f"{role}_owners": after})
+    way = Undo(f"owners of a {noun}", {role: sorted(have)}, {role: sorted(wanted)})
+    record_history(actor, "changed", thing, {f"{role}_owners": before}, {f"{role}_owners": after}, way)
     search_index.index(noun, [thing.pk])
+
+
+def _stated_owners(thing: Pipeline | Table, role: str) -> QuerySet[Ownership]:
+    return thing.ownerships.filter(role=role, origin=Origin.PERSON)
+
+
+def _stated_now(thing: Pipeline | Table, roles: Iterable[str]) -> dict[str, list[int]]:
+    return {role: sorted(_stated_owners(thing, role).values_list("owner", flat=True)) for role in roles}
+
+
+@puts_back("owners of a pipeline", Pipeline, _stated_now)
+@puts_back("owners of a table", Table, _stated_now)
+def _put_owners_back(actor: User | None, thing: Pipeline | Table, had: dict[str, list[int]]) -> None:
+    for role, owners in had.items():
+        set_owners(actor=actor, thing=thing, role=role, owners=Owner.objects.filter(pk__in=owners))
 
 
 @transaction.atomic
@@ -165,26 +185,52 @@ def _change(thing: Any, actor: User | None, facts: dict[str, Any], *, checked: b
         policy_checked(actor, Action.EDIT, thing)
     if facts.get("status") == "retired" and thing.status != "retired":
         policy_checked(actor, Action.RETIRE, thing)
-    tags = facts.pop("tags", None)
+    tags, stated = facts.pop("tags", None), facts.pop("stated_fields", None)
     tags_before = sorted(thing.tags.values_list("name", flat=True)) if tags is not None else []
     changed = [field for field, value in facts.items() if getattr(thing, field) != value]
-    before = _facts_of(thing, changed)
+    before, exact = _facts_of(thing, changed), stored(thing, changed)
+    if hasattr(thing, "stated_fields"):
+        exact["stated_fields"] = sorted({*thing.stated_fields} & {*changed})
+        now_stated = {*(changed if stated is None else stated)} - _NOT_RECORDED
+        thing.stated_fields = sorted({*thing.stated_fields} - {*changed} | now_stated)
     for field in changed:
         setattr(thing, field, facts[field])
     if changed:
-        beside = [field for field in ("stated_fields", "kind_is_inferred") if hasattr(thing, field)]
-        if "stated_fields" in beside:
-            thing.stated_fields = sorted({*thing.stated_fields, *changed})
+        beside = ["stated_fields"] if hasattr(thing, "stated_fields") else []
         thing.full_clean()
         thing.save(update_fields=[*changed, *beside])  # what another changed meanwhile stays
-    after = _facts_of(thing, changed)
+    after, exact_after = _facts_of(thing, changed), stored(thing, changed)
     if tags is not None and (tags_after := sorted(set(tags))) != tags_before:
         _set_tags(thing, tags_after)
         before["tags"], after["tags"] = tags_before, tags_after
+        exact["tags"], exact_after["tags"] = tags_before, tags_after
     if after:
-        record_history(actor, "changed", thing, before, after)
+        record_history(actor, "changed", thing, before, after, Undo(thing._meta.model_name, exact, exact_after))
         _index(thing)
     return thing
+
+
+def _facts_now(thing: Any, names: Iterable[str]) -> dict[str, Any]:
+    facts = stored(thing, [name for name in names if name != "tags"])
+    return facts | ({"tags": sorted(thing.tags.values_list("name", flat=True))} if "tags" in names else {})
+
+
+def _put_facts_back(change: Callable[..., Any], actor: User | None, thing: Any, had: dict[str, Any]) -> None:
+    """Also whether a person had stated them: what only an ingest had read may change again by an ingest."""
+    beside = {name: had[name] for name in ("tags", "stated_fields") if name in had}
+    facts = revived(type(thing), {name: value for name, value in had.items() if name not in beside})
+    change(actor=actor, **{thing._meta.model_name: thing}, **facts, **beside)
+
+
+for _model, _change_of in (
+    (Source, change_source),
+    (Table, change_table),
+    (Column, change_column),
+    (Pipeline, change_pipeline),
+    (Owner, change_owner),
+    (Tag, change_tag),
+):
+    puts_back(_model._meta.model_name, _model, _facts_now)(partial(_put_facts_back, _change_of))
 
 
 def _index(thing: Any) -> None:
@@ -217,9 +263,16 @@ def _facts_of(thing: Any, fields: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def record_history(actor: User | None, action: str, thing: Any, before: dict[str, Any], after: dict[str, Any]) -> None:
-    """One history entry: who did what to which thing, with the facts before and after."""
-    HistoryEntry.objects.create(
+def record_history(
+    actor: User | None,
+    action: str,
+    thing: Any,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    undo: Undo | None = None,
+) -> None:
+    """One history entry: who did what to which thing, with the facts before and after, and how to take it back."""
+    entry = HistoryEntry(
         actor=actor,
         actor_name=actor.get_username() if actor else "pipekeeper",
         action=action,
@@ -228,4 +281,7 @@ def record_history(actor: User | None, action: str, thing: Any, before: dict[str
         object_name=str(thing),
         before=before,
         after=after,
+        undo=asdict(undo) if undo else None,
     )
+    belongs(entry)
+    entry.save()

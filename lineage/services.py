@@ -22,6 +22,7 @@ from catalog import search_index, services
 from catalog.bulk import as_stored, chunks, insert_rows
 from catalog.models import Pipeline, Table, User
 from catalog.policy import Action
+from catalog.undo import Undo, puts_back
 from lineage.facts import FileProblem, SqlLineage
 from lineage.models import ColumnEdge, EdgeOrigin, Problem, SqlVersion, TableEdge
 from lineage.snapshot import bump_graph_version
@@ -119,14 +120,15 @@ def declare_edges(*, actor: User | None, pipeline: Pipeline, inputs: Iterable[Ta
     """
     services.policy_checked(actor, Action.EDIT, pipeline)
     ends = pairs([table.pk for table in inputs], [table.pk for table in outputs])
-    before = _declared_names(pipeline)
+    before, exact = _declared_names(pipeline), _declared_now(pipeline)
     wanted, known = {pipeline.pk: ends}, {pipeline.pk}
     if not _replace_edges(TableEdge, _TABLE_EDGE, wanted, EdgeOrigin.DECLARED, known, timezone.now()):
         return
     stated = {*pipeline.stated_fields, _DECLARED} if ends else {*pipeline.stated_fields} - {_DECLARED}
     pipeline.stated_fields = sorted(stated)
     pipeline.save(update_fields=["stated_fields"])
-    services.record_history(actor, "changed", pipeline, before, _declared_names(pipeline))
+    undo = Undo("declared lineage", exact, _declared_now(pipeline))
+    services.record_history(actor, "changed", pipeline, before, _declared_names(pipeline), undo)
     bump_graph_version()
     ended = TableEdge.objects.filter(pipeline=pipeline, target_table__isnull=False, valid_to__isnull=False)
     search_index.index("table", ended.values_list("target_table", flat=True).distinct())
@@ -249,9 +251,24 @@ def _stated_by_people(pipelines: Iterable[int]) -> set[int]:
 
 
 def _declared_names(pipeline: Pipeline) -> dict[str, list[str]]:
+    return _declared(pipeline, "__name")
+
+
+def _declared(pipeline: Pipeline, by: str) -> dict[str, list[Any]]:
+    """The ends of a pipeline's declared edges, the tables by that field of theirs."""
     current = TableEdge.objects.filter(pipeline=pipeline, valid_to=None, origin=EdgeOrigin.DECLARED)
-    rows = list(current.values_list("source_table__name", "target_table__name"))
+    rows = list(current.values_list(f"source_table{by}", f"target_table{by}"))
     return {
         "inputs": sorted({source for source, _ in rows if source}),
         "outputs": sorted({target for _, target in rows if target}),
     }
+
+
+def _declared_now(pipeline: Pipeline, names: Iterable[str] = ()) -> dict[str, list[int]]:
+    return _declared(pipeline, "")
+
+
+@puts_back("declared lineage", Pipeline, _declared_now)
+def _put_back(actor: User | None, pipeline: Pipeline, had: dict[str, list[int]]) -> None:
+    inputs, outputs = (list(Table.objects.filter(pk__in=had[side])) for side in ("inputs", "outputs"))
+    declare_edges(actor=actor, pipeline=pipeline, inputs=inputs, outputs=outputs)

@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from catalog import policy
 from catalog.policy import Action
+from catalog.undo import one_act
+from pages.undo import offer
 from pages.zones import zone_of
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -45,11 +47,13 @@ class PagesMiddleware:
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
-        """Pages speak of times in the reader's zone; programs get UTC."""
+        """Pages speak of times in the reader's zone, and offer to take back what a click did; programs get UTC."""
         if request.path.startswith("/api/"):
             return self.get_response(request)
-        with timezone.override(zone_of(request)):
-            return self.get_response(request)
+        with timezone.override(zone_of(request)), one_act() as act:
+            response = self.get_response(request)
+        offer(request, act)
+        return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
         """Default deny: reading any page needs the right to view. Raises PermissionDenied, Http404."""

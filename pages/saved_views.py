@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
@@ -11,8 +14,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from catalog.models import SavedView, User
+from catalog.services import record_history
+from catalog.undo import Undo, puts_back, stored
 
 PAGES = ("table-list", "pipeline-list", "owner-list", "source-list", "tag-list", "problem-list", "run-list")
+_KEPT = ("page", "name", "query", "is_shared")
 _NOT_KEPT = ("cursor", "as")
 
 
@@ -21,7 +27,7 @@ class SavedViewForm(forms.ModelForm):
 
     class Meta:
         model = SavedView
-        fields = ["page", "name", "query", "is_shared"]
+        fields = _KEPT
 
     def clean_page(self) -> str:
         if self.cleaned_data["page"] not in PAGES:
@@ -61,6 +67,18 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     view = SavedView.objects.filter(pk=pk, user=request.user).first()
     if view is None:
         raise Http404("You have no such view.")
+    facts = stored(view, _KEPT)
+    record_history(request.user, "forgotten", view, facts, {}, Undo("saved view", facts, {}, request.user.pk))
     view.delete()
     messages.success(request, f"The view {view.name} is forgotten.")
     return redirect(view.page)
+
+
+@puts_back("saved view", User)
+def _put_back(actor: User, owner: User, had: dict[str, Any]) -> None:
+    """A view that its owner forgot, unless another has its name by now."""
+    if actor != owner:
+        raise PermissionDenied("Only who kept this view can put it back.")
+    if SavedView.objects.filter(user=owner, page=had["page"], name=had["name"]).exists():
+        raise ValidationError(f"There is a view {had['name']} again.")
+    SavedView.objects.create(user=owner, **had)

@@ -32,6 +32,7 @@ from pages import (
     suggest,
     tables,
     tags,
+    undo,
     usage,
     webhooks,
 )
@@ -46,6 +47,8 @@ urlpatterns = [
     path("suggest/tables/", suggest.tables, name="suggest-tables"),
     path("views/", saved_views.save, name="saved-view-save"),
     path("views/<int:pk>/delete/", saved_views.delete, name="saved-view-delete"),
+    path("undo/<str:act>/", undo.undo_act, name="undo-act"),
+    path("history/<int:pk>/undo/", undo.undo_entry, name="undo-entry"),
     # /account/
     path("login/", for_everyone(account.SignIn.as_view()), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),

@@ -30,6 +30,7 @@ from catalog.policy import Action
 from catalog.queries import find_table
 from catalog.schedules import next_start
 from catalog.services import policy_checked, record_history
+from catalog.undo import Undo, puts_back, revived, stored
 
 FAILING = (State.WARN, State.FAIL)
 _SETTLED = ("kind", "table", "pipeline", "origin")  # cannot change once a check is there
@@ -83,16 +84,20 @@ def change_check(*, actor: User | None, check: Check, **facts: Any) -> Check:
     changed = [name for name, value in facts.items() if getattr(check, name) != value]
     if not changed:
         return check
-    before = _said(check)
+    before, exact = _said(check), stored(check, changed)
     for name in changed:
         setattr(check, name, facts[name])
     _clean(check)
     check.save(update_fields=changed)
     after = _said(check)
-    record_history(
-        actor, "changed", check, *({name: said[name] for name in changed if name in said} for said in (before, after))
-    )
+    told = ({name: said[name] for name in changed if name in said} for said in (before, after))
+    record_history(actor, "changed", check, *told, Undo("check", exact, stored(check, changed)))
     return check
+
+
+@puts_back("check", Check)
+def _put_back(actor: User | None, check: Check, had: dict[str, Any]) -> None:
+    change_check(actor=actor, check=check, **revived(Check, had))
 
 
 def _said(check: Check) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -42,6 +43,7 @@ from catalog import policy
 from catalog import services as catalog
 from catalog.models import Pipeline, Table, User
 from catalog.policy import Action
+from catalog.undo import Undo, puts_back, stored
 
 NOTICE_DAYS = 14
 QUARANTINE_DAYS = 14
@@ -56,25 +58,46 @@ def protect(
     *, actor: User | None, table: Table, reason: str, until: dt.date | None, kind: str = Protection.Kind.PINNED
 ) -> Protection:
     """Pin a table until a day, or put it under legal hold. Its owners may pin, and editors; a hold needs a steward."""
-    if actor is not None:
-        policy.require(actor, Action.RETIRE if kind == Protection.Kind.LEGAL_HOLD else Action.EDIT, table)
+    _require(actor, kind, table)
     protection = Protection(table=table, kind=kind, reason=reason.strip(), until=until, stated_by=actor)
     protection.stated_by_name = _name(actor)
     protection.full_clean()
     protection.save()
+    _stop_reviews(protection)
+    return protection
+
+
+def _require(actor: User | None, kind: str, table: Table) -> None:
+    """A legal hold needs a steward."""
+    if actor is not None:
+        policy.require(actor, Action.RETIRE if kind == Protection.Kind.LEGAL_HOLD else Action.EDIT, table)
+
+
+def _stop_reviews(protection: Protection) -> None:
+    table = protection.table
     for review in open_reviews_of([table]):
         stop(actor=None, review=review, reason=f"{table.name} is protected now: {protection.reason}")
-    return protection
 
 
 @transaction.atomic
 def lift(*, actor: User, protection: Protection) -> Protection:
     """End a protection before its time. A legal hold needs a steward."""
-    is_hold = protection.kind == Protection.Kind.LEGAL_HOLD
-    policy.require(actor, Action.RETIRE if is_hold else Action.EDIT, protection.table)
+    _require(actor, protection.kind, protection.table)
     protection.lifted_at = timezone.now()
     protection.save(update_fields=["lifted_at"])
+    undo = Undo("protection", {"lifted_at": None}, stored(protection, ["lifted_at"]), protection.pk)
+    catalog.record_history(actor, "protection lifted", protection.table, {"protection": protection.reason}, {}, undo)
     return protection
+
+
+@puts_back("protection", Protection)
+def _put_back(actor: User | None, protection: Protection, had: dict[str, Any]) -> None:
+    """A protection that was lifted holds again, as if stated anew."""
+    _require(actor, protection.kind, protection.table)
+    protection.lifted_at = None
+    protection.save(update_fields=["lifted_at"])
+    catalog.record_history(actor, "protection put back", protection.table, {}, {"protection": protection.reason})
+    _stop_reviews(protection)
 
 
 # The review

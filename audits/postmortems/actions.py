@@ -26,6 +26,7 @@ from catalog.models import Owner, Ownership, Pipeline, Table, User
 from catalog.policy import Action
 from catalog.queries import ownerships_in_force
 from catalog.services import change_pipeline, policy_checked, record_history, set_owners
+from catalog.undo import Undo, puts_back, revived, stored
 
 REMIND_BEFORE = dt.timedelta(days=3)
 REMIND_EVERY = dt.timedelta(days=7)  # once it is overdue
@@ -66,14 +67,19 @@ def change_item(*, actor: User | None, item: ActionItem, **facts: Any) -> Action
     item = _locked(item)
     _require_open(item)
     changed = [name for name, value in facts.items() if getattr(item, name) != value]
-    before = {name: _plain(getattr(item, name)) for name in changed}
+    before, exact = {name: _plain(getattr(item, name)) for name in changed}, stored(item, changed)
     _set(item, facts, changed)
     if changed:
         after = {name: _plain(getattr(item, name)) for name in changed}
-        record_history(actor, "changed", item, before, after)
+        record_history(actor, "changed", item, before, after, Undo("action item", exact, stored(item, changed)))
     if "owner" in changed:
         notices.assigned(item)
     return item
+
+
+@puts_back("action item", ActionItem)
+def _put_back(actor: User | None, item: ActionItem, had: dict[str, Any]) -> None:
+    change_item(actor=actor, item=item, **revived(ActionItem, had))
 
 
 def _set(item: ActionItem, facts: dict[str, Any], changed: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from catalog.moments import in_words
 from catalog.policy import Action
 from catalog.search_index import index
 from catalog.services import policy_checked, record_history
+from catalog.undo import Undo, puts_back, revived, stored
 
 LONGEST_ENTRY = 20_000  # characters; a longer text becomes an attachment
 LARGEST_ATTACHMENT = 8_000_000  # bytes
@@ -120,15 +121,20 @@ def change_incident(*, actor: User | None, incident: Incident, **facts: Any) -> 
     policy_checked(actor, Action.EDIT, incident)
     incident = _locked(incident)
     changed = [name for name, value in facts.items() if getattr(incident, name) != value]
-    before = {name: _plain(getattr(incident, name)) for name in changed}
+    before, exact = {name: _plain(getattr(incident, name)) for name in changed}, stored(incident, changed)
     was_open = incident.is_open
     _set(incident, facts)
     if changed:
         after = {name: _plain(getattr(incident, name)) for name in changed}
-        record_history(actor, "changed", incident, before, after)
+        record_history(actor, "changed", incident, before, after, Undo("incident", exact, stored(incident, changed)))
     if was_open and not incident.is_open:
         notices.resolved(incident)
     return incident
+
+
+@puts_back("incident", Incident)
+def _put_back(actor: User | None, incident: Incident, had: dict[str, Any]) -> None:
+    change_incident(actor=actor, incident=incident, **revived(Incident, had))
 
 
 def _set(incident: Incident, facts: Mapping[str, Any]) -> None:
@@ -196,7 +202,7 @@ def is_link(url: str) -> bool:
 def set_people(*, actor: User | None, incident: Incident, lead: Owner | None, participants: Iterable[Owner]) -> None:
     """State who works on it; whoever is not named any more no longer does."""
     policy_checked(actor, Action.EDIT, incident)
-    before = sorted(f"{person.name} ({person.role})" for person in incident.people.all())
+    before, exact = sorted(f"{person.name} ({person.role})" for person in incident.people.all()), _people_now(incident)
     wanted = {owner.pk: (owner, IncidentPerson.Role.PARTICIPANT) for owner in participants}
     if lead is not None:
         wanted[lead.pk] = (lead, IncidentPerson.Role.LEAD)
@@ -207,7 +213,23 @@ def set_people(*, actor: User | None, incident: Incident, lead: Owner | None, pa
     IncidentPerson.objects.bulk_create(people)
     after = sorted(f"{person.name} ({person.role})" for person in people)
     if before != after:
-        record_history(actor, "changed", incident, {"people": before}, {"people": after})
+        undo = Undo("people of an incident", exact, _people_now(incident))
+        record_history(actor, "changed", incident, {"people": before}, {"people": after}, undo)
+
+
+def _people_now(incident: Incident, names: Iterable[str] = ()) -> dict[str, list[int]]:
+    """Whoever is still an owner here, by role."""
+    found: dict[str, list[int]] = {"lead": [], "participant": []}
+    for role, owner in incident.people.filter(owner__isnull=False).order_by("owner").values_list("role", "owner"):
+        found[role].append(owner)
+    return found
+
+
+@puts_back("people of an incident", Incident, _people_now)
+def _put_people_back(actor: User | None, incident: Incident, had: dict[str, list[int]]) -> None:
+    lead = Owner.objects.filter(pk__in=had["lead"]).first()
+    participants = Owner.objects.filter(pk__in=had["participant"])
+    set_people(actor=actor, incident=incident, lead=lead, participants=participants)
 
 
 # Its course
@@ -308,14 +330,20 @@ def change_entry(*, actor: User | None, entry: TimelineEntry, **facts: Any) -> T
     mended = [name for name in ("text", "at") if name in facts and facts[name] != getattr(entry, name)]
     if mended and entry.source != Source.PERSON:
         raise ValidationError(dict.fromkeys(mended, "Only what a person noted can be mended."))
-    before = {name: _plain(getattr(entry, name)) for name in mended}
+    before, exact = {name: _plain(getattr(entry, name)) for name in mended}, stored(entry, mended)
     for name, value in facts.items():
         setattr(entry, name, value)
     _save_entry(entry)
     if mended:
         after = {name: _plain(getattr(entry, name)) for name in mended}
-        record_history(actor, "mended an entry of", entry.incident, before, after)
+        undo = Undo("timeline entry", exact, stored(entry, mended), entry.pk)
+        record_history(actor, "mended an entry of", entry.incident, before, after, undo)
     return entry
+
+
+@puts_back("timeline entry", TimelineEntry)
+def _put_entry_back(actor: User | None, entry: TimelineEntry, had: dict[str, Any]) -> None:
+    change_entry(actor=actor, entry=entry, **revived(TimelineEntry, had))
 
 
 def _save_entry(entry: TimelineEntry) -> None:

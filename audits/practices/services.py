@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -20,6 +21,7 @@ from catalog.bulk import chunks
 from catalog.models import Owner, Pipeline, User
 from catalog.policy import Action
 from catalog.services import policy_checked, record_history
+from catalog.undo import Undo, puts_back, stored
 
 LONGEST_WAIVER = dt.timedelta(days=366)
 WEIGHTS = {1: 4, 2: 3, 3: 2, 4: 1}
@@ -85,9 +87,23 @@ def lift(*, actor: User | None, waiver: Waiver) -> Waiver:
         raise ValidationError("This waiver is over already.")
     waiver.lifted_at = timezone.now()
     waiver.save(update_fields=["lifted_at"])
-    record_history(actor, "waiver lifted", waiver.pipeline, {waiver.practice: f"until {waiver.until}"}, {})
+    undo = Undo("waiver", {"lifted_at": None}, stored(waiver, ["lifted_at"]), waiver.pk)
+    record_history(actor, "waiver lifted", waiver.pipeline, {waiver.practice: f"until {waiver.until}"}, {}, undo)
     judge_pipelines([waiver.pipeline_id])
     return waiver
+
+
+@puts_back("waiver", Waiver)
+def _put_waiver_back(actor: User | None, waiver: Waiver, had: dict[str, Any]) -> None:
+    """A waiver that was lifted holds again, up to its day. What it says may not be written anew meanwhile."""
+    policy_checked(actor, Action.EDIT, waiver.pipeline)
+    waiver.lifted_at = None
+    if not waiver.is_in_force:
+        raise ValidationError(f"The waiver ended on {waiver.until} by itself.")
+    waiver.full_clean(exclude=["stated_by"])
+    waiver.save(update_fields=["lifted_at"])
+    record_history(actor, "waiver put back", waiver.pipeline, {}, {waiver.practice: f"until {waiver.until}"})
+    judge_pipelines([waiver.pipeline_id])
 
 
 def _store(facts: dict[int, Facts], ids: Ids) -> int:

@@ -19,6 +19,7 @@ from audits.checks.judge import written
 from catalog.runs import SLOW
 from catalog.search import Hit, Marked
 from lineage.nodes import NodeId
+from pages.undo import OFFERED
 
 register = template.Library()
 
@@ -34,6 +35,12 @@ def icon(name: str, size: int = 16) -> SafeString:
         static("img/icons.svg"),
         name,
     )
+
+
+@register.simple_tag(takes_context=True)
+def undo_offer(context: dict[str, Any]) -> dict[str, str] | None:
+    """What was just done and can be taken back; offered on one page."""
+    return context["request"].session.pop(OFFERED, None) if "request" in context else None
 
 
 @register.filter
