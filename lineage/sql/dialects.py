@@ -55,6 +55,7 @@ class Rules:
     optional_semicolons: bool = False  # a statement may begin without a semicolon before it
     declares_by_statement: bool = True  # DECLARE x … is a statement that sqlglot reads
     declare_sections: bool = False  # DECLARE opens a section that BEGIN ends
+    lookups: tuple[str, ...] = ()  # functions whose name begins so read the table that their first argument names
     retokenize: bool = False  # the tokens depend on the kind of statement
 
 
@@ -159,7 +160,13 @@ RULES = {
         no_columns=frozenset({"$action"}),
     ),
     "fabric": Rules(unnamed="", implicit_recursion=True, use_sets="database", optional_semicolons=True),
-    "clickhouse": Rules(lateral_alias=True, struct_dot=True, parts=2, pseudo_columns=frozenset({"_part", "_file"})),
+    "clickhouse": Rules(
+        lateral_alias=True,
+        struct_dot=True,
+        parts=2,
+        lookups=("DICTGET", "JOINGET"),
+        pseudo_columns=frozenset({"_part", "_file"}),
+    ),
     "oracle": Rules(
         implicit_recursion=True,
         truncate_commits=True,

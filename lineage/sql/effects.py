@@ -20,6 +20,7 @@ class Write:
     is_definition: bool = False  # the target now has exactly these columns
     is_temporary: bool = False
     made_of: Relation | None = None  # the query's result, column by column in the same places
+    part: Any = None  # the INSERT that writes it, among several of one statement
 
 
 @dataclass(slots=True)

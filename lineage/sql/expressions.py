@@ -9,7 +9,7 @@ from typing import Any
 from sqlglot import exp
 
 from . import query, structs
-from .reader import Reader
+from .reader import Reader, named_table
 from .relations import (
     AGGREGATION,
     ALIASES_FIRST,
@@ -511,11 +511,24 @@ def read_method(reader: Reader, node: exp.Dot, last: Any, mode: int, sink: Flow,
     base = node.this
     while base.__class__ is exp.Dot:
         base = base.this
-    if base.__class__ is exp.Identifier:  # x.value('…') of T-SQL, where x is a column; else a dataset
-        flow = known_in(scope, reader.column(base)) or NOTHING
-        add_flow(sink, flow, mode or TRANSFORMATION)
+    if base.__class__ is exp.Identifier:
+        add_flow(sink, owner_flow(reader, node, scope), mode or TRANSFORMATION)
     elif base.__class__ is not exp.Column:
         push(stack, base, mode or TRANSFORMATION)
+
+
+def owner_flow(reader: Reader, call: Any, scope: Scope) -> Flow:
+    """t.doc.nodes('…') and doc.value('…') of T-SQL are of the column doc; a dataset's function is of none."""
+    names: list[str] = []
+    part = call.this if call.__class__ is exp.Dot else None
+    while part.__class__ is exp.Dot:
+        names.append(reader.column(part.expression))
+        part = part.this
+    if part.__class__ is exp.Identifier:
+        names.append(reader.column(part))
+    if len(names) > 1 and scope.by_alias(names[-1]) is not None:
+        return path_flow(reader, names[::-1], call, scope)
+    return known_in(scope, names[0]) or NOTHING if len(names) == 1 else NOTHING
 
 
 def read_parameter(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
@@ -566,7 +579,25 @@ def read_call(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, st
         if excluded:
             add_flow(sink, excluded.relation.find(reader.language.column(node.expressions[0]), PARSED), mode)
         return
+    if reader.rules.lookups and name.startswith(reader.rules.lookups) and len(node.expressions) > 1:
+        look_up(reader, node.expressions, max(mode, TRANSFORMATION), sink, scope, stack)
+        return
     stack.append((PLAIN, node, mode))
+
+
+def look_up(reader: Reader, arguments: list[Any], mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """dictGet('db.dictionary', 'column', key) of ClickHouse reads a column of the dictionary, or a tuple of columns."""
+    named, columns, *keys = arguments
+    text = named.name if named.__class__ is exp.Literal else named.sql()
+    relation, _ = reader.relation_of(named_table(text, reader.language.dialect))
+    scope.reads.append(relation)
+    for column in columns.expressions if columns.__class__ is exp.Tuple else [columns]:
+        if column.__class__ is exp.Literal:
+            add_flow(sink, relation.find(column.name, PARSED), mode)
+        else:
+            push(stack, column, mode)
+    for key in keys:
+        push(stack, key, mode)
 
 
 HANDLERS: dict[type, Any] = {

@@ -77,7 +77,7 @@ def is_view(tree: Any) -> bool:
 
 
 def load_of_write(script: Any, effect: Effects, write: Write, inputs: set[str]) -> Load:
-    tree = effect.tree
+    tree = effect.tree if write.part is None else write.part
     read = LOADS.get(tree.__class__)
     if effect.kind == "SELECT_INTO":
         return created(write, tree, inputs, replaces=False, is_conditional=False)

@@ -15,6 +15,7 @@ from .relations import (
     NO_ALIASES,
     NOTHING,
     SORT,
+    TRANSFORMATION,
     Flow,
     Item,
     QueryRelation,
@@ -270,6 +271,9 @@ def read_items(reader: Reader, expressions: list[Any], scope: Scope) -> list[Ite
             names = [reader.language.column(name) for name in node.expressions]
             items += [(name, flow, None) for name, flow in sources.row_flows_of(reader, node.this, names, scope)]
             continue
+        elif kind is exp.QueryTransform:
+            items += transformed(reader, node, scope)
+            continue
         elif kind is exp.Columns:
             items += expand_columns(reader, node, scope)
             continue
@@ -281,6 +285,14 @@ def read_items(reader: Reader, expressions: list[Any], scope: Scope) -> list[Ite
         items.append(item)
         aliases[item[0]] = item[1]
     return items
+
+
+def transformed(reader: Reader, node: exp.QueryTransform, scope: Scope) -> list[Item | Star]:
+    """SELECT TRANSFORM(a, b) USING 'script' AS (x, y) of Spark and Hive: each column may come from every value."""
+    flow = merged(used_as(flow_of(reader, value, scope), TRANSFORMATION) for value in node.expressions)
+    schema = node.args.get("schema")
+    named = [part.this if part.__class__ is exp.ColumnDef else part for part in schema.expressions] if schema else []
+    return [(reader.language.column(name), flow, None) for name in named or ("key", "value")]
 
 
 def is_star(node: Any) -> bool:

@@ -86,13 +86,15 @@ def rewrite_create(tokens: Tokens, language: Language) -> Any:
     if "STREAM" in heads[1:5] and find_word(tokens, "ON") < len(tokens):
         return stream(tokens)
     if "EXTERNAL" in heads[1:5]:
-        return external_stage(tokens) or tokens
+        return external_stage(tokens) or without_partition_columns(tokens)
+    if any(token.text.upper() == "EXPECT" for token in tokens):
+        tokens = without_expectations(tokens)
     if "SNAPSHOT" in heads[1:4]:
         place = heads.index("SNAPSHOT")
         tokens = tokens[:place] + tokens[place + 1 :]
     copied = find_word(tokens, "CLONE", "COPY", "AS")
     if copied < len(tokens) and tokens[copied].text.upper() != "AS":
-        return clone(tokens, copied)
+        return clone(tokens, copied, language)
     if copied < len(tokens) - 1 and tokens[copied + 1].text.upper() in ("PIVOT", "UNPIVOT"):  # AS PIVOT t ON …
         near = tokens[copied]
         opening, closing = ((TokenType.L_PAREN, "("), (TokenType.R_PAREN, ")"))
@@ -134,12 +136,55 @@ def stream(tokens: Tokens) -> Tokens:
     return front + made("AS SELECT * FROM", tokens[on]) + tokens[source : name_at(tokens, source)]
 
 
-def clone(tokens: Tokens, place: int) -> Tokens:
-    """CREATE TABLE a [DEEP | SHALLOW] CLONE b, without its time and options."""
+def clone(tokens: Tokens, place: int, language: Language) -> Any:
+    """CREATE TABLE a [DEEP | SHALLOW] CLONE b [as of a time], without its options."""
     if place + 1 < len(tokens) and tokens[place + 1].text.upper() == "GRANTS":
         return tokens
     front = tokens[: place - 1] if tokens[place - 1].text.upper() in ("DEEP", "SHALLOW") else tokens[:place]
-    return front + tokens[place : name_at(tokens, place + 1)]
+    end = name_at(tokens, place + 1)
+    plain = front + tokens[place:end]
+    if end == len(tokens) or tokens[end].text.upper().split(" ")[0] not in TIMES:
+        return plain
+    tree = language.parse(plain, "")
+    options = find_word(tokens, "OPTIONS", "LOCATION", "TBLPROPERTIES", start=end)
+    query = language.parse(made("SELECT * FROM", tokens[place]) + tokens[place + 1 : options], "")
+    if tree is not None and query is not None and tree.args.get("clone") is not None:
+        tree.args["clone"].set("this", query.args["from_"].this)
+    return tree
+
+
+TIMES = ("FOR", "AT", "BEFORE", "TIMESTAMP", "VERSION")  # what a time that is travelled to begins with
+
+
+def without_partition_columns(tokens: Tokens) -> Tokens:
+    """CREATE EXTERNAL TABLE … WITH PARTITION COLUMNS (a DATE) of BigQuery is PARTITIONED BY (a DATE), or nothing where
+    the columns are found in the files; TABLE PROPERTIES (…) of Redshift is nothing."""
+    for place in words_at(tokens, "WITH", "PARTITION", "COLUMNS"):
+        is_listed = place + 3 < len(tokens) and tokens[place + 3].token_type is TokenType.L_PAREN
+        by = [like(tokens[place], TokenType.PARTITION_BY, "PARTITIONED BY")] if is_listed else []
+        return [*tokens[:place], *by, *tokens[place + 3 :]]
+    for place in words_at(tokens, "TABLE", "PROPERTIES"):
+        return tokens[:place] + tokens[bracket_end(tokens, place + 2) :]
+    return tokens
+
+
+def words_at(tokens: Tokens, *words: str) -> list[int]:
+    """The places where these words follow each other."""
+    texts = [token.text.upper() for token in tokens]
+    return [place for place in range(len(texts)) if tuple(texts[place : place + len(words)]) == words]
+
+
+def without_expectations(tokens: Tokens) -> Tokens:
+    """CREATE TABLE u (a INT, CONSTRAINT c EXPECT (a > 0) ON VIOLATION DROP ROW) AS … of Delta Live Tables."""
+    start = next((place for place, token in enumerate(tokens) if token.token_type is TokenType.L_PAREN), len(tokens))
+    end = bracket_end(tokens, start)
+    kept = [term for term in terms_of(tokens[start + 1 : end - 1]) if term[0].text.upper() != "CONSTRAINT"]
+    if not kept:
+        return tokens[:start] + tokens[end:]
+    inner = kept[0]
+    for term in kept[1:]:
+        inner = [*inner, like(term[0], TokenType.COMMA, ","), *term]
+    return [*tokens[: start + 1], *inner, *tokens[end - 1 :]]
 
 
 def external_stage(tokens: Tokens) -> Tokens | None:
@@ -190,7 +235,17 @@ def rewrite_insert(tokens: Tokens, language: Language) -> Any:
         if using < len(tokens):
             start = find_word(tokens, "SELECT", "WITH", "FROM", start=using + 1)
             tokens = tokens[:using] + tokens[start:]
+    if tokens[1].text.upper() == "OVERWRITE" and tokens[2].text.upper() in ("ALL", "FIRST"):
+        return overwriting_inserts(tokens, language)
     return split_output(tokens, language)
+
+
+def overwriting_inserts(tokens: Tokens, language: Language) -> Any:
+    """INSERT OVERWRITE ALL INTO a … INTO b … of Snowflake: sqlglot forgets that each is overwritten."""
+    tree = language.parse(tokens, "")
+    for insert in tree.find_all(exp.Insert) if tree is not None else ():
+        insert.set("overwrite", True)
+    return tree
 
 
 def without_hint(tokens: Tokens) -> Tokens:
@@ -432,7 +487,7 @@ def moved_rows(target: Tokens, source: Tokens, near: Token) -> Tokens:
 
 
 def rewrite_apply(tokens: Tokens, language: Language) -> Any:
-    """APPLY CHANGES INTO u FROM stream(t) KEYS … of Delta Live Tables."""
+    """APPLY CHANGES INTO u FROM stream(t) KEYS … of Delta Live Tables, AUTO CDC INTO u FROM … of later ones."""
     into, source = find_word(tokens, "INTO"), find_word(tokens, "FROM")
     if into >= source:
         return tokens
@@ -511,6 +566,7 @@ REWRITES: dict[str, Rewrite] = {
     "INSERT": rewrite_insert,
     "UPDATE": rewrite_update,
     "APPLY": rewrite_apply,
+    "AUTO": rewrite_apply,
     "BULK": rewrite_bulk,
     "DELETE": split_output,
     "MERGE": rewrite_merge,

@@ -212,6 +212,8 @@ def expand_columns(reader: Reader, node: exp.Columns, scope: Scope) -> list[Item
     items = all_columns(scope)
     if node.this.__class__ is exp.Star:
         return modified(reader, node.this, items, scope)
+    if node.this.__class__ is exp.Lambda:
+        return chosen_columns(reader, node.this, items)
     if node.this.__class__ is not exp.Literal:
         return items
     try:
@@ -219,6 +221,17 @@ def expand_columns(reader: Reader, node: exp.Columns, scope: Scope) -> list[Item
     except re.error:
         return items
     return [item for item in items if item.__class__ is Star or pattern.search(item[0])]  # type: ignore[index]
+
+
+def chosen_columns(reader: Reader, chooser: exp.Lambda, items: list[Item | Star]) -> list[Item | Star]:
+    """COLUMNS(c -> c LIKE '%_at'), by a pattern on the name; a lambda of another form is not read."""
+    like = chooser.this
+    negated = like.__class__ is exp.Not
+    like = like.this if negated else like
+    if like.__class__ not in (exp.Like, exp.ILike) or like.expression.__class__ is not exp.Literal:
+        reader.warn("unresolved_star", "which columns the lambda of COLUMNS chooses is not read", chooser)
+        return []
+    return [item for item in items if item.__class__ is Star or matches(item, like.expression) is not negated]
 
 
 def expand_around(reader: Reader, node: Any, scope: Scope) -> list[Item | Star]:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlglot import exp
 
 from . import pivots, query
-from .expressions import collect, collect_rows, flow_of, note_clock, path_flow
+from .expressions import collect, collect_rows, flow_of, note_clock, owner_flow, path_flow
 from .reader import Reader, named_table, path_nodes
 from .relations import (
     FILTER,
@@ -110,8 +110,13 @@ def add_table(reader: Reader, node: exp.Table, scope: Scope) -> None:
         relation = under_names(relation, names)
     scope.add(Source(alias or path[-1], relation, () if alias else path))
     as_of = node.args.get("version") or node.args.get("when")
-    if as_of is not None and any(as_of.find_all(*CLOCKS)):
+    if as_of is not None and is_relative(as_of):
         note_clock(reader, FILTER)
+
+
+def is_relative(as_of: Any) -> bool:
+    """A time that moves with the clock: reckoned from now, or AT (OFFSET => -60) of Snowflake."""
+    return (as_of.args.get("kind") or "") == "OFFSET" or any(as_of.find_all(*CLOCKS))
 
 
 def relation_at(reader: Reader, node: exp.Table, scope: Scope) -> tuple[Relation, tuple[str, ...]]:
@@ -325,19 +330,6 @@ def argument_relation(reader: Reader, function: Any, names: list[str], scope: Sc
     known = known or dict.fromkeys(names, sink)
     with_path = isinstance(function, exp.Explode | exp.Unnest | exp.Inline | exp.OpenJSON)
     return ValueRelation(sink, known, is_open=not names or isinstance(function, exp.Explode), with_path=with_path)
-
-
-def owner_flow(reader: Reader, function: Any, scope: Scope) -> Flow:
-    """t.doc.nodes('…') of T-SQL is of the column t.doc; a schema's function is of none."""
-    names: list[str] = []
-    part = function.this if function.__class__ is exp.Dot else None
-    while part.__class__ is exp.Dot:
-        names.append(reader.column(part.expression))
-        part = part.this
-    if part.__class__ is exp.Identifier:
-        names.append(reader.column(part))
-    is_column = len(names) > 1 and scope.by_alias(names[-1]) is not None
-    return path_flow(reader, names[::-1], function, scope) if is_column else NOTHING
 
 
 def table_argument(reader: Reader, argument: exp.Anonymous, scope: Scope) -> list[Relation]:

@@ -126,9 +126,20 @@ def create_write(reader: Reader, tree: exp.Create, target: str, this: Any, prope
     if like is not None:
         known = reader.script.known_columns(reader.script.target_name(like)) or {}
         return Write(target, [(name, NOTHING, kind) for name, kind in known.items()])
-    write = Write(target, defined)
+    write = Write(target, [*defined, *(partition_columns(reader, properties) if defined else ())])
     read_files(reader, properties, write)
     return write
+
+
+def partition_columns(reader: Reader, properties: list[Any]) -> list[Item]:
+    """PARTITIONED BY (day DATE) of external tables: columns beside those of the list."""
+    found = next((p.this for p in properties if isinstance(p, exp.PartitionedByProperty)), None)
+    columns = found.expressions if isinstance(found, exp.Schema) else ()
+    return [
+        (reader.language.column(column.this), NOTHING, column.args["kind"])
+        for column in columns
+        if isinstance(column, exp.ColumnDef) and column.args.get("kind") is not None
+    ]
 
 
 def read_function(reader: Reader, tree: exp.Create) -> Effects:
@@ -371,10 +382,14 @@ def read_multi_insert(reader: Reader, tree: exp.MultitableInserts) -> Effects:
     if isinstance(source, exp.Query) and tree.args.get("kind"):
         relation: Relation = query.read_query(reader, source, None, ctes)
         conditions: list[Any] = []
+        taken: list[Any] = []
         for part in tree.expressions:
-            effects.writes += conditional_insert(reader, part, relation, conditions)
-            if isinstance(part, exp.ConditionalInsert) and part.args.get("expression") is not None:
-                conditions.append(part.args["expression"])
+            if part.args.get("expression") is not None and isinstance(part, exp.ConditionalInsert):
+                taken = [part.args["expression"]]
+                conditions += taken
+            elif part.args.get("else_"):
+                taken = conditions
+            effects.writes.append(conditional_insert(reader, part, relation, taken))
         return effects
     for insert in tree.expressions:
         if not isinstance(insert, exp.Insert):
@@ -382,19 +397,20 @@ def read_multi_insert(reader: Reader, tree: exp.MultitableInserts) -> Effects:
         select = insert.expression
         if isinstance(select, exp.Select) and select.args.get("from_") is None:
             select.set("from_", exp.From(this=source.copy()))
-        effects.writes += read_dml(reader, insert, None, ctes).writes
+        writes = read_dml(reader, insert, None, ctes).writes
+        for write in writes:
+            write.part = insert
+        effects.writes += writes
     return effects
 
 
-def conditional_insert(reader: Reader, part: Any, relation: Relation, before: list[Any]) -> list[Write]:
-    """One branch; ELSE takes the rows that no condition `before` it took."""
+def conditional_insert(reader: Reader, part: Any, relation: Relation, conditions: list[Any]) -> Write:
+    """One INTO: the rows that its WHEN takes, which may have several; of ELSE those that no condition took."""
     insert = part.this if isinstance(part, exp.ConditionalInsert) else part
     scope = Scope(None, {})
     scope.add(Source("", relation))
-    condition = part.args.get("expression") if isinstance(part, exp.ConditionalInsert) else None
-    is_else = isinstance(part, exp.ConditionalInsert) and part.args.get("else_")
-    for each in before if is_else else [condition] if condition is not None else []:
-        collect(reader, each, FILTER, scope.rows, scope)
+    for condition in conditions:
+        collect(reader, condition, FILTER, scope.rows, scope)
     this = insert.this
     table = this.this if isinstance(this, exp.Schema) else this
     target = reader.script.target_name(table)
@@ -410,7 +426,7 @@ def conditional_insert(reader: Reader, part: Any, relation: Relation, before: li
         ]
     made = query.renamed(QueryRelation(items), names)
     made.rows, made.reads = scope.rows, scope.reads
-    return [write_of(target, made)]
+    return write_of(target, made, part=insert)
 
 
 def read_refresh(reader: Reader, tree: exp.Refresh) -> Effects:

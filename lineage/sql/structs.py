@@ -23,7 +23,7 @@ from .relations import (
     used_as,
 )
 
-STRUCT_TYPE = re.compile(r"^\s*STRUCT\s*<(.*)>\s*$", re.IGNORECASE | re.DOTALL)
+STRUCT_TYPE = re.compile(r"^\s*(?:STRUCT|ROW)\s*[<(](.*)[>)]\s*$", re.IGNORECASE | re.DOTALL)
 
 
 def built_struct(reader: Reader, node: Any, scope: Scope) -> StructFlow | None:
@@ -164,7 +164,7 @@ BUILDERS: dict[type, Any] = {
 
 
 def fields_of_type(kind: str) -> list[tuple[str, str]]:
-    """'STRUCT<a INT64, b ARRAY<STRING>>' -> [('a', 'INT64'), ('b', 'ARRAY<STRING>')]"""
+    """'STRUCT<a INT64, b ARRAY<STRING>>' -> [('a', 'INT64'), ('b', 'ARRAY<STRING>')]; also STRUCT(…) and ROW(…)"""
     found = STRUCT_TYPE.match(kind)
     fields: list[tuple[str, str]] = []
     depth, start = 0, 0

@@ -408,7 +408,7 @@ class Splitter:
             self.take_routine()
         elif kind == "FUNCTION":
             self.take_function()
-        elif kind in ("TASK", "ALERT", "PIPE"):
+        elif kind in ("TASK", "ALERT", "PIPE", "FLOW"):
             self.take_after(frozenset({"AS", "THEN"}))
         else:
             self.take_statement()
@@ -417,7 +417,7 @@ class Splitter:
         """'CREATE OR REPLACE TEMP FUNCTION f' -> 'FUNCTION'; "" when none of the first words wraps SQL."""
         for ahead in range(1, 8):
             word = self.word(ahead)
-            if word in ("PROCEDURE", "PROC", "TRIGGER", "EVENT", "FUNCTION", "TASK", "ALERT", "PIPE"):
+            if word in ("PROCEDURE", "PROC", "TRIGGER", "EVENT", "FUNCTION", "TASK", "ALERT", "PIPE", "FLOW"):
                 return "" if self.word(ahead - 1) == "TABLE" and word != "FUNCTION" else word
             if word in ("TABLE", "VIEW", "AS", "(") and self.word(ahead + 1) != "FUNCTION":
                 return ""
