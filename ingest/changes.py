@@ -1,14 +1,14 @@
 """What would a change of a SQL repository break? Two readings of it compared, without a database.
 
-A pipeline of the new version breaks when it still names a table or column that the change takes away. Whether it names
-the column, or only a star brought it along, shows by reading its SQL once more with the columns as they were: a column
-that a star brought vanishes from the output with it, and is then a change of its own.
+`lineage.breaks` is asked of the newer version's SQL, read with the columns as they were: what it then makes of a column
+that the change takes away is what the change does to it. A pipeline changed along with its source is so judged by its
+new SQL, and mended if that no longer names the column.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,21 +18,25 @@ from catalog.facts import PipelineFact
 from ingest import reading
 from ingest.analyze_file import SqlText, analyze_file
 from ingest.layout import Layout
-from ingest.names import Names
-from ingest.reading import Columns, Reading, output_columns
+from ingest.reading import Columns, Known, Reading, output_columns
 from ingest.settings import Settings
 from ingest.workers import Workers
+from lineage.breaks import Cause, Edges, Level, Spread, Words
 from lineage.facts import ERROR, SqlLineage
 from lineage.nodes import NodeId
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a repository: its pipelines by name, the lineage and text of those with SQL."""
+    """One version of a repository: its pipelines by name, the lineage and text of those with SQL.
 
-    names: Names
+    `keys` are those of the analyses, by the names of pipelines.
+    """
+
+    read: Reading
     pipelines: Mapping[str, PipelineFact]
     lineages: Mapping[str, SqlLineage]
+    keys: Mapping[str, str]
     texts: Mapping[str, SqlText]
     mentions: Mapping[str, frozenset[str]]
     listed: Mapping[str, Columns]
@@ -49,28 +53,39 @@ class Version:
     @cached_property
     def tables(self) -> set[str]:
         """Tables that a pipeline fills or a file describes."""
-        return {target for edges in self._edges.values() for _, target in edges if target} | set(self.listed)
+        return {target for pairs in self._pairs.values() for _, target in pairs if target} | set(self.listed)
 
     @cached_property
-    def _edges(self) -> dict[str, list[tuple[str, str]]]:
+    def _pairs(self) -> dict[str, list[tuple[str, str]]]:
         """Per pipeline its (source, target) pairs: of its SQL, and as declared."""
-        edges = {name: list(lineage.table_edges) for name, lineage in self.lineages.items()}
+        pairs = {name: list(lineage.table_edges) for name, lineage in self.lineages.items()}
         for name, fact in self.pipelines.items():
             declared = [(source[1], target[1]) for source in fact.inputs or (("", ""),) for target in fact.outputs]
-            edges.setdefault(name, []).extend(declared or [(source[1], "") for source in fact.inputs])
-        return edges
+            pairs.setdefault(name, []).extend(declared or [(source[1], "") for source in fact.inputs])
+        return pairs
 
     @cached_property
     def readers(self) -> dict[str, list[str]]:
         """Per table the pipelines that read it, sorted."""
         found: dict[str, set[str]] = defaultdict(set)
-        for name, edges in self._edges.items():
-            for source, _ in edges:
+        for name, pairs in self._pairs.items():
+            for source, _ in pairs:
                 found[source].add(name)
         return {table: sorted(names) for table, names in found.items() if table}
 
     def outputs(self, pipeline: str) -> list[str]:
-        return sorted({target for _, target in self._edges[pipeline] if target})
+        return sorted({target for _, target in self._pairs.get(pipeline, ()) if target})
+
+    def edges_of(self, pipeline: str, lineage: SqlLineage | None) -> dict[str, Edges]:
+        """By table, what a pipeline makes of it, its SQL read as `lineage`."""
+        found: dict[str, Edges] = defaultdict(dict)
+        for source, target in self._pairs.get(pipeline, ()):
+            if source:
+                found[source].setdefault((pipeline, target or None), [])
+        for source, column, target, made, kind, *_ in lineage.column_edges if lineage else ():
+            ends = found[source].setdefault((pipeline, target), [])
+            ends.append((None if column == "*" else column, None if made == "*" else made, kind))
+        return found
 
     def owners(self, pipeline: str) -> list[str]:
         """Names of its owners, business first."""
@@ -78,23 +93,23 @@ class Version:
         return [self.owner_names.get(slug, slug) for slug in dict.fromkeys((*owned.business, *owned.technical))]
 
     def table_node(self, table: str) -> str:
-        source, name = self.names.of_sql(table)
+        source, name = self.read.repository.names.of_sql(table)
         return str(NodeId("table", name, source))
 
     def column_node(self, table: str, column: str) -> str:
-        source, name = self.names.of_sql(table)
+        source, name = self.read.repository.names.of_sql(table)
         return str(NodeId("column", name, source, column))
 
 
 @dataclass(frozen=True)
 class Change:
-    """Something that downstream can feel: a table or column that is gone (`breaks`), or whose type is another."""
+    """What changes of a table, as `lineage.planned` calls it (`verb`), in words and with a node id."""
 
+    verb: str
     words: str
     node: str
     table: str
     column: str = ""
-    breaks: bool = True
 
 
 @dataclass(frozen=True)
@@ -111,7 +126,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Report:
-    """What breaks, what is built from that, and what cannot be told."""
+    """What breaks, what is built from that or uses what changes, and what cannot be told; in the order of the data."""
 
     breaks: list[Hit] = field(default_factory=list)
     affected: list[Hit] = field(default_factory=list)
@@ -122,40 +137,48 @@ class Report:
         return {kind: [asdict(hit) for hit in getattr(self, kind)] for kind in ("breaks", "affected", "unknown")}
 
 
-def read_version(folder: Path, layout: Layout, settings: Settings, jobs: int) -> Version:
-    """Read and analyse one version of a repository; `jobs` worker processes, 0 for this process."""
-    read = Reading(folder, layout, settings)
+def read_version(folder: Path, layout: Layout, settings: Settings, jobs: int, before: Version | None = None) -> Version:
+    """Read and analyse one version of a repository; `jobs` worker processes, 0 for this process.
+
+    What stands in `before` as it stands here, with all it depends on, is taken from there.
+    """
+    read = Reading(folder, layout, settings, before=before.read if before else None)
     read.walk()
     with Workers(jobs, [reading.__name__]) as workers:
         repository = read.read(workers)
-        analysis = reading.Analysis(read, workers, {})
-        lineages = {one.path: one.lineage for one in analysis.run() if one.lineage}
+        analysis = reading.Analysis(read, workers, _known(before) if before else {})
+        reads = list(analysis.run())
     names = {path: fact.name for path, fact in repository.pipelines.items()}
+    lineages = {names[one.path]: one.lineage or before.lineages[names[one.path]] for one in reads}  # type: ignore[union-attr]
     return Version(
-        names=repository.names,
+        read=read,
         pipelines={fact.name: fact for fact in repository.pipelines.values()},
-        lineages={names[path]: lineage for path, lineage in lineages.items()},
-        texts={names[path]: text for path in lineages if (text := analysis.text_of(path))},
-        mentions={names[path]: read.facts[path].mentions for path in lineages},
+        lineages=lineages,
+        keys={names[one.path]: one.key for one in reads},
+        texts={names[one.path]: analysis.text_of(one.path) for one in reads},
+        mentions={names[one.path]: read.facts[one.path].mentions for one in reads},
         listed={name: analysis.columns[name] for name in analysis.stated},
         owner_names={owner.slug: owner.name for owner in repository.owners},
     )
 
 
-def compare(base: Version, new: Version) -> Report:
-    """What going from `base` to `new` breaks downstream and does not also mend."""
-    changes = list(_changes(base, new))
-    breaks = _once(hit for change in changes if change.breaks for hit in _broken(change, base, new))
-    affected = _once(hit for change in changes if not change.breaks for hit in _readers(change, new))
-    affected += [hit for hit in _downstream(breaks, new) if hit not in affected]
-    return Report(breaks, affected, _once(_unknown(changes, base, new)))
+def _known(before: Version) -> dict[str, Known]:
+    """By path, what the analyses of a version rest on."""
+    return {
+        lineage.path: Known(before.read.files[lineage.path].digest, before.keys[name], output_columns(lineage))
+        for name, lineage in before.lineages.items()
+    }
 
 
-def _changes(base: Version, new: Version) -> Iterator[Change]:
+def changes_between(base: Version, new: Version) -> Iterator[Change]:
+    """What downstream can feel of going from `base` to `new`."""
     for table in sorted(base.tables):
+        node = new.table_node(table)
         if table not in new.tables:
-            yield Change(f"table {table} is gone", new.table_node(table), table)
-        elif table in base.columns and table in new.columns:
+            yield Change("drop_table", f"table {table} is gone", node, table)
+        elif table in base.columns and table not in new.columns:
+            yield Change("lose_columns", f"the columns of {table} cannot be told any more", node, table)
+        elif table in base.columns:
             yield from _column_changes(table, base.columns[table], new.columns[table], new)
 
 
@@ -163,78 +186,173 @@ def _column_changes(table: str, old: Columns, columns: Columns, new: Version) ->
     for column, kind in old.items():
         node = new.column_node(table, column)
         if column not in columns:
-            yield Change(f"column {column} of {table} is gone", node, table, column)
+            yield Change("drop_column", f"column {column} of {table} is gone", node, table, column)
         elif kind and columns[column] and kind.upper() != columns[column].upper():
             words = f"column {column} of {table} is {columns[column]} instead of {kind}"
-            yield Change(words, node, table, column, breaks=False)
+            yield Change("retype_column", words, node, table, column)
 
 
-def _broken(change: Change, base: Version, new: Version) -> Iterator[Hit]:
-    for pipeline in new.readers.get(change.table, ()):
-        if not change.column or _names_column(change, pipeline, base, new):
-            yield from _hits(change.words, [change.node], pipeline, new)
+def rewritten(base: Version, new: Version) -> set[str]:
+    """Pipelines whose SQL is not the same in both, or that are in one alone."""
+    names = base.lineages.keys() | new.lineages.keys() | (base.pipelines.keys() ^ new.pipelines.keys())
+    return {name for name in names if _digest(base, name) != _digest(new, name)}
 
 
-def _names_column(change: Change, pipeline: str, base: Version, new: Version) -> bool:
-    """Whether the pipeline's new SQL asks for the column itself, not only by a star."""
-    text = new.texts.get(pipeline)
-    if text is None:  # declared without SQL: it reads the table, nobody knows which columns
-        return False
-    before = analyze_file(replace(text, columns={**text.columns, change.table: base.columns[change.table]}))
-    left = {name: {column for column, _ in columns} for name, (_, columns) in new.lineages[pipeline].columns.items()}
-    return any(
-        target_column == "*" or target_column in left.get(target, ())
-        for source, column, target, target_column, *_ in before.column_edges
-        if (source, column) == (change.table, change.column)
+def _digest(version: Version, pipeline: str) -> str | None:
+    lineage = version.lineages.get(pipeline)
+    return lineage.digest if lineage else None
+
+
+def compare(base: Version, new: Version) -> Report:
+    """What going from `base` to `new` breaks downstream and does not also mend."""
+    changes = list(changes_between(base, new))
+    spread = Spread(_Graph(base, new, changes))
+    for change in changes:
+        _BEGIN[change.verb](spread, change, Cause(change.words, change.words, change.node))
+    for pipeline, why in _unread(changes, base, new):
+        spread.doubt(pipeline, Cause(why, why))
+    spread.run()
+    return _told(spread, new)
+
+
+_BEGIN = {
+    "drop_table": lambda spread, change, cause: spread.drop_table(change.table, cause),
+    "drop_column": lambda spread, change, cause: spread.drop_column(change.table, change.column, cause),
+    "retype_column": lambda spread, change, cause: spread.hit(change.table, Level.AFFECTED, cause, change.column),
+    "lose_columns": lambda spread, change, cause: spread.hit(change.table, Level.UNKNOWN, cause),
+}
+
+
+class _Graph:
+    """The newer version as `lineage.breaks` asks for it, keyed by names. SQL that reads a table which loses columns is
+    read with these still there."""
+
+    def __init__(self, base: Version, new: Version, changes: Iterable[Change]) -> None:
+        self.new = new
+        self.before = {change.table: base.columns[change.table] for change in changes if change.verb == "drop_column"}
+        self._edges: dict[str, dict[str, Edges]] = {}
+        self._texts: dict[str, Words] = {}
+
+    def edges_from(self, tables: Collection[str]) -> Mapping[str, Edges]:
+        found: dict[str, Edges] = {table: {} for table in tables}
+        for table in tables:
+            for pipeline in self.new.readers.get(table, ()):
+                found[table].update(self._edges_of(pipeline).get(table, {}))
+        return found
+
+    def _edges_of(self, pipeline: str) -> dict[str, Edges]:
+        if pipeline not in self._edges:
+            lineage, text = self.new.lineages.get(pipeline), self.new.texts.get(pipeline)
+            read = {source for source, _ in lineage.table_edges} & self.before.keys() if lineage else set()
+            if read and text:
+                columns = {table: self.before[table] for table in read}
+                lineage = analyze_file(replace(text, columns={**text.columns, **columns}))
+            self._edges[pipeline] = self.new.edges_of(pipeline, lineage)
+        return self._edges[pipeline]
+
+    def columns_of(self, tables: Collection[str]) -> Mapping[str, Collection[str]]:
+        return {table: list(self.new.columns.get(table, ())) for table in tables}
+
+    def names_of(self, columns: Collection[str]) -> Mapping[str, str]:
+        return {column: column for column in columns}
+
+    def writers_of(self, table: str) -> Collection[str]:
+        return ()  # of a table that is gone: nothing fills it any more
+
+    def outputs_of(self, pipelines: Collection[str]) -> Mapping[str, Collection[str]]:
+        return {pipeline: self.new.outputs(pipeline) for pipeline in pipelines}
+
+    def naming(self, table: str, name: str, pipelines: Collection[str]) -> set[str]:
+        return {pipeline for pipeline in pipelines if self._names(pipeline, table, name)}
+
+    def _names(self, pipeline: str, table: str, name: str) -> bool:
+        """A column that only a star brought is gone from what the SQL makes now; whatever else is made of it fails."""
+        lineage = self.new.lineages[pipeline]
+        left = {output: {column for column, _ in columns} for output, (_, columns) in lineage.columns.items()}
+        return name.lower() in self._words(pipeline).all and any(
+            made is None or made in left.get(target or "", ())
+            for (_, target), edges in self._edges_of(pipeline)[table].items()
+            for source, made, _ in edges
+            if source == name
+        )
+
+    def excluding(self, name: str, pipelines: Collection[str]) -> set[str]:
+        return {pipeline for pipeline in pipelines if name.lower() in self._words(pipeline).excluded}
+
+    def unsure(self, name: str, pipelines: Collection[str]) -> set[str]:
+        return {pipeline for pipeline in pipelines if self._may_use(pipeline, name)}
+
+    def _may_use(self, pipeline: str, name: str) -> bool:
+        lineage = self.new.lineages.get(pipeline)
+        if lineage is None or lineage.statements_read < lineage.statements:
+            return True
+        is_resolved = lineage.columns_found == lineage.columns_named
+        return not is_resolved and name.lower() in self._words(pipeline).all
+
+    def _words(self, pipeline: str) -> Words:
+        if pipeline not in self._texts:
+            lineage, text = self.new.lineages.get(pipeline), self.new.texts.get(pipeline)
+            self._texts[pipeline] = Words.of(lineage.sql, text.dialect) if lineage and text else Words(frozenset())
+        return self._texts[pipeline]
+
+
+def _unread(changes: list[Change], base: Version, new: Version) -> Iterator[tuple[str, str]]:
+    """Pipelines whose SQL could not be read where it changed or names something that goes, and why."""
+    gone = {
+        change.table.lower().rsplit(".", 1)[-1] for change in changes if change.verb in ("drop_table", "drop_column")
+    }
+    for pipeline, lineage in new.lineages.items():
+        errors = [problem for problem in lineage.problems if problem.severity == ERROR]
+        named = {name.rsplit(".", 1)[-1] for name in new.mentions.get(pipeline, ())}
+        if errors and (_digest(base, pipeline) != lineage.digest or gone & named):
+            yield pipeline, f"{lineage.path}: {errors[0].message}"
+
+
+def _told(spread: Spread, new: Version) -> Report:
+    teller = _Teller(spread, new)
+    return Report(
+        breaks=teller.in_order(teller.breaks()),
+        affected=teller.in_order(teller.hits(Level.AFFECTED, Level.STALE)),
+        unknown=teller.in_order(teller.hits(Level.UNKNOWN)),
     )
 
 
-def _readers(change: Change, new: Version) -> Iterator[Hit]:
-    """Pipelines that use a column whose type changed."""
-    for pipeline in new.readers.get(change.table, ()):
-        lineage = new.lineages.get(pipeline)
-        if lineage and any(edge[:2] == (change.table, change.column) for edge in lineage.column_edges):
-            yield from _hits(change.words, [change.node], pipeline, new)
+class _Teller:
+    """What was hit, in the words of the report."""
 
+    def __init__(self, spread: Spread, new: Version) -> None:
+        self.spread, self.new = spread, new
+        self.rank = spread.rank()
+        self.broken_outputs = {output for pipeline in spread.broken for output in new.outputs(pipeline)}
 
-def _hits(words: str, path: list[str], pipeline: str, version: Version) -> Iterator[Hit]:
-    node = str(NodeId("pipeline", pipeline))
-    outputs = [version.table_node(table) for table in version.outputs(pipeline)]
-    for end in outputs or [node]:
-        yield Hit(words, end, pipeline, [*path, node, *([end] if outputs else [])], version.owners(pipeline))
+    def breaks(self) -> Iterator[Hit]:
+        for pipeline, causes in self.spread.broken.items():
+            for cause in {cause.change: cause for cause in reversed(causes)}.values():
+                for output in self.new.outputs(pipeline) or [None]:
+                    yield self._hit(cause, pipeline, output)
 
+    def hits(self, *levels: Level) -> Iterator[Hit]:
+        """Tables hit so badly, but for those that change themselves or are not built; pipelines that fill no such."""
+        causes = self.spread.causes
+        for table, state in self.spread.tables.items():
+            if state.worst in levels and causes[table].pipeline is not None and table not in self.broken_outputs:
+                yield self._hit(causes[table], causes[table].pipeline, table)
+        told = {cause.pipeline for cause in causes.values()}
+        for pipeline, (level, cause) in self.spread.pipelines.items():
+            if level in levels and pipeline not in told:
+                for output in self.new.outputs(pipeline) or [None]:
+                    yield self._hit(cause, pipeline, output)
 
-def _downstream(breaks: list[Hit], new: Version) -> Iterator[Hit]:
-    """Everything built from what breaks, nearest first, each once for each change."""
-    by_node = {new.table_node(table): table for table in new.readers}
-    seen = {(hit.change, hit.node) for hit in breaks}
-    todo = list(breaks)
-    while todo:
-        hit = todo.pop(0)
-        for pipeline in new.readers.get(by_node.get(hit.node, ""), ()):
-            for further in _hits(hit.change, hit.path, pipeline, new):
-                if (further.change, further.node) not in seen:
-                    seen.add((further.change, further.node))
-                    todo.append(further)
-                    yield further
+    def _hit(self, cause: Cause, pipeline: str, output: str | None) -> Hit:
+        end = str(NodeId("pipeline", pipeline)) if output is None else self.new.table_node(output)
+        path = [*map(self._node, cause.steps()), str(NodeId("pipeline", pipeline)), end]
+        return Hit(cause.change, end, pipeline, list(dict.fromkeys(path)), self.new.owners(pipeline))
 
+    def _node(self, step: tuple[str, str]) -> str:
+        kind, name = step
+        return name if kind == "node" else self.new.table_node(name) if kind == "table" else str(NodeId(kind, name))  # type: ignore[arg-type]
 
-def _unknown(changes: list[Change], base: Version, new: Version) -> Iterator[Hit]:
-    """SQL that could not be read where it changed or names something changed, and tables whose columns are lost."""
-    changed = {change.table.lower().rsplit(".", 1)[-1] for change in changes if change.breaks}
-    for pipeline, lineage in new.lineages.items():
-        errors = [problem for problem in lineage.problems if problem.severity == ERROR]
-        old = base.lineages.get(pipeline)
-        is_new_text = old is None or old.digest != lineage.digest
-        named = {name.rsplit(".", 1)[-1] for name in new.mentions.get(pipeline, ())}
-        if errors and (is_new_text or changed & named):
-            yield from _hits(f"{lineage.path}: {errors[0].message}", [], pipeline, new)
-    for table in sorted(base.columns.keys() & new.tables - new.columns.keys()):
-        words = f"the columns of {table} cannot be told any more"
-        for pipeline in new.readers.get(table, ()):
-            yield from _hits(words, [new.table_node(table)], pipeline, new)
-
-
-def _once(hits: Iterable[Hit]) -> list[Hit]:
-    found = {(hit.change, hit.node, hit.pipeline): hit for hit in hits}
-    return [found[key] for key in sorted(found)]
+    def in_order(self, hits: Iterable[Hit]) -> list[Hit]:
+        return sorted(
+            hits, key=lambda hit: (self.rank.get((True, hit.pipeline), 0), hit.pipeline, hit.node, hit.change)
+        )

@@ -84,7 +84,7 @@ class Readable(Protocol):
 
 @dataclass
 class Reading:
-    """One reading of one folder."""
+    """One reading of one folder. Files that `before` has read as they are now are not read again."""
 
     noun = "files"
 
@@ -92,6 +92,7 @@ class Reading:
     layout: Layout
     settings: Settings
     seconds: float = SECONDS
+    before: Reading | None = None
     files: dict[str, File] = field(default_factory=dict)
     problems: list[FileProblem] = field(default_factory=list)
     facts: dict[str, FileFacts] = field(default_factory=dict)
@@ -107,7 +108,8 @@ class Reading:
 
     def read(self, workers: Workers, on_files: Callable[[int], None] = lambda done: None) -> Repository:
         """What the files state, before SQL is analysed."""
-        batches = dict(enumerate(_batches(self.files.values())))
+        self.facts.update(self._known_facts())
+        batches = dict(enumerate(_batches(file for path, file in self.files.items() if path not in self.facts)))
         jobs: dict[int, set[int]] = {number: set() for number in batches}
         work = partial(read_batch, self.layout)
         died = []
@@ -124,6 +126,12 @@ class Reading:
         names = Names(source, self.settings.sources, dialect, *defaults)
         self.repository = combine(self.facts.values(), self.layout, self.settings, names)
         return self.repository
+
+    def _known_facts(self) -> Iterator[tuple[str, FileFacts]]:
+        if self.before is not None and self.before.key == self.key:
+            for path, file in self.files.items():
+                if path in self.before.facts and self.before.files[path].digest == file.digest:
+                    yield path, self.before.facts[path]
 
     def _read_alone(self, workers: Workers, batch: list[tuple[str, bytes]]) -> list[FileFacts]:
         """The files of batches whose worker died, one by one, so that only the one at fault is lost."""

@@ -1,43 +1,20 @@
-"""What a change does downstream, at column grain through every hop: what breaks, what is then stale or wrong, what is
-merely affected, and what nobody can tell.
-
-First what breaks: pipelines that name a table or column which goes. A column that only a star brings along takes the
-columns made of it with it, which are then gone themselves. Then what spreads: the outputs of broken pipelines are
-stale; stale and wrong columns make those made of their data stale and wrong, and affect those they merely filter, join,
-group or sort. A pipeline whose columns are not known hands on doubt.
-"""
+"""What changes do to the catalog: `lineage.breaks` asked of its current edges, told in things, ways and owners."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from dataclasses import dataclass
 from typing import Any
-
-import networkx as nx
 
 from catalog.bulk import among
 from catalog.models import Column, Owner, Pipeline, Table
 from catalog.queries import owner_slugs_of
+from lineage.breaks import Cause, Edges, Level, Spread, State, Words
 from lineage.models import ColumnEdge, SqlVersion, TableEdge
 from lineage.planned import PlannedChange
 from lineage.queries import current_sql, inputs_and_outputs, owner_slugs_of_tables
 from lineage.sql import analyze
-from lineage.sql.dialects import language
-from lineage.sql.model import DIRECT_KINDS
-
-MOST_TABLES = 5_000  # hit tables that are followed and shown
-
-
-class Level(IntEnum):
-    """How badly something is hit; the worse wins."""
-
-    UNKNOWN = 1
-    AFFECTED = 2
-    STALE = 3
-    WRONG = 4
-    BREAKS = 5
 
 
 @dataclass(frozen=True)
@@ -104,288 +81,152 @@ class Impact:
 
 def impact_of_changes(changes: Collection[PlannedChange]) -> Impact:
     """What these changes do together. A few queries a hop."""
-    spread = _Spread()
+    return _told(spread_of(changes), list(changes))
+
+
+def spread_of(changes: Collection[PlannedChange], judged_elsewhere: Collection[int] = ()) -> Spread:
+    """The same as keys and causes; of pipelines `judged_elsewhere` see `CatalogGraph`."""
+    spread = Spread(CatalogGraph(judged_elsewhere, [change.table_id for change in changes if change.table_id]))
     for change in changes:
         _BEGIN[change.verb](spread, change)
     spread.run()
-    return _told(spread, list(changes))
+    return spread
 
 
-@dataclass
-class _State:
-    """How a table is hit: as a whole, by columns (ids), and in which of its rows there are."""
+class CatalogGraph:
+    """The current edges as `lineage.breaks` asks for them; keys are ids, that of a column not in the catalog its name.
 
-    whole: Level | None = None
-    columns: dict[int, Level] = field(default_factory=dict)
-    rows: Level | None = None
+    What `judged_elsewhere` (ids of pipelines) make of tables in `changed` is left out, since their SQL changes too and
+    whoever asks has read it; what they make of other tables is not known here.
+    """
 
-    @property
-    def worst(self) -> Level:
-        return max(filter(None, [self.whole, self.rows, *self.columns.values()]))
+    def __init__(self, judged_elsewhere: Collection[int] = (), changed: Collection[int] = ()) -> None:
+        self._judged, self._changed = set(judged_elsewhere), set(changed)
+        self._texts: dict[int, _Text] = {}
 
-    def of(self, column: int) -> Level | None:
-        return max(filter(None, [self.whole, self.columns.get(column)]), default=None)
+    def edges_from(self, tables: Collection[int]) -> Mapping[int, Edges]:
+        """Two queries."""
+        found: dict[int, Edges] = {table: {} for table in tables}
+        current = {"source_table__in": among(tables), "valid_to": None}
+        ends = TableEdge.objects.filter(**current).order_by("pipeline", "target_table")
+        for table, pipeline, target in ends.values_list("source_table", "pipeline", "target_table"):
+            if pipeline not in self._judged or table not in self._changed:
+                found[table].setdefault((pipeline, target), [])
+        columns = ColumnEdge.objects.filter(**current).exclude(pipeline__in=self._judged).order_by("pk")
+        for table, pipeline, target, *edge in columns.values_list("source_table", "pipeline", "target_table", *_ENDS):
+            found[table].setdefault((pipeline, target), []).append(tuple(edge))
+        return found
 
-    def throughout(self, columns: Collection[int]) -> Level | None:
-        """How badly every column of the table is hit at least; None if one is not."""
-        levels = [self.of(column) for column in columns]
-        return min(levels) if levels and None not in levels else self.whole  # type: ignore[type-var]
+    def columns_of(self, tables: Collection[int]) -> Mapping[int, list[int]]:
+        """One query."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for table, column in Column.objects.filter(table__in=among(tables)).values_list("table", "pk"):
+            found[table].append(column)
+        return found
 
-    def raise_to(self, level: Level, column: int | None, is_whole: bool) -> bool:
-        """Note a hit; whether it is worse than what was known."""
-        if is_whole:
-            known, self.whole = self.whole, max(level, self.whole or level)
-        elif column is None:
-            known, self.rows = self.rows, max(level, self.rows or level)
-        else:
-            known = self.of(column)
-            self.columns[column] = max(level, known or level)
-        return known is None or level > known
+    def names_of(self, columns: Collection[int | str]) -> Mapping[int | str, str]:
+        """One query."""
+        known = {column for column in columns if isinstance(column, int)}
+        names = dict(Column.objects.filter(pk__in=among(known)).values_list("pk", "name")) if known else {}
+        return names | {column: column for column in columns if isinstance(column, str)}
 
+    def writers_of(self, table: int) -> list[int]:
+        """One query."""
+        writers = TableEdge.objects.filter(target_table=table, valid_to=None).exclude(pipeline__in=self._judged)
+        return list(writers.order_by("pipeline").values_list("pipeline", flat=True).distinct())
 
-@dataclass(frozen=True)
-class _Cause:
-    """The change at the start, and the step that led here: from a table, through a pipeline."""
+    def outputs_of(self, pipelines: Collection[int]) -> Mapping[int, set[int]]:
+        """One query."""
+        written: dict[int, set[int]] = defaultdict(set)
+        edges = TableEdge.objects.filter(pipeline__in=among(pipelines), target_table__isnull=False, valid_to=None)
+        for pipeline, table in edges.values_list("pipeline", "target_table"):
+            written[pipeline].add(table)
+        return written
 
-    change: str
-    why: str
-    table: int | None = None
-    pipeline: int | None = None
-    node: str = ""
+    def naming(self, table: int, name: str, pipelines: Collection[int]) -> set[int]:
+        """One query for the SQL not read before. Without SQL, whoever reported the edge named the column."""
+        texts = self._read(pipelines)
+        return {key for key in pipelines if key not in texts or name.lower() in texts[key].words.all}
+
+    def excluding(self, name: str, pipelines: Collection[int]) -> set[int]:
+        """One query for the SQL not read before."""
+        texts = self._read(pipelines)
+        return {key for key in pipelines if key in texts and name.lower() in texts[key].words.excluded}
+
+    def unsure(self, name: str, pipelines: Collection[int]) -> set[int]:
+        """One query for the SQL not read before."""
+        texts = self._read(pipelines)
+        return {key for key in pipelines if key not in texts or texts[key].may_use(name)}
+
+    def _read(self, pipelines: Collection[int]) -> Mapping[int, _Text]:
+        fields = ("pipeline_id", "sql", "dialect", "statements", "statements_read", "columns_named", "columns_found")
+        new = set(pipelines) - self._texts.keys()
+        if new:
+            for version in SqlVersion.objects.filter(pipeline__in=among(new), valid_to=None).only(*fields):
+                self._texts[version.pipeline_id] = _Text.of(version)
+        return self._texts
 
 
 @dataclass(frozen=True)
 class _Text:
-    """The names in a pipeline's SQL, and whether all of it was read."""
+    """The words in a pipeline's SQL, whether all of it was read, and whether every column in it found its table."""
 
-    identifiers: frozenset[str]
+    words: Words
     is_read: bool
+    is_resolved: bool
 
+    @classmethod
+    def of(cls, version: SqlVersion) -> _Text:
+        return cls(
+            words=Words.of(version.sql, version.dialect),
+            is_read=version.statements_read == version.statements,
+            is_resolved=version.columns_found == version.columns_named,
+        )
 
-Edges = dict[tuple[int, int | None], list[tuple[int | None, int | None, str]]]
-
-
-class _Spread:
-    """Changes on their way downstream."""
-
-    def __init__(self) -> None:
-        self.tables: dict[int, _State] = {}
-        self.causes: dict[int, _Cause] = {}
-        self.pipelines: dict[int, tuple[Level, _Cause]] = {}
-        self.unaffected: set[int] = set()
-        self.waiting: list[int] = []
-        self.is_capped = False
-        self.edges: dict[int, Edges] = {}
-        self._outputs_to_hit: list[tuple[int, Level, _Cause, str]] = []
-        self._texts: dict[int, _Text] = {}
-        self._columns: dict[int, list[int]] = defaultdict(list)  # of tables with readers whose columns are not known
-
-    # --- what breaks
-
-    def drop_column(self, table: int, column: int, name: str, cause: _Cause) -> None:
-        """Everything that names the column breaks; what a star makes of it is gone as well."""
-        todo, seen = [(table, column, name, cause)], set()
-        while todo:
-            table, column, name, cause = todo.pop()
-            if (table, column) in seen:
-                continue
-            seen.add((table, column))
-            vanishing = self._readers_of_column(table, column, name, cause)
-            names = dict(Column.objects.filter(pk__in=among(key for _, key, _ in vanishing)).values_list("pk", "name"))
-            for target, key, pipeline in vanishing:
-                onward = _Cause(cause.change, f"column {names[key]} is gone with it", table, pipeline, cause.node)
-                self.hit(target, Level.AFFECTED, onward, column=key)
-                todo.append((target, key, names[key], replace(onward, node="")))
-
-    def _readers_of_column(self, table: int, column: int, name: str, cause: _Cause) -> list[tuple[int, int, int]]:
-        """Break what names it, doubt what cannot be told, and return (table, column, pipeline) of what vanishes."""
-        vanishing = []
-        by_pipeline: dict[int, list[tuple[int | None, int | None, int | None, str]]] = defaultdict(list)
-        for (pipeline, target), edges in self.edges_from([table])[table].items():
-            by_pipeline[pipeline] += [(target, *edge) for edge in edges] or [(target, None, None, "")]
-        self._read_texts(by_pipeline)
-        for pipeline, edges in by_pipeline.items():
-            used = [edge for edge in edges if edge[1] == column]
-            text = self._texts.get(pipeline)
-            if used and (text is None or name.lower() in text.identifiers):
-                self.break_pipeline(pipeline, _Cause(cause.change, f"names column {name}", table, pipeline, cause.node))
-            elif used:
-                vanishing += [(to, key, pipeline) for to, _, key, kind in used if to and key and kind in DIRECT_KINDS]
-            elif text is None or not text.is_read or any(edge[1:3] == (None, None) for edge in edges):
-                self.doubt(
-                    pipeline, _Cause(cause.change, "which columns it reads is not known", table, pipeline, cause.node)
-                )
-            else:
-                self.unaffected.add(pipeline)
-        return vanishing
-
-    def _read_texts(self, pipelines: Iterable[int]) -> None:
-        """What the SQL of some pipelines names. One query."""
-        versions = SqlVersion.objects.filter(pipeline__in=among(set(pipelines) - self._texts.keys()), valid_to=None)
-        for version in versions.only("pipeline_id", "sql", "dialect", "statements", "statements_read"):
-            self._texts[version.pipeline_id] = _Text(
-                _identifiers(version), version.statements_read == version.statements
-            )
-
-    def drop_table(self, table: int, cause: _Cause) -> None:
-        """Everything that reads it breaks; what writes it would fail or make it anew."""
-        for pipeline, _ in self.edges_from([table])[table]:
-            self.break_pipeline(pipeline, _Cause(cause.change, "reads it", table, pipeline, cause.node))
-        writers = TableEdge.objects.filter(target_table=table, valid_to=None).order_by("pipeline")
-        for pipeline in writers.values_list("pipeline", flat=True).distinct():
-            self.reach(pipeline, Level.AFFECTED, _Cause(cause.change, "writes it", table, pipeline, cause.node))
-
-    def break_pipeline(self, pipeline: int, cause: _Cause) -> None:
-        self.reach(pipeline, Level.BREAKS, cause)
-        self.outputs_become(pipeline, Level.STALE, cause, "built by a pipeline that breaks")
-
-    def doubt(self, pipeline: int, cause: _Cause) -> None:
-        self.reach(pipeline, Level.UNKNOWN, cause)
-        self.outputs_become(pipeline, Level.UNKNOWN, cause, cause.why)
-
-    def outputs_become(self, pipeline: int, level: Level, cause: _Cause, why: str) -> None:
-        self._outputs_to_hit.append((pipeline, level, cause, why))
-
-    # --- what spreads
-
-    def hit(self, table: int, level: Level, cause: _Cause, column: int | None = None, is_row: bool = False) -> None:
-        """A table is hit: as a whole, in one column, or in which rows it has."""
-        if table not in self.tables and len(self.tables) >= MOST_TABLES:
-            self.is_capped = True
-            return
-        state = self.tables.setdefault(table, _State())
-        known = state.worst if table in self.causes else None
-        if state.raise_to(level, column, is_whole=column is None and not is_row):
-            self.waiting.append(table)
-            if known is None or level > known:
-                self.causes[table] = cause
-
-    def reach(self, pipeline: int, level: Level, cause: _Cause) -> None:
-        if pipeline not in self.pipelines or level > self.pipelines[pipeline][0]:
-            self.pipelines[pipeline] = (level, cause)
-
-    def run(self) -> None:
-        """Follow what is hit until nothing gets worse."""
-        self._hit_outputs()
-        while self.waiting:
-            wave, self.waiting = list(dict.fromkeys(self.waiting)), []
-            edges = self.edges_from(wave)
-            for table in wave:
-                for (pipeline, target), columns in edges[table].items():
-                    self._pass_on(table, pipeline, target, columns)
-
-    def _hit_outputs(self) -> None:
-        """The tables that broken, failed and doubtful pipelines write. One query."""
-        ids = {pipeline for pipeline, *_ in self._outputs_to_hit}
-        written: dict[int, set[int]] = defaultdict(set)
-        edges = TableEdge.objects.filter(pipeline__in=among(ids), target_table__isnull=False, valid_to=None)
-        for pipeline, table in edges.values_list("pipeline", "target_table"):
-            written[pipeline].add(table)
-        for pipeline, level, cause, why in self._outputs_to_hit:
-            for table in sorted(written[pipeline]):
-                self.hit(table, level, _Cause(cause.change, why, cause.table, pipeline, cause.node))
-
-    def _pass_on(
-        self, table: int, pipeline: int, target: int | None, edges: list[tuple[int | None, int | None, str]]
-    ) -> None:
-        state, change = self.tables[table], self.causes[table].change
-        if not edges:  # declared, an export, or not read: nobody knows which columns
-            level = state.throughout(self._columns.get(table, ())) or Level.UNKNOWN
-            why = "reads it" if level > Level.UNKNOWN else "which columns it reads is not known"
-            cause = _Cause(change, why, table, pipeline)
-            self.reach(pipeline, level, cause)
-            if target is not None:
-                self.hit(target, level, cause)
-            return
-        for source, column, kind in edges:
-            level = self._level(state, source, kind)
-            if level is None:
-                continue
-            cause = _Cause(change, _WHY[kind in DIRECT_KINDS], table, pipeline)
-            self.reach(pipeline, level, cause)
-            if target is not None:
-                is_star = source is None and column is None and kind in DIRECT_KINDS
-                self.hit(target, level, cause, column, is_row=column is None and not is_star)
-
-    def _level(self, state: _State, source: int | None, kind: str) -> Level | None:
-        """What an edge hands on: data what it is, a mere influence that it is affected, an unread star doubt."""
-        if source is None:
-            level = state.whole or Level.UNKNOWN
-        else:
-            level = max(filter(None, [state.of(source), state.rows]), default=None)
-        if level is None or kind in DIRECT_KINDS:
-            return level
-        return min(level, Level.AFFECTED)
-
-    def edges_from(self, tables: Collection[int]) -> dict[int, Edges]:
-        """By table, of each (pipeline, target) the column edges. Three queries for those not asked for before."""
-        new = [table for table in tables if table not in self.edges]
-        if new:
-            found: dict[int, Edges] = {table: {} for table in new}
-            current = {"source_table__in": among(new), "valid_to": None}
-            ends = TableEdge.objects.filter(**current).order_by("pipeline", "target_table")
-            for table, pipeline, target in ends.values_list("source_table", "pipeline", "target_table"):
-                found[table].setdefault((pipeline, target), [])
-            columns = ColumnEdge.objects.filter(**current).order_by("pk")
-            for table, pipeline, target, *edge in columns.values_list(
-                "source_table", "pipeline", "target_table", *_ENDS
-            ):
-                found[table].setdefault((pipeline, target), []).append(tuple(edge))
-            self.edges.update(found)
-            unknown = [table for table, edges in found.items() if not all(edges.values())]
-            for table, column in Column.objects.filter(table__in=among(unknown)).values_list("table", "pk"):
-                self._columns[table].append(column)
-        return {table: self.edges[table] for table in tables}
+    def may_use(self, name: str) -> bool:
+        """Whether it may use a column of that name, though no edge says so."""
+        return not self.is_read or (not self.is_resolved and name.lower() in self.words.all)
 
 
 _ENDS = ("source_column", "target_column", "kind")
-_WHY = {True: "made of its data", False: "filtered, joined, grouped or sorted by it"}
-
-
-def _identifiers(version: SqlVersion) -> frozenset[str]:
-    try:
-        tokens = language(version.dialect).tokenize(version.sql)
-    except Exception:  # noqa: BLE001 a text that cannot be tokenized names whatever stands in it
-        return frozenset(version.sql.lower().split())
-    return frozenset(token.text.lower() for token in tokens)
 
 
 # --- how each change begins
 
 
-def _start(change: PlannedChange, why: str = "") -> _Cause:
-    return _Cause(str(change), why or change.words, node=str(change.node))
+def _start(change: PlannedChange, why: str = "") -> Cause:
+    return Cause(str(change), why or change.words, str(change.node))
 
 
-def _begin_table_gone(spread: _Spread, change: PlannedChange) -> None:
+def _begin_table_gone(spread: Spread, change: PlannedChange) -> None:
     spread.drop_table(change.thing.pk, _start(change))
 
 
-def _begin_column_gone(spread: _Spread, change: PlannedChange) -> None:
+def _begin_column_gone(spread: Spread, change: PlannedChange) -> None:
     column = change.thing
-    spread.drop_column(column.table_id, column.pk, column.name, _start(change))
+    spread.drop_column(column.table_id, column.pk or column.name, _start(change))
 
 
-def _begin_retyped(spread: _Spread, change: PlannedChange) -> None:
-    spread.hit(change.thing.table_id, Level.AFFECTED, _start(change), column=change.thing.pk)
+def _begin_retyped(spread: Spread, change: PlannedChange) -> None:
+    spread.hit(change.thing.table_id, Level.AFFECTED, _start(change), change.thing.pk or change.thing.name)
 
 
-def _begin_stale_outputs(spread: _Spread, change: PlannedChange) -> None:
+def _begin_stale_outputs(spread: Spread, change: PlannedChange) -> None:
     spread.outputs_become(change.thing.pk, Level.STALE, _start(change), change.words)
 
 
-def _begin_stale(spread: _Spread, change: PlannedChange) -> None:
+def _begin_stale(spread: Spread, change: PlannedChange) -> None:
     spread.hit(change.thing.pk, Level.STALE, _start(change))
 
 
-def _begin_wrong(spread: _Spread, change: PlannedChange) -> None:
+def _begin_wrong(spread: Spread, change: PlannedChange) -> None:
     if isinstance(change.thing, Column):
         spread.hit(change.thing.table_id, Level.WRONG, _start(change), column=change.thing.pk)
     else:
         spread.hit(change.thing.pk, Level.WRONG, _start(change))
 
 
-def _begin_other_sql(spread: _Spread, change: PlannedChange) -> None:
+def _begin_other_sql(spread: Spread, change: PlannedChange) -> None:
     """What both texts make of the same inputs, compared: columns that go, or get another type."""
     pipeline = change.thing
     version = current_sql(pipeline)
@@ -407,13 +248,12 @@ def _begin_other_sql(spread: _Spread, change: PlannedChange) -> None:
             _compare_columns(spread, change, output, {name.lower(): kind for name, kind in made.columns})
 
 
-def _compare_columns(spread: _Spread, change: PlannedChange, output: Table, made: Mapping[str, str | None]) -> None:
+def _compare_columns(spread: Spread, change: PlannedChange, output: Table, made: Mapping[str, str | None]) -> None:
     for column in output.columns.all():
         kind = made.get(column.name.lower())
         if column.name.lower() not in made:
             spread.hit(output.pk, Level.AFFECTED, _start(change, f"column {column.name} is gone"), column=column.pk)
-            cause = _Cause(str(change), f"column {column.name} is gone", node=output.node)
-            spread.drop_column(output.pk, column.pk, column.name, cause)
+            spread.drop_column(output.pk, column.pk, Cause(str(change), f"column {column.name} is gone", output.node))
         elif kind and column.type and kind.upper() != column.type.upper():
             why = f"column {column.name} is {kind} instead of {column.type}"
             spread.hit(output.pk, Level.AFFECTED, _start(change, why), column=column.pk)
@@ -452,37 +292,41 @@ _BEGIN = {
 # --- telling
 
 
-def _told(spread: _Spread, changes: list[PlannedChange]) -> Impact:
+def _told(spread: Spread, changes: list[PlannedChange]) -> Impact:
     teller = _Teller(spread)
     hits = sorted(teller.hits(), key=teller.place)
-    unaffected = spread.unaffected - spread.pipelines.keys()
     return Impact(
         changes=changes,
         breaks=[hit for hit in hits if hit.level == Level.BREAKS],
         stale=[hit for hit in hits if hit.level in (Level.STALE, Level.WRONG)],
         affected=[hit for hit in hits if hit.level == Level.AFFECTED],
         unknown=[hit for hit in hits if hit.level == Level.UNKNOWN],
-        unaffected=list(Pipeline.objects.filter(pk__in=among(unaffected)).order_by("name")),
+        unaffected=list(Pipeline.objects.filter(pk__in=among(spread.unaffected)).order_by("name")),
         is_capped=spread.is_capped,
     )
+
+
+def _whys(causes: Collection[Cause]) -> str:
+    """All reasons to break: "names column price, names column size"."""
+    return ", ".join(list(dict.fromkeys(cause.why for cause in causes))[:_MOST_WHYS])
+
+
+_MOST_WHYS = 10
 
 
 class _Teller:
     """Names, ways, owners and the order of what was hit. Nine queries."""
 
-    def __init__(self, spread: _Spread) -> None:
+    def __init__(self, spread: Spread) -> None:
         self.spread = spread
         causes = [*spread.causes.values(), *(cause for _, cause in spread.pipelines.values())]
-        self.tables = _by_id(
-            Table.objects.select_related("source"), {*spread.tables, *(cause.table for cause in causes if cause.table)}
-        )
-        self.pipelines = _by_id(
-            Pipeline.objects, {*spread.pipelines, *(cause.pipeline for cause in causes if cause.pipeline)}
-        )
-        columns = {key for state in spread.tables.values() for key in state.columns}
-        self.columns = dict(Column.objects.filter(pk__in=among(columns)).values_list("pk", "name"))
+        passed = {step for cause in causes for step in cause.steps()}
+        by_kind = {kind: {key for its_kind, key in passed if its_kind == kind} for kind in ("table", "pipeline")}
+        self.tables = _by_id(Table.objects.select_related("source"), by_kind["table"] | spread.tables.keys())
+        self.pipelines = _by_id(Pipeline.objects, by_kind["pipeline"] | spread.pipelines.keys())
+        self.columns = spread.graph.names_of({key for state in spread.tables.values() for key in state.columns})
         self.owners = self._owners()
-        self.rank = self._rank()
+        self.rank = spread.rank()
         self.writes = {pipeline for edges in spread.edges.values() for pipeline, target in edges if target}
 
     def hits(self) -> Iterator[Hit]:
@@ -496,7 +340,7 @@ class _Teller:
         """In the order in which they would fail; dashboards and exports at the end."""
         return (hit.is_end, self.rank.get((hit.is_pipeline, hit.thing.pk), 0), hit.thing.name)
 
-    def _table_hit(self, table: Table, state: _State) -> Hit:
+    def _table_hit(self, table: Table, state: State) -> Hit:
         cause = self.spread.causes[table.pk]
         columns = (
             ()
@@ -514,29 +358,25 @@ class _Teller:
             is_end=table.kind == Table.Kind.DASHBOARD,
         )
 
-    def _pipeline_hit(self, pipeline: Pipeline, level: Level, cause: _Cause) -> Hit:
+    def _pipeline_hit(self, pipeline: Pipeline, level: Level, cause: Cause) -> Hit:
         return Hit(
             level=level,
             thing=pipeline,
             change=cause.change,
-            why=cause.why,
+            why=_whys(self.spread.broken.get(pipeline.pk) or [cause]),
             path=self._path(cause),
             owners=self.owners["pipeline", pipeline.pk],
             is_end=pipeline.kind == Pipeline.Kind.EXPORT or pipeline.pk not in self.writes,
         )
 
-    def _path(self, cause: _Cause, *end: str) -> tuple[str, ...]:
+    def _path(self, cause: Cause, *end: str) -> tuple[str, ...]:
         """Node ids from the changed thing to the one that is hit."""
-        nodes, seen, step = list(end), set(), cause
-        while step is not None:
-            nodes[:0] = [self.pipelines[step.pipeline].node] if step.pipeline else []
-            if step.node or step.table is None or step.table in seen:
-                nodes[:0] = [step.node] if step.node else []
-                break
-            seen.add(step.table)
-            nodes[:0] = [self.tables[step.table].node]
-            step = self.spread.causes.get(step.table)
+        nodes = [*map(self._node, cause.steps()), *end]
         return tuple(node for place, node in enumerate(nodes) if not place or node != nodes[place - 1])
+
+    def _node(self, step: tuple[str, Any]) -> str:
+        kind, key = step
+        return key if kind == "node" else getattr(self, f"{kind}s")[key].node
 
     def _owners(self) -> dict[tuple[str, int], tuple[Owner, ...]]:
         slugs = {("table", key): owners for key, owners in owner_slugs_of_tables(self.spread.tables).items()}
@@ -549,23 +389,6 @@ class _Teller:
             for owner in Owner.objects.filter(slug__in={slug for each in named.values() for slug in each})
         }
         return {key: tuple(owners[slug] for slug in each) for key, each in named.items()}
-
-    def _rank(self) -> dict[tuple[bool, int], int]:
-        """The place of each (is pipeline, id) in the order of the data; what goes round in a circle shares one."""
-        graph = nx.DiGraph()
-        for table, edges in self.spread.edges.items():
-            for pipeline, target in edges:
-                graph.add_edge((False, table), (True, pipeline))
-                if target is not None:
-                    graph.add_edge((True, pipeline), (False, target))
-        circles = nx.condensation(graph)
-        generations = enumerate(nx.topological_generations(circles))
-        return {
-            node: place
-            for place, generation in generations
-            for circle in generation
-            for node in circles.nodes[circle]["members"]
-        }
 
 
 def _by_id(things: Any, ids: Collection[int]) -> dict[int, Any]:

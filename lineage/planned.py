@@ -74,6 +74,11 @@ class PlannedChange:
         return " ".join(filter(None, [self.verb, str(self.node), self.argument]))
 
     @property
+    def table_id(self) -> int | None:
+        """The table that it is about, or whose column; None for a pipeline."""
+        return self.thing.pk if isinstance(self.thing, Table) else getattr(self.thing, "table_id", None)
+
+    @property
     def words(self) -> str:
         """The change as a clause: "column reason of mart.orders is dropped"."""
         thing = f"{self.node.column} of {self.node.name}" if self.node.column else self.node.name

@@ -7,6 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from ingest.changes import read_version
+from ingest.settings import prepared
 from tests.ingest.folders import write
 
 SETTINGS = """
@@ -73,7 +75,7 @@ def test_a_dropped_column_breaks_who_names_it_and_reaches_what_is_built_from_tha
         ],
         "owners": ["Finance"],
     }
-    assert pipelines(report["affected"]) == ["mart.top"]
+    assert pipelines(report["affected"]) == ["mart.everything", "mart.top"]
 
 
 def test_a_star_does_not_break_but_passes_the_loss_on(check):
@@ -83,8 +85,15 @@ def test_a_star_does_not_break_but_passes_the_loss_on(check):
     )
     assert {(hit["pipeline"], hit["change"]) for hit in report["breaks"]} == {
         ("mart.revenue", "column amount of wh.core.orders is gone"),
-        ("mart.named", "column amount of wh.mart.everything is gone"),
+        ("mart.named", "column amount of wh.core.orders is gone"),
     }
+    assert next(hit["path"] for hit in report["breaks"] if hit["pipeline"] == "mart.named") == [
+        "column:warehouse:wh.core.orders:amount",
+        "pipeline:mart.everything",
+        "table:warehouse:wh.mart.everything",
+        "pipeline:mart.named",
+        "table:warehouse:wh.mart.named",
+    ]
 
 
 def test_a_column_used_only_in_a_filter_breaks_too(check):
@@ -106,6 +115,24 @@ def test_a_dropped_table_breaks_its_readers(check):
     assert pipelines(report["breaks"]) == ["mart.everything", "mart.revenue"]
     assert {hit["change"] for hit in report["breaks"]} == {"table wh.core.orders is gone"}
     assert status == 1
+
+
+def test_what_did_not_change_is_taken_from_the_older_version_and_comes_to_the_same(tmp_path):
+    base, new = version(tmp_path / "base"), version(tmp_path / "new", core__orders=ORDERS.replace(", raw.amount", ""))
+    settings, layout = prepared(
+        base, dict.fromkeys(("layout", "dialect", "source", "default_database", "default_schema"))
+    )
+    older = read_version(base, layout, settings, 0)
+    again = read_version(new, layout, settings, 0, older)
+    assert again.lineages == read_version(new, layout, settings, 0).lineages
+    kept = {name for name in again.lineages if again.lineages[name] is older.lineages[name]}
+    assert kept == {"mart.top"}  # what reads core.orders has other columns to read
+
+
+def test_a_column_that_a_star_leaves_out_by_name_is_named(check):
+    less = "SELECT * EXCLUDE (amount) FROM core.orders"
+    report, _ = check(core__orders=ORDERS.replace(", raw.amount", ""), mart__everything=less)
+    assert "mart.everything" in pipelines(report["breaks"])
 
 
 def test_another_type_is_felt_but_breaks_nothing(check):

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ingest.changes import Hit, Report, compare, read_version
+from ingest.changes import Hit, Report, Version, compare, read_version
 from ingest.layout import LayoutError
 from ingest.management.commands.ingest_repo import add_reading_arguments
 from ingest.settings import SettingsError, prepared
@@ -46,7 +46,8 @@ class Command(BaseCommand):
         folder = Path(options["folder"])
         try:
             with _older(folder, options) as base:
-                report = compare(_read(base, options), _read(folder, options))
+                older = _read(base, options)
+                report = compare(older, _read(folder, options, older))
         except (SettingsError, LayoutError) as error:
             raise CommandError(str(error), returncode=WRONG_USE) from error
         self.stdout.write(_FORMATS[options["format"]](report))
@@ -56,10 +57,10 @@ class Command(BaseCommand):
             sys.exit(NOT_ALL_READ)
 
 
-def _read(folder: Path, options: dict[str, Any]) -> Any:
+def _read(folder: Path, options: dict[str, Any], before: Version | None = None) -> Version:
     settings, layout = prepared(folder, options)
     jobs = options["jobs"] if options["jobs"] is not None else cores()
-    return read_version(folder, layout, settings, jobs)
+    return read_version(folder, layout, settings, jobs, before)
 
 
 @contextmanager
