@@ -269,7 +269,7 @@ def _fit(document: _Document, called: tuple[str, ...], meant: list[list[str]]) -
         return 1
     if document.key.startswith(called) or document.last_part.startswith(called):
         return 2
-    in_name = {word[1:] for word in document.head.split(" ") if word[0] == "n"}
+    in_name = {word[1:] for word in document.head.split() if word[0] == "n"}
     fit = _words_fit(meant, in_name)
     return min(fit, _PARTLY) if called[0] in document.key else fit
 

@@ -103,3 +103,10 @@ def test_many_that_match_are_capped_and_the_one_of_that_name_is_first() -> None:
     results = search("orders")
     assert results.capped
     assert results.hits[0].name == "shop.orders"
+
+
+def test_a_long_description_is_read_wherever_its_words_are_cut() -> None:
+    for length in range(1, 9):  # one of them has a space for the last character that the ranker reads
+        make_table(f"shop.t{length}", description=" ".join(f"word{number:0{length}}" for number in range(400)))
+    search_index.index("table", Table.objects.values_list("pk", flat=True))
+    assert found("word3") == {("table", f"shop.t{length}") for length in (1, 2, 3)}
