@@ -204,9 +204,8 @@ def output_into(reader: Reader, node: Any, write: Write) -> list[Write]:
     table = into.this if isinstance(into, exp.Schema) else into
     names = [reader.language.column(name_node(column)) for column in into.expressions] if table is not into else []
     scope = Scope(None, {})
-    changed = changed_rows(reader, write)
-    for alias in ("inserted", "deleted"):
-        scope.sources.append(Source(alias, changed))
+    scope.sources.append(Source("inserted", changed_rows(reader, write)))
+    scope.sources.append(Source("deleted", TableRelation(write.target, None, frozenset())))
     items = query.read_items(reader, returning.expressions, scope)
     second = write_of(target_name(reader, table), query.renamed(QueryRelation(items), names))
     second.rows = dict(write.rows)
@@ -390,12 +389,16 @@ def read_delete(reader: Reader, node: exp.Delete, parent: Scope | None, ctes: Ct
         main, named = named[0], []
     if named:  # DELETE a, b FROM t AS a JOIN u AS b
         writes = {}
+        before = reader.inputs
+        read = []
         for table in named:
+            reader.inputs = set(before)
             alias = reader.language.column(table.this)
             found = table_with_alias(reader, main, table, alias)
-            inner = Scope(parent, ctes)
-            writes |= targets_in_from(reader, found or table, main, inner, alias)
-            scope = inner
+            scope = Scope(parent, ctes)
+            writes |= targets_in_from(reader, found or table, main, scope, alias)
+            read.append(reader.inputs)
+        reader.inputs = set.intersection(*read)  # a target is read only where it is named once more
         writes = {alias: write for alias, write in writes.items() if alias}
         targets = list(writes.values())
     else:

@@ -24,7 +24,7 @@ from .relations import (
     merged,
     used_as,
 )
-from .selection import name_of
+from .selection import name_of, text_of
 
 
 def pivot_last(reader: Reader, pivot: exp.Pivot, scope: Scope) -> None:
@@ -141,15 +141,28 @@ def add_pivot(reader: Reader, node: exp.Pivot, scope: Scope) -> None:
     inner = Scope(scope.parent, scope.ctes)
     inner.sources, inner.rows = [source], scope.rows
     using = node.args.get("using") or []
-    value = merged(used_as(flow_of(reader, part, inner), AGGREGATION) for part in using)
+    flows = [
+        (
+            part.alias or (text_of(part, reader) if len(using) > 1 else ""),
+            used_as(flow_of(reader, part, inner), AGGREGATION),
+        )
+        for part in using
+    ]
     keys: Flow = {}
     for part in node.expressions:
         collect(reader, part.this if isinstance(part, exp.In) else part, CONDITIONAL, keys, inner)
-    value = merged([value, keys])
     labels = [item for part in node.expressions if isinstance(part, exp.In) for item in part.expressions]
-    names = [reader.language.fold(item.alias_or_name or item.name) for item in labels]
-    made: list[Item | Star] = [(name, value, None) for name in names]
+    made: list[Item | Star] = [
+        (
+            reader.language.fold("_".join(filter(None, (item.alias_or_name or item.name, name)))),
+            merged([flow, keys]),
+            None,
+        )
+        for item in labels
+        for name, flow in flows or [("", NOTHING)]
+    ]
     if not made:
+        value = merged([keys, *(flow for _, flow in flows)])
         made = [Star(ValueRelation(value, {}, is_open=True, with_path=False))]
     group = node.args.get("group")
     if group is not None:

@@ -145,3 +145,14 @@ def named_table(text: str, dialect: str) -> exp.Table:
         return exp.to_table(text, dialect=dialect)
     except (SqlglotError, TypeError, ValueError):
         return exp.Table(this=exp.Identifier(this=text, quoted=True))
+
+
+def identified(node: Any) -> str:
+    """IDENTIFIER('db.t') names a table by a literal: that text, else ""."""
+    if isinstance(node, exp.DynamicIdentifier):
+        named = node.this
+    elif isinstance(node, exp.Anonymous) and node.name.upper() == "IDENTIFIER" and node.expressions:
+        named = node.expressions[0]
+    else:
+        return ""
+    return str(named.name) if isinstance(named, exp.Literal) else ""

@@ -398,6 +398,9 @@ def split_output(tokens: Tokens, language: Language) -> Any:
     """T-SQL: OUTPUT inserted.a INTO log (a) in the middle of a change is read apart from it."""
     if not language.rules.optional_semicolons:
         return tokens
+    if len(tokens) > 2 and tokens[1].text.upper() == "TOP" and tokens[2].token_type is TokenType.L_PAREN:
+        after = bracket_end(tokens, 2)
+        tokens = [tokens[0], *tokens[after + (tokens[after].text.upper() == "PERCENT") :]]
     start = find_word(tokens, "OUTPUT")
     if start == len(tokens) or start < 2:
         return tokens
@@ -484,6 +487,16 @@ def rewrite_alter(tokens: Tokens, language: Language) -> Any:
 
 def moved_rows(target: Tokens, source: Tokens, near: Token) -> Tokens:
     return made("INSERT INTO", near) + target + made("SELECT * FROM", near) + source
+
+
+def rewrite_exchange(tokens: Tokens, language: Language) -> Any:
+    """EXCHANGE TABLES a AND b of ClickHouse swaps them."""
+    other = find_word(tokens, "AND") + 1
+    if other >= len(tokens):
+        return tokens
+    swap = [like(tokens[other], TokenType.VAR, "SWAP"), like(tokens[other], TokenType.WITH, "WITH")]
+    front = [like(tokens[0], TokenType.ALTER, "ALTER"), like(tokens[0], TokenType.TABLE, "TABLE")]
+    return [*front, *tokens[2 : other - 1], *swap, *tokens[other : name_at(tokens, other)]]
 
 
 def rewrite_apply(tokens: Tokens, language: Language) -> Any:
@@ -573,6 +586,7 @@ REWRITES: dict[str, Rewrite] = {
     "SELECT": rewrite_select,
     "WITH": rewrite_with,
     "ALTER": rewrite_alter,
+    "EXCHANGE": rewrite_exchange,
     "DROP": rewrite_drop,
     "UNLOAD": rewrite_unload,
     "LOAD": rewrite_load,

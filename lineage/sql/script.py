@@ -11,13 +11,14 @@ from .dialects import Language, dotted
 from .dml import merge_columns
 from .effects import Effects, Write, write_of
 from .model import OutputColumns
-from .reader import Reader, Schemas, named_table, path_nodes, table_parts
+from .reader import Reader, Schemas, identified, named_table, path_nodes, table_parts
 from .relations import NOTHING, Flow, Relation, Scope, Star, TableRelation, TempRelation, ValueRelation
 from .render import is_placeholder
 
 # A date at the end of a table's name is a shard's, and so is a star: events_20240101, events_*, events_2024*.
 SHARD = re.compile(r"_?(?:(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|(?:(?<=_)\d{1,7})?\*)$")
 PARTITION = re.compile(r"\$\w+$")
+URI = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
 FILE_NAME = re.compile(
     r"://|^[/~.]|\.(?:csv|tsv|parquet|json|jsonl|ndjson|avro|orc|xlsx|txt|db)(?:\.\w+)?$", re.IGNORECASE
 )
@@ -123,8 +124,9 @@ class Script:
         this = table.this
         if isinstance(this, exp.Parameter):
             return "@" + this.name.lower()
-        if isinstance(this, exp.DynamicIdentifier) and isinstance(this.this, exp.Literal):  # IDENTIFIER('db.t')
-            return self.target_name(named_table(this.this.name, self.language.dialect))
+        text = identified(this)
+        if text:
+            return self.target_name(named_table(text, self.language.dialect))
         if not isinstance(this, exp.Identifier | exp.Dot):
             return self.uri(this.name) if isinstance(this, exp.Literal | exp.Var) else ""
         parts = self.parts_of(table)
@@ -271,14 +273,16 @@ class Script:
         return ""
 
     def files_of(self, function: Any) -> list[str]:
-        """The files that read_csv('…'), read_parquet(['…', '…']) and the like read."""
+        """The files of read_csv('…'), read_parquet(['…', '…']) and the like, and of s3('https://…')."""
         name = (function.name if isinstance(function, exp.Anonymous) else function.key).lower()
         if not name.startswith(
             ("read", "scan", "parquet_scan", "delta_scan", "iceberg_scan", "openrowset")
         ) and not name.endswith("_scan"):
-            return []
-        first = function.this if isinstance(function.this, exp.Expression) else next(iter(function.expressions), None)
-        values = first.expressions if isinstance(first, exp.Array) else [first]
+            values = [value for value in function.expressions[:1] if URI.match(value.name)]
+        else:
+            this = function.this
+            first = this if isinstance(this, exp.Expression) else next(iter(function.expressions), None)
+            values = first.expressions if isinstance(first, exp.Array) else [first]
         return [self.uri(value.name) for value in values if isinstance(value, exp.Literal) and value.is_string]
 
     def known_columns(self, table: str) -> dict[str, Any] | None:
