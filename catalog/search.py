@@ -351,7 +351,8 @@ def _snippet(hit: Hit, meant: list[list[str]], description: str, columns: str, t
         for passage in (description, columns.replace("\n", ", "), text):
             if places := places_of(lacking, passage):
                 return _cut(passage, places, lacking)
-    return Marked(description[:_SNIPPET] + ("…" if len(description) > _SNIPPET else "")) if description else None
+    plain = " ".join(description.split())
+    return Marked(plain[:_SNIPPET] + ("…" if len(plain) > _SNIPPET else "")) if plain else None
 
 
 def _cut(passage: str, places: Sequence[tuple[int, int]], words: Collection[str]) -> Marked:
