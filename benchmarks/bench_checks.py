@@ -1,8 +1,9 @@
 """Ten checks on a DuckDB table of 10,000,000 rows: ours beside one hand-written query, Great Expectations and Soda.
 
-    python -m benchmarks.bench_checks [--rows 10000000] [--rounds 5] [--no-peers] [--directory DIR]
+    python -m benchmarks.bench_checks [--rows 10000000] [--rounds 5] [--shuffled] [--no-peers] [--directory DIR]
 
-The hand-written query computes the same figures in one scan. Ours is everything: the probe of the columns, the SQL, the
+The table's rows lie in the order in which they were made, or shuffled. The hand-written query computes the same figures
+in one scan. Ours is everything: the probe of the columns, the SQL, the
 scan, judging, and storing the results. The tools run in environments made on first use. Medians of `--rounds`, all
 in one run.
 """
@@ -46,7 +47,7 @@ CREATE TABLE orders AS SELECT
   DATE '2025-01-01' + (i // 20000)::INTEGER AS day,
   TIMESTAMP '2025-01-01' + INTERVAL (i) SECOND AS made_at,
   CASE WHEN hash(i + 4) % 100 > 0 THEN 'user' || (hash(i) % 500000) || '@x.example' END AS email
-FROM range({rows}) AS numbers(i)
+FROM range({rows}) AS numbers(i) {order}
 """
 CHECKS: list[tuple[str, dict[str, Any]]] = [
     ("row_count", {"min": 1}),
@@ -80,12 +81,13 @@ PEERS = {
 }
 
 
-def made(directory: Path, rows: int) -> Path:
+def made(directory: Path, rows: int, is_shuffled: bool) -> Path:
     """The table's file, made where it is not there."""
-    path = directory / f"orders_{rows}.duckdb"
+    path = directory / f"{'shuffled' if is_shuffled else 'orders'}_{rows}.duckdb"
+    order = "ORDER BY hash(i)" if is_shuffled else ""
     if not path.exists():
         with duckdb.connect(str(path)) as connection:
-            connection.execute(ROWS.format(countries=COUNTRIES, statuses=STATUSES, rows=rows))
+            connection.execute(ROWS.format(countries=COUNTRIES, statuses=STATUSES, rows=rows, order=order))
     return path
 
 
@@ -136,13 +138,11 @@ def run_peer(tool: str, path: Path, directory: Path) -> tuple[Clock, int]:
     return clock, answer["answered"]
 
 
-def timed(rounds: int, work: Callable[[], Any]) -> list[Clock]:
-    clocks = []
-    for _ in range(rounds):
-        clocks.append(Clock())
-        work()
-        clocks[-1].stop()
-    return clocks
+def timed(work: Callable[[], Any]) -> Clock:
+    clock = Clock()
+    work()
+    clock.stop()
+    return clock
 
 
 def report(words: str, clocks: list[Clock], base: list[Clock] | None = None, beside: str = "") -> None:
@@ -155,30 +155,36 @@ def report(words: str, clocks: list[Clock], base: list[Clock] | None = None, bes
     print(line)
 
 
-def measure(directory: Path, rows: int, rounds: int, with_peers: bool) -> None:
-    path = made(directory, rows)
+def measure(directory: Path, path: Path, rounds: int, with_peers: bool) -> None:
     make_checks(path)
     by_hand, figures = run_by_hand(path), [measured.value for measured in run_ours()]  # warms both up
     assert [float(figure) for figure in by_hand[:9]] == figures[:9], (by_hand, figures)
-    hand, mine = timed(rounds, lambda: run_by_hand(path)), timed(rounds, run_ours)
-    print(f"{rows:,} rows, ten checks, median of {rounds}, {os.cpu_count()} cores, DuckDB {duckdb.__version__}")
+    hand, mine, peers = [], [], {tool: [] for tool in PEERS if with_peers}
+    for _ in range(rounds):  # side by side, so that the machine's other work falls on all alike
+        hand.append(timed(lambda: run_by_hand(path)))
+        mine.append(timed(run_ours))
+        for tool, answers in peers.items():
+            answers.append(run_peer(tool, path, directory))
+    print(f"{path.stem}, ten checks, median of {rounds}, {os.cpu_count()} cores, DuckDB {duckdb.__version__}")
     print(f"  {'':<38}{'wall s':>8}{'CPU s':>8}")
     report("one query by hand, one scan", hand)
     report("run_checks, results stored", mine, hand, "by hand")
-    for tool in PEERS if with_peers else ():
-        answers = [run_peer(tool, path, directory) for _ in range(rounds)]
+    for tool, answers in peers.items():
         report(f"{tool}, {answers[0][1]} answered", [clock for clock, _ in answers], mine, "ours")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--shuffled", action="store_true", help="rows in another order than they were made in")
     parser.add_argument("--no-peers", action="store_true", help="ours and the query by hand alone")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--directory", type=Path, help="where the table and the tools' environments are kept")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        measure(asked.directory or Path(temporary), asked.rows, asked.rounds, not asked.no_peers)
+        directory = asked.directory or Path(temporary)
+        path = made(directory, asked.rows, asked.shuffled)
+        measure(directory, path, asked.rounds, not asked.no_peers)
 
 
 if __name__ == "__main__":

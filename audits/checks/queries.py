@@ -9,8 +9,9 @@ from typing import Any
 
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 
-from audits.checks import kinds, sql
+from audits.checks import distinct, kinds, sql
 from audits.checks.models import WORST_FIRST, Check, CheckResult, State
+from audits.checks.place import Place
 from catalog.models import Pipeline, Table
 from catalog.schedules import next_start
 from lineage.models import TableEdge
@@ -126,7 +127,11 @@ def statement_of(check: Check) -> str:
     if not check.is_run_here or check.table is None:
         return ""
     typed: Any = check.typed
-    place = sql.Place(check.table.name, check.table.source.dialect)
+    table = check.table
+    place = Place(table.name, table.source.dialect)
     if isinstance(typed, kinds.CustomSql):
         return typed.sql
-    return sql.scan(place, [typed]) if sql.shares_a_scan(typed) else sql.apart(place, typed)
+    statement = sql.scan(place, [typed]) if sql.shares_a_scan(typed) else sql.apart(place, typed)
+    if isinstance(typed, kinds.UniqueKey) and distinct.has_quick_ways(place.dialect, table.kind):
+        return f"{distinct.FIRST_ASKED}\n{distinct.rising(place, [typed])};\n\n{distinct.THEN_ASKED}\n{statement}"
+    return statement

@@ -9,16 +9,17 @@ import datetime as dt
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.utils import timezone
 
-from audits.checks import kinds, samples, sql
+from audits.checks import distinct, kinds, samples, sql
 from audits.checks.guard import checked_query, printed
 from audits.checks.judge import Judgement, Past, judge
 from audits.checks.kinds import BadParameters, Parameters
 from audits.checks.models import Check, CheckResult, State
+from audits.checks.place import Place
 from catalog.connections import Answer, OpenSource, open_source
 from catalog.models import Source, Table
 from catalog.queries import find_table
@@ -113,7 +114,7 @@ def _rows_of(name: str, timeout: float) -> int:
     except Table.DoesNotExist as error:
         raise ValueError(f"There is no table {name} any more.") from error
     with open_source(table.source) as connection:
-        statement = sql.row_count(sql.Place(table.name, connection.dialect))
+        statement = sql.row_count(Place(table.name, connection.dialect))
         return connection.run(statement, timeout, 1).rows[0][0]
 
 
@@ -149,25 +150,27 @@ class _TableRun:
     connection: OpenSource
     table: Table
     timeout: float
-    place: sql.Place = field(init=False)
+    place: Place = field(init=False)
 
     def measure(self, jobs: list[_Job]) -> None:
         """Give each job its answer or its problem."""
         name, dialect = self.table.name, self.connection.dialect
         try:
-            columns = self._ask(sql.probe(sql.Place(name, dialect))).columns
+            columns = self._ask(sql.probe(Place(name, dialect))).columns
         except ValueError as problem:
             for job in jobs:
                 job.problem = f"{name} cannot be read. {problem}"
             return
-        self.place = sql.Place(name, dialect, columns)
+        self.place = Place(name, dialect, columns)
         jobs = [job for job in jobs if self._has_its_columns(job)]
+        self._learn_ranges(jobs)
         together: dict[str, list[_Job]] = defaultdict(list)
         for job in jobs:
             if sql.shares_a_scan(job.parameters):
                 together[getattr(job.parameters, "where", "")].append(job)
         for group in together.values():
-            self._scan(group)
+            self._take_rising_keys(group)
+            self._scan([job for job in group if not job.is_answered])
         for job in jobs:
             if not sql.shares_a_scan(job.parameters):
                 self._measure_apart(job, jobs)
@@ -180,8 +183,46 @@ class _TableRun:
             job.problem = f"{self.table.name} has no column {', '.join(gone)} any more. It has: {has[:500]}."
         return not gone
 
+    def _learn_ranges(self, jobs: list[_Job]) -> None:
+        """The least and the most of what keys are made of, where those are to be had for next to nothing."""
+        columns = [self.place.spelled(name) for _, key in self._with_quick_keys(jobs) for name in key.columns]
+        columns = list(dict.fromkeys(columns))
+        row = self._try(distinct.ranges(self.place, columns)) if columns else ()
+        pairs = zip(columns, row[::2], row[1::2], strict=False)
+        self.place = replace(self.place, ranges={name: (least, most) for name, least, most in pairs})
+
+    def _take_rising_keys(self, jobs: list[_Job]) -> None:
+        """Answer for keys that rise from row to row: a look at the first rows, and at all where they rise there."""
+        asked, rows = self._with_quick_keys(jobs), distinct.FIRST
+        for most in (distinct.FIRST, None):
+            if not asked or rows < distinct.FIRST:
+                break
+            keys = [key for _, key in asked]
+            row = self._try(distinct.rising(self.place, keys, most))
+            if not row:
+                return
+            rows = row[0]
+            asked = [each for each, rises in zip(asked, distinct.rise_always(keys, row), strict=True) if rises]
+        for job, _ in asked:
+            job.take(0)
+
+    def _with_quick_keys(self, jobs: list[_Job]) -> list[tuple[_Job, kinds.UniqueKey]]:
+        """Those of keys, of a table whose database has quick ways to count them."""
+        if not distinct.has_quick_ways(self.place.dialect, self.table.kind):
+            return []
+        return [(job, job.parameters) for job in jobs if isinstance(job.parameters, kinds.UniqueKey)]
+
+    def _try(self, statement: str) -> tuple[Any, ...]:
+        """The one row of an answer that could save work; empty where it cannot be had."""
+        try:
+            return self._row(statement)
+        except ValueError:
+            return ()
+
     def _scan(self, jobs: list[_Job]) -> None:
         """All of them by one statement; where that fails, and not for lack of time, each by its own."""
+        if not jobs:
+            return
         started = time.monotonic()
         try:
             row = self._row(sql.scan(self.place, [job.parameters for job in jobs]))

@@ -8,45 +8,17 @@ All checks of a table with the same `where` share one scan, as far as an aggrega
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from sqlglot import exp
 
 from audits.checks import kinds
-from audits.checks.guard import checked_condition, printed
+from audits.checks.distinct import repetitions
+from audits.checks.guard import checked_condition
 from audits.checks.kinds import Parameters
+from audits.checks.place import Place, counted
 from catalog.table_names import identifier
 
 _OF_ROWS = (kinds.RowCount, kinds.RowCountChange, kinds.UsualRowCount)
-_COUNTS_STRUCTS = ("duckdb", "postgres")  # count(DISTINCT (a, b)) is there, and takes NULL for a value like others
-
-
-@dataclass(frozen=True)
-class Place:
-    """A table to be measured; `columns`, where known, as the source spells them."""
-
-    name: str
-    dialect: str
-    columns: tuple[str, ...] | None = None
-
-    def has(self, column: str) -> bool:
-        """Whether it has a column of that name, as far as is known."""
-        return self.columns is None or bool(self._alike(column))
-
-    def spelled(self, column: str) -> str:
-        """A column as the source spells it, whose case may differ from ours."""
-        return next(iter(self._alike(column)), column)
-
-    def _alike(self, column: str) -> list[str]:
-        columns = self.columns or ()
-        return [column] if column in columns else [name for name in columns if name.lower() == column.lower()]
-
-    def column(self, name: str) -> exp.Column:
-        return exp.column(exp.to_identifier(self.spelled(name), quoted=True))
-
-    def written(self, query: exp.Expression) -> str:
-        """A query as text, to be run and to be read."""
-        return printed(query, self.dialect)
 
 
 def shares_a_scan(parameters: Parameters) -> bool:
@@ -58,7 +30,7 @@ def scan(place: Place, asked: Sequence[Parameters]) -> str:
     """One statement and one row: the number of rows, then a figure for each of `asked`, which share their `where`."""
     figures = [exp.alias_(_figure(place, each), f"figure_{number}") for number, each in enumerate(asked, 1)]
     where = getattr(asked[0], "where", "") if asked else ""
-    return place.written(_narrowed(place, exp.select(exp.alias_(_rows(), "row_count"), *figures), where))
+    return place.written(place.narrowed(exp.select(exp.alias_(counted(), "row_count"), *figures), where))
 
 
 def row_count(place: Place) -> str:
@@ -75,12 +47,12 @@ def apart(place: Place, parameters: Parameters) -> str:
     """The statement of a check that cannot share a scan: one row with one figure."""
     match parameters:
         case kinds.DuplicateRows():
-            once = _narrowed(place, exp.select("*").distinct(), parameters.where).subquery("once")
-            distinct = exp.select(_rows()).from_(once).subquery()
-            figure = exp.Sub(this=_rows(), expression=distinct)
-            return place.written(_narrowed(place, exp.select(exp.alias_(figure, "figure_1")), parameters.where))
+            once = place.narrowed(exp.select("*").distinct(), parameters.where).subquery("once")
+            distinct = exp.select(counted()).from_(once).subquery()
+            figure = exp.Sub(this=counted(), expression=distinct)
+            return place.written(place.narrowed(exp.select(exp.alias_(figure, "figure_1")), parameters.where))
         case kinds.Referential():
-            lost = _lost(place, exp.select(exp.alias_(_rows(), "figure_1")), parameters)
+            lost = _lost(place, exp.select(exp.alias_(counted(), "figure_1")), parameters)
             return place.written(lost)
         case kinds.CustomSql():
             return parameters.sql
@@ -97,12 +69,12 @@ def sample(place: Place, parameters: Parameters, keys: Sequence[str], most: int)
         case kinds.NotNull() if keys:
             query = exp.select(*(place.column(name) for name in keys))
             return place.written(
-                _narrowed(place, query, parameters.where)
+                place.narrowed(query, parameters.where)
                 .where(exp.Is(this=place.column(parameters.column), expression=exp.Null()))
                 .limit(most)
             )
         case kinds.AcceptedValues():
-            query = _narrowed(place, exp.select(place.column(parameters.column), _times()), parameters.where)
+            query = place.narrowed(exp.select(place.column(parameters.column), _times()), parameters.where)
             return place.written(_grouped(place, query.where(_another(place, parameters)), [parameters.column], most))
         case kinds.Referential():
             columns = [_of("checked", place.column(name)) for name in parameters.columns]
@@ -114,53 +86,26 @@ def sample(place: Place, parameters: Parameters, keys: Sequence[str], most: int)
 # The pieces
 
 
-def _rows() -> exp.Expression:
-    return exp.Count(this=exp.Star(), big_int=True)
-
-
 def _times() -> exp.Expression:
-    return exp.alias_(_rows(), "times")
+    return exp.alias_(counted(), "times")
 
 
 def _most_first() -> exp.Expression:
     return exp.Ordered(this=exp.column("times"), desc=True, nulls_first=False)
 
 
-def _narrowed(place: Place, query: exp.Select, where: str) -> exp.Select:
-    query = query.from_(identifier(place.dialect, place.name))
-    return query.where(checked_condition(where, place.dialect)) if where else query
-
-
 def _figure(place: Place, parameters: Parameters) -> exp.Expression:
     match parameters:
         case kinds.UniqueKey():
-            return _repetitions(place, parameters)
+            return repetitions(place, parameters)
         case kinds.NotNull():
-            return exp.Sub(this=_rows(), expression=exp.Count(this=place.column(parameters.column), big_int=True))
+            return exp.Sub(this=counted(), expression=exp.Count(this=place.column(parameters.column), big_int=True))
         case kinds.AcceptedValues():
             is_another = exp.Case().when(_another(place, parameters), exp.Literal.number(1))
             return exp.Count(this=is_another, big_int=True)
         case kinds.Freshness():
             return exp.Max(this=place.column(parameters.column))
-    return _rows()
-
-
-def _repetitions(place: Place, parameters: kinds.UniqueKey) -> exp.Expression:
-    """Rows beyond the first of each key, NULL being a value like others, which COUNT(DISTINCT a) leaves out.
-
-    Of several columns at once only some dialects count what is distinct; others do it in a sub-query.
-    """
-    columns = [place.column(name) for name in parameters.columns]
-    if len(columns) == 1:
-        distinct = exp.Count(this=exp.Distinct(expressions=columns), big_int=True)
-        has_null = exp.LT(this=exp.Count(this=columns[0].copy(), big_int=True), expression=_rows())
-        one_for_null = exp.Case().when(has_null, exp.Literal.number(1)).else_(exp.Literal.number(0))
-        return exp.Sub(this=exp.Sub(this=_rows(), expression=distinct), expression=one_for_null)
-    if place.dialect in _COUNTS_STRUCTS:
-        struct = exp.Distinct(expressions=[exp.Tuple(expressions=columns)])
-        return exp.Sub(this=_rows(), expression=exp.Count(this=struct, big_int=True))
-    once = _narrowed(place, exp.select(*columns).distinct(), parameters.where).subquery("once")
-    return exp.Sub(this=_rows(), expression=exp.select(_rows()).from_(once).subquery())
+    return counted()
 
 
 def _another(place: Place, parameters: kinds.AcceptedValues) -> exp.Expression:
@@ -173,8 +118,8 @@ def _another(place: Place, parameters: kinds.AcceptedValues) -> exp.Expression:
 
 def _repeated(place: Place, columns: Iterable[str], where: str, most: int) -> exp.Select:
     columns = list(columns)
-    query = _narrowed(place, exp.select(*(place.column(name) for name in columns), _times()), where)
-    more_than_once = exp.GT(this=_rows(), expression=exp.Literal.number(1))
+    query = place.narrowed(exp.select(*(place.column(name) for name in columns), _times()), where)
+    more_than_once = exp.GT(this=counted(), expression=exp.Literal.number(1))
     return _grouped(place, query.having(more_than_once), columns, most)
 
 

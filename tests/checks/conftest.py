@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from audits.checks import run as runner
+from catalog.connections import open_source
 from catalog.models import Source, Table
 from tests.factories import make_column, make_source, make_table
 from tests.live import DuckDB
@@ -49,3 +52,30 @@ def orders(warehouse, customers) -> Table:
     for name in ("id", "customer_id", "country", "day", "made_at"):
         make_column(name, table)
     return table
+
+
+@pytest.fixture
+def statements(monkeypatch) -> list[str]:
+    """What is sent to a source, which is asked all the same."""
+    sent: list[str] = []
+
+    class Listening:
+        def __init__(self, connection: Any) -> None:
+            self.connection, self.dialect = connection, connection.dialect
+
+        def run(self, sql: str, *args: Any) -> Any:
+            sent.append(sql)
+            return self.connection.run(sql, *args)
+
+    class Opened:
+        def __init__(self, source: Source) -> None:
+            self.opened = open_source(source)
+
+        def __enter__(self) -> Listening:
+            return Listening(self.opened.__enter__())
+
+        def __exit__(self, *error: Any) -> None:
+            self.opened.__exit__(*error)
+
+    monkeypatch.setattr(runner, "open_source", Opened)
+    return sent

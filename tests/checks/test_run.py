@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-from audits.checks import run as runner
 from audits.checks import services
 from audits.checks.models import Check
 from audits.checks.run import Measured, run
 from audits.checks.samples import MASK
-from catalog.connections import open_source
-from catalog.models import Source, Table, Tag
+from catalog.models import Table, Tag
 from tests.factories import make_edge, make_pipeline, make_source, make_table
 from tests.live import DuckDB, MariaDB, PostgreSQL
 
@@ -29,33 +27,6 @@ def measured(*checks: Check) -> list[Measured]:
     """The checks' results, in the order of the checks."""
     found = {each.check.pk: each for each in run(checks, timeout=20)}
     return [found[check.pk] for check in checks]
-
-
-@pytest.fixture
-def statements(monkeypatch) -> list[str]:
-    """What is sent to a source, which is asked all the same."""
-    sent: list[str] = []
-
-    class Listening:
-        def __init__(self, connection: Any) -> None:
-            self.connection, self.dialect = connection, connection.dialect
-
-        def run(self, sql: str, *args: Any) -> Any:
-            sent.append(sql)
-            return self.connection.run(sql, *args)
-
-    class Opened:
-        def __init__(self, source: Source) -> None:
-            self.opened = open_source(source)
-
-        def __enter__(self) -> Listening:
-            return Listening(self.opened.__enter__())
-
-        def __exit__(self, *error: Any) -> None:
-            self.opened.__exit__(*error)
-
-    monkeypatch.setattr(runner, "open_source", Opened)
-    return sent
 
 
 # Figures, on each engine
@@ -163,7 +134,8 @@ def test_checks_of_one_table_share_a_scan(orders, statements) -> None:
     ]
     measured(*checks)
     assert sum("COUNT(*) AS row_count" in each for each in statements) == 1
-    assert len(statements) == 3  # the columns, the scan, a sample of the keys that are there twice
+    # the columns, the ranges of the key's, whether it rises, the scan, a sample of the keys that are there twice
+    assert len(statements) == 5
 
 
 def test_checks_with_another_condition_keep_it(orders, statements) -> None:
