@@ -78,6 +78,8 @@ views = [
     path("impact/", ImpactView.as_view(), name="impact"),
     path("search/", SearchView.as_view(), name="search"),
     path("owners/<int:pk>/hand-over/", HandOverView.as_view(), name="hand-over"),
+    path("checks/<int:pk>/run/", ingest.RunCheckView.as_view(), name="check-run"),
+    path("tables/<int:pk>/checks/run/", ingest.RunChecksOfTableView.as_view(), name="table-checks-run"),
     path("tables/<int:pk>/upstream-changes/", UpstreamChangesView.as_view(), name="upstream-changes"),
     # Addresses of OpenLineage's and Marquez's clients, which end without a slash
     path("lineage", openlineage.LineageView.as_view(), name="lineage"),

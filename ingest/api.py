@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django_filters import CharFilter, FilterSet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
+from audits.checks.queries import checks
 from catalog.filters import OneOf
-from catalog.models import Source
+from catalog.models import Source, Table
+from catalog.rest import refuse_unknown_parameters
 from catalog.serializers import RowSerializer, StrictSerializer
 from catalog.viewsets import NounViewSet
 from ingest import jobs, runs
@@ -46,6 +51,41 @@ class CrawlSerializer(StrictSerializer):
     source = serializers.SlugRelatedField(
         slug_field="slug", queryset=Source.objects.all(), help_text="Slug of the source"
     )
+
+
+def _shown(run: IngestRun, request: Request) -> Response:
+    """A run that was just begun: where to ask how far it is."""
+    url = request.build_absolute_uri(reverse("api:ingest-run-list"))
+    shown = IngestRunSerializer(context={"url": url}).to_representation(
+        IngestRun.objects.values(*IngestRunSerializer.reads()).get(pk=run.pk)
+    )
+    return Response(shown, status=201, headers={"Location": shown["url"]})
+
+
+class RunCheckView(APIView):
+    """Run one check now."""
+
+    created_inside = True
+
+    @extend_schema(operation_id="checks_run", tags=["checks"], request=None, responses={201: IngestRunSerializer})
+    def post(self, request: Request, pk: int) -> Response:
+        """Begin a run of the check; it says how far it is, and ends with the state. One that is under way stays."""
+        refuse_unknown_parameters(request, ())
+        return _shown(jobs.start_checks(actor=request.user, of=get_object_or_404(checks(), pk=pk)), request)
+
+
+class RunChecksOfTableView(APIView):
+    """Run all checks of a table now."""
+
+    created_inside = True
+
+    @extend_schema(
+        operation_id="tables_run_checks", tags=["tables"], request=None, responses={201: IngestRunSerializer}
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Begin a run of the table's checks that are measured here; it ends with the worst state."""
+        refuse_unknown_parameters(request, ())
+        return _shown(jobs.start_checks(actor=request.user, of=get_object_or_404(Table, pk=pk)), request)
 
 
 class IngestRunViewSet(NounViewSet):

@@ -19,11 +19,12 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from audits.checks.queries import checks
+from audits.checks.models import WORST_FIRST, Check, State
+from audits.checks.queries import checks, checks_of_table
 from audits.checks.run import run as run_checks
 from audits.checks.services import record_measured
 from catalog import policy
-from catalog.models import Source, User
+from catalog.models import Source, Table, User
 from catalog.policy import Action
 from ingest.crawl import Crawled, crawl_source
 from ingest.crawl import scope_of as crawl_scope
@@ -107,6 +108,35 @@ def start_crawl(*, actor: User | None, source: Source) -> IngestRun:
 
 
 @transaction.atomic
+def start_checks(*, actor: User | None, of: Check | Table) -> IngestRun:
+    """A run of one check, or of all of a table that are measured here, begun at once; the one under way, if there is.
+
+    PermissionDenied; ValidationError where there is nothing to run.
+    """
+    thing = of if isinstance(of, Table) else of.thing
+    policy.require(actor, Action.EDIT, thing)
+    if isinstance(of, Check) and not of.is_run_here:
+        raise ValidationError("This check is measured elsewhere; its results arrive from there.")
+    if isinstance(of, Table) and not _checks_run_here(of):
+        raise ValidationError(f"No check of {of.name} is run here. Make one first.")
+    settle()
+    told = {of._meta.model_name: of.pk}
+    under_way = IngestRun.objects.filter(kind=IngestRun.Kind.CHECKS, state__in=IngestRun.UNDER_WAY)
+    for run in under_way:
+        if run.options == told:
+            return run
+    scope = f"{thing}: {of.name}" if isinstance(of, Check) else f"{thing}: all its checks"
+    facts = {"kind": IngestRun.Kind.CHECKS, "scope": scope[:1000], "actor_name": str(actor), "options": told}
+    run = IngestRun.objects.create(**facts, state=IngestRun.State.WAITING)
+    transaction.on_commit(lambda: start(run))
+    return run
+
+
+def _checks_run_here(table: Table) -> list[Check]:
+    return [check for check in checks_of_table(table) if check.is_active and check.is_run_here]
+
+
+@transaction.atomic
 def resume(*, actor: User | None, run: IngestRun) -> None:
     """Take a run up where it ended early. PermissionDenied; ValidationError when it cannot be."""
     policy.require(actor, Action.EDIT)
@@ -154,10 +184,15 @@ def _crawl(options: Mapping[str, Any], recorder: Recorder) -> Crawled:
 
 
 def _checks(options: Mapping[str, Any], recorder: Recorder) -> None:
-    check = checks().get(pk=options["check"])
-    for measured in run_checks([check]):
+    if "table" in options:
+        asked = _checks_run_here(Table.objects.get(pk=options["table"]))
+    else:
+        asked = [checks().get(pk=options["check"])]
+    states: list[State] = []
+    for measured in run_checks(asked):
         record_measured(measured)
-        recorder.summary = {"state": measured.state}
+        states.append(State(measured.state))
+    recorder.summary = {"state": min(states, key=WORST_FIRST.index), "checks": len(states)} if states else {}
 
 
 WORK: dict[str, Work] = {

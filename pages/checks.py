@@ -6,7 +6,7 @@ from copy import copy
 from functools import partial
 
 from django.contrib import messages
-from django.db import transaction
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -97,6 +97,7 @@ def of_table(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "standing": queries.standing_of(checks),
         "proposals": proposals_of(table, checks),
         "may_edit": may_edit,
+        "may_run": may_edit and any(check.is_active and check.is_run_here for check in checks),
     }
     return render(request, "checks/of_table.html", context)
 
@@ -204,20 +205,23 @@ def accept(request: HttpRequest, source: str, name: str) -> HttpResponse:
 def run_now(request: HttpRequest, pk: int) -> HttpResponse:
     """Have one check run by a process of its own; its page waits for the end."""
     check = _check_or_404(pk)
-    policy.require(request.user, Action.EDIT, check.thing)
-    if not check.is_run_here:
-        messages.error(request, "This check is measured elsewhere; its results arrive from there.")
+    try:
+        run = jobs.start_checks(actor=request.user, of=check)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
         return redirect(check)
-    with transaction.atomic():
-        run = IngestRun.objects.create(
-            kind=IngestRun.Kind.CHECKS,
-            scope=f"{check.thing}: {check.name}"[:1000],
-            state=IngestRun.State.WAITING,
-            actor_name=request.user.get_username(),
-            options={"check": check.pk},
-        )
-        transaction.on_commit(lambda: jobs.start(run))
     return redirect(f"{check.get_absolute_url()}?run={run.pk}")
+
+
+@require_POST
+def run_all_now(request: HttpRequest, source: str, name: str) -> HttpResponse:
+    """Have all checks of a table run; the page of that run says how far it is."""
+    table = table_or_404(source, name)
+    try:
+        return redirect(jobs.start_checks(actor=request.user, of=table))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("table-checks", table.source.slug, table.name)
 
 
 @require_GET

@@ -86,6 +86,7 @@ urlpatterns = [
     path("tables/<slug:source>/<path:name>/upstream-changes/", changes.of_table, name="table-upstream-changes"),
     path("tables/<slug:source>/<path:name>/checks/new/", checks.create_for_table, name="table-check-create"),
     path("tables/<slug:source>/<path:name>/checks/accept/", checks.accept, name="table-check-accept"),
+    path("tables/<slug:source>/<path:name>/checks/run/", checks.run_all_now, name="table-checks-run"),
     path("tables/<slug:source>/<path:name>/checks/", checks.of_table, name="table-checks"),
     path("tables/<slug:source>/<path:name>/use/", usage.table_usage, name="table-usage"),
     path("tables/<slug:source>/<path:name>/verdict/", deletion.table_verdict, name="table-verdict"),

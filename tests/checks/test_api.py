@@ -120,3 +120,28 @@ def test_lists_are_narrowed(check, viewer, with_token) -> None:
     counts = [len(program.get(f"{RESULTS}?{query}").json()["results"]) for query in queries]
     assert counts == [1, 0, 1, 1, 0]
     assert program.get(f"{CHECKS}?state=broken").status_code == 400
+
+
+def test_a_check_and_those_of_a_table_are_run_now(check, editor, viewer, with_token, monkeypatch) -> None:
+    monkeypatch.setattr("ingest.jobs.start", lambda run: None)  # the process would look in another database
+    of_check, of_table = f"{CHECKS}{check.pk}/run/", f"/api/v1/tables/{check.table_id}/checks/run/"
+    program = with_token(editor, "write")
+    for address in (of_check, of_table):
+        assert with_token(viewer, "write").post(address).status_code == 403
+        assert with_token(editor, "read").post(address).status_code == 403
+        begun = program.post(address)
+        assert (begun.status_code, begun.json()["kind"], begun.json()["state"]) == (201, "checks", "waiting")
+        assert program.get(begun.headers["Location"]).json() == begun.json()
+        assert program.post(address).json()["id"] == begun.json()["id"]  # it is under way already
+    assert program.post(f"{CHECKS}{check.pk + 1}/run/").status_code == 404
+    assert program.post(f"{of_check}?fast=1").status_code == 400
+
+
+def test_what_is_not_measured_here_is_not_run(editor, with_token) -> None:
+    table = make_table("shop.orders")
+    check = services.create_check(actor=None, of=table, kind="external", parameters={"what": "By eye"})
+    answer = with_token(editor, "write").post(f"{CHECKS}{check.pk}/run/")
+    assert answer.status_code == 400
+    assert "measured elsewhere" in answer.content.decode()
+    answer = with_token(editor, "write").post(f"/api/v1/tables/{table.pk}/checks/run/")
+    assert "No check of shop.orders is run here" in answer.content.decode()

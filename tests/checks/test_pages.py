@@ -219,7 +219,7 @@ def test_run_now_starts_a_process_and_the_page_waits(orders, editor, viewer, sig
     assert signed_in(viewer).post(f"/checks/{check.pk}/run/").status_code == 403
     browser = signed_in(editor)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pages.checks.transaction.on_commit", lambda work: work())
+        patch.setattr("ingest.jobs.transaction.on_commit", lambda work: work())
         answer = browser.post(f"/checks/{check.pk}/run/")
     assert [run.options for run in started] == [{"check": check.pk}]
     asked = f"/checks/{check.pk}/running/?run={started[0].pk}"
@@ -228,7 +228,7 @@ def test_run_now_starts_a_process_and_the_page_waits(orders, editor, viewer, sig
     call_command("ingest_run", started[0].pk)
     assert browser.get(asked).headers["HX-Redirect"] == check.get_absolute_url()
     assert "5 rows; at least 9 are expected." in text_of(browser.get(check.get_absolute_url()))
-    assert IngestRun.objects.get().summary == {"state": "fail"}
+    assert IngestRun.objects.get().summary == {"state": "fail", "checks": 1}
 
 
 def test_what_is_measured_elsewhere_is_not_run_here(sales, editor, signed_in) -> None:
@@ -237,3 +237,19 @@ def test_what_is_measured_elsewhere_is_not_run_here(sales, editor, signed_in) ->
     browser.post(f"/checks/{check.pk}/run/")
     assert "measured elsewhere" in text_of(browser.get(check.get_absolute_url()))
     assert not IngestRun.objects.exists()
+
+
+def test_all_checks_of_a_table_run_at_once(orders, editor, viewer, signed_in, monkeypatch) -> None:
+    monkeypatch.setattr("ingest.jobs.start", lambda run: None)  # the process would look in another database
+    address = f"/tables/{orders.source.slug}/{orders.name}/checks/"
+    assert "Run all now" not in text_of(signed_in(editor).get(address))
+    for least in (1, 9):
+        services.create_check(actor=None, of=orders, kind="row_count", name=f"{least}", parameters={"min": least})
+    services.create_check(actor=None, of=orders, kind="external", parameters={"what": "By eye"})
+    assert "Run all now" in text_of(signed_in(editor).get(address))
+    assert signed_in(viewer).post(f"{address}run/").status_code == 403
+    run = IngestRun.objects.get(pk=signed_in(editor).post(f"{address}run/").headers["Location"].split("/")[-2])
+    call_command("ingest_run", run.pk)
+    run.refresh_from_db()
+    assert run.summary == {"state": "fail", "checks": 2}
+    assert list(Check.objects.order_by("name").values_list("state", flat=True)) == ["pass", "fail", "unknown"]
