@@ -36,7 +36,8 @@ EVENTS = {
     "action_item.due": "An action item is due soon",
     "action_item.overdue": "An action item is overdue",
     "check.failed": "A check fails",
-    "check.recovered": "A check that failed passes again",
+    "check.error": "A check could not be run",
+    "check.recovered": "A check that failed, or could not be run, passes again",
     "webhook.test": "Somebody tries the webhook out",
 }
 WAITS = [dt.timedelta(minutes=minutes) for minutes in (1, 5, 25, 120, 600)]  # after the first failure, the second, …

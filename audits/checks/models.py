@@ -75,6 +75,9 @@ class Check(models.Model):
     state = models.CharField(max_length=8, choices=State.choices, default=State.UNKNOWN)
     checked_at = models.DateTimeField(null=True, blank=True, help_text="When its latest result was measured")
     failing_since = models.DateTimeField(null=True, blank=True, help_text="Its first failure since it last passed")
+    error_since = models.DateTimeField(
+        null=True, blank=True, help_text="When it first could not be run since it last passed"
+    )
 
     class Meta:
         ordering = ["name", "id"]

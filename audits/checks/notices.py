@@ -1,4 +1,4 @@
-"""What owners are told of a check: that it fails, once, and that it passes again."""
+"""What owners are told of a check, once each: that it fails, that it could not be run, that it passes again."""
 
 from __future__ import annotations
 
@@ -13,28 +13,42 @@ from lineage.queries import builders_of
 
 def tell_of_failure(check: Check) -> None:
     """Say that a check fails, with its figure and with what goes wrong then."""
+    words = [f"{check.name}, on {check.thing}: {_latest_words(check)}", check.description]
+    _tell(check, "check.failed", f"{check.get_state_display()}: {check.name} on {check.thing}", words)
+
+
+def tell_of_error(check: Check) -> None:
+    """Say that a check could not be run, why, and that nobody knows meanwhile."""
+    words = [
+        f"{check.name}, on {check.thing}: {_latest_words(check)}",
+        "Until it runs again, nobody knows whether the data is as it should be.",
+    ]
+    _tell(check, "check.error", f"Could not run: {check.name} on {check.thing}", words)
+
+
+def tell_of_recovery(check: Check, failing_since: dt.datetime | None, error_since: dt.datetime | None) -> None:
+    """Say that a check that failed, or could not be run, passes again: the notice is closed."""
+    until = f"until {_spoken(check.checked_at)}."
+    words = [
+        f"It failed from {_spoken(failing_since)} {until}" if failing_since else "",
+        f"It could not be run on {_spoken(error_since)}, and did not pass {until}" if error_since else "",
+    ]
+    _tell(check, "check.recovered", f"Passes again: {check.name} on {check.thing}", words)
+
+
+def _tell(check: Check, event: str, subject: str, words: list[str]) -> None:
+    text = "\n\n".join(filter(None, words))
+    notice = Notice(event=event, subject=subject, text=text, path=check.get_absolute_url(), facts=_facts(check))
+    announce(notice, mail_to=addresses_of(check))
+
+
+def _latest_words(check: Check) -> str:
     result = check.results.first()
-    words = [f"{check.name}, on {check.thing}: {result.words if result else check.state}", check.description]
-    notice = Notice(
-        event="check.failed",
-        subject=f"{check.get_state_display()}: {check.name} on {check.thing}",
-        text="\n\n".join(filter(None, words)),
-        path=check.get_absolute_url(),
-        facts=_facts(check),
-    )
-    announce(notice, mail_to=addresses_of(check))
+    return result.words if result else check.state
 
 
-def tell_of_recovery(check: Check, since: dt.datetime) -> None:
-    """Say that a check that failed passes again: the notice is closed."""
-    notice = Notice(
-        event="check.recovered",
-        subject=f"Passes again: {check.name} on {check.thing}",
-        text=f"It failed from {since:%Y-%m-%d %H:%M} UTC until {check.checked_at:%Y-%m-%d %H:%M} UTC.",
-        path=check.get_absolute_url(),
-        facts=_facts(check),
-    )
-    announce(notice, mail_to=addresses_of(check))
+def _spoken(moment: dt.datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else ""
 
 
 def addresses_of(check: Check) -> set[str]:

@@ -35,9 +35,9 @@ class CheckSerializer(StrictSerializer, serializers.ModelSerializer):
         model = Check
         fields = [
             *("id", "url", "page", "of", "kind", "name", "parameters", "severity", "schedule", "owner", "description"),
-            *("origin", "is_active", "state", "checked_at", "failing_since", "sql"),
+            *("origin", "is_active", "state", "checked_at", "failing_since", "error_since", "sql"),
         ]
-        read_only_fields = ["origin", "state", "checked_at", "failing_since"]
+        read_only_fields = ["origin", "state", "checked_at", "failing_since", "error_since"]
 
     def validate_of(self, node: str) -> Table | Pipeline:
         """The thing by its node id."""
@@ -53,7 +53,7 @@ class CheckSerializer(StrictSerializer, serializers.ModelSerializer):
 
     def to_representation(self, check: Check) -> dict[str, Any]:
         plain = ("kind", "name", "parameters", "severity", "schedule", "description", "origin", "is_active", "state")
-        facts = {name: getattr(check, name) for name in (*plain, "checked_at", "failing_since")} | {
+        facts = {name: getattr(check, name) for name in (*plain, "checked_at", "failing_since", "error_since")} | {
             "id": check.pk,
             "url": f"{self.context['url']}{check.pk}/",
             "page": self.context["page"](check),

@@ -22,7 +22,7 @@ from audits.checks.guard import NotAllowed, checked_condition, checked_query
 from audits.checks.judge import judge, written
 from audits.checks.kinds import BadParameters, Parameters, read_parameters
 from audits.checks.models import WORST_FIRST, Check, CheckResult, State
-from audits.checks.notices import tell_of_failure, tell_of_recovery
+from audits.checks.notices import tell_of_error, tell_of_failure, tell_of_recovery
 from audits.checks.run import Measured
 from audits.checks.samples import Sample
 from catalog.models import Pipeline, Table, User
@@ -320,29 +320,31 @@ def _rank(state: str) -> int:
 
 
 def _settle(check: Check) -> None:
-    """Read the check's state off its results, and tell its owners where it began to fail or passes again."""
-    was_failing = check.state in FAILING
-    was_failing_since = check.failing_since
+    """Read the check's state off its results, and tell its owners of what is new since it last passed."""
+    failing_since, error_since = check.failing_since, check.error_since
     check.checked_at = check.results.aggregate(last=Max("at"))["last"]
     latest = check.results.filter(at=check.checked_at).values_list("state", flat=True)
     check.state = min(latest, key=_rank)
-    check.failing_since = _failing_since(check)
-    check.save(update_fields=["checked_at", "state", "failing_since"])
+    check.failing_since = _first_since_it_passed(check, FAILING)
+    check.error_since = _first_since_it_passed(check, (State.ERROR,))
+    check.save(update_fields=["checked_at", "state", "failing_since", "error_since"])
     if not check.is_active:
         return
-    if check.state in FAILING and not was_failing and was_failing_since is None:
+    if check.state in FAILING and failing_since is None:
         tell_of_failure(check)
-    elif check.state == State.PASS and was_failing_since is not None:
-        tell_of_recovery(check, was_failing_since)
+    elif check.state == State.ERROR and error_since is None:
+        tell_of_error(check)
+    elif check.state == State.PASS and (failing_since or error_since):
+        tell_of_recovery(check, failing_since, error_since)
 
 
-def _failing_since(check: Check) -> dt.datetime | None:
-    """The first failure since it last passed, None where it passes."""
+def _first_since_it_passed(check: Check, states: tuple[State, ...]) -> dt.datetime | None:
+    """The first result in one of the states since it last passed, None where it passes."""
     if check.state == State.PASS:
         return None
     passed = check.results.filter(state=State.PASS).aggregate(last=Max("at"))["last"]
     since = Q(at__gt=passed) if passed else Q()
-    return check.results.filter(since, state__in=FAILING).aggregate(first=Min("at"))["first"]
+    return check.results.filter(since, state__in=states).aggregate(first=Min("at"))["first"]
 
 
 def summary_of(check: Check) -> str:

@@ -206,13 +206,24 @@ def test_owners_hear_of_a_failure_once_and_of_the_recovery() -> None:
     for hours, state in enumerate(["pass", "fail", "fail", "error", "fail", "pass", "pass"]):
         record(check, state, hours)
     told = OutgoingMessage.objects.order_by("id").values_list("event", "mail_to")
-    assert list(told) == [
-        ("check.failed", "ann@shop.example"),
-        ("check.failed", "team@shop.example"),
-        ("check.recovered", "ann@shop.example"),
-        ("check.recovered", "team@shop.example"),
-    ]
+    events = ("check.failed", "check.error", "check.recovered")
+    assert list(told) == [(event, f"{who}@shop.example") for event in events for who in ("ann", "team")]
     assert check.get_absolute_url() in OutgoingMessage.objects.first().body
+
+
+def test_owners_hear_once_that_a_check_cannot_be_run_and_that_it_passes_again() -> None:
+    check = make_check(make_table(owner=make_owner(email="ann@shop.example")))
+    for hours, state in enumerate(["pass", "error", "error", "unknown", "error", "pass", "error", "fail", "pass"]):
+        record(check, state, hours, words="There is no column day any more." if state == "error" else "")
+    told = list(OutgoingMessage.objects.order_by("id"))
+    once = ["check.error", "check.recovered"]
+    assert [message.event for message in told] == [*once, "check.error", "check.failed", "check.recovered"]
+    assert "Could not run" in told[0].subject
+    assert "There is no column day any more." in told[0].body
+    assert "It could not be run on 2026-" in told[1].body
+    assert "It failed from" not in told[1].body
+    check.refresh_from_db()
+    assert check.error_since is None
 
 
 def test_a_result_that_arrives_late_tells_nobody_anything() -> None:
