@@ -31,24 +31,40 @@ def bounded(tokens: list[Token], has_many_brackets: bool, has_many_joins: bool) 
 
 
 def check_depth(tokens: list[Token]) -> None:
-    """Raise TooLarge before a parser that recurses would."""
-    depth = run = indexes = 0
-    before = None
-    for token in tokens:
-        kind = token.token_type
-        indexes += before is TokenType.R_BRACKET and kind is TokenType.L_BRACKET
-        before = kind
+    """Raise TooLarge before a parser that recurses would. Most tokens are passed over at once."""
+    marked = [kind for kind in [token.token_type for token in tokens] if kind in MARKED]
+    check_brackets(marked)
+    if len(marked) > MAX_RUN:
+        check_runs(tokens)
+    if marked.count(TokenType.L_BRACKET) > MAX_INDEXES:
+        check_indexes(tokens)
+
+
+def check_brackets(marked: list[TokenType]) -> None:
+    depth = 0
+    for kind in marked:
         if kind in OPENING:
             depth += 1
             if depth > MAX_DEPTH:
                 raise TooLarge("too_deep", f"brackets nested deeper than {MAX_DEPTH}")
         elif kind in CLOSING:
             depth -= depth > 0
-        run = run + 1 if kind in PREFIXES else 0
+
+
+def check_runs(tokens: list[Token]) -> None:
+    run = 0
+    for token in tokens:
+        run = run + 1 if token.token_type in PREFIXES else 0
         if run > MAX_RUN:
             raise TooLarge("too_deep", f"more than {MAX_RUN} operators in a row")
-        if indexes > MAX_INDEXES:  # sqlglot reads the whole chain again for each
-            raise TooLarge("too_deep", f"more than {MAX_INDEXES} indexes behind indexes")
+
+
+def check_indexes(tokens: list[Token]) -> None:
+    """sqlglot reads the whole chain a[0][0]… again for each of its indexes."""
+    kinds = [token.token_type for token in tokens]
+    pairs = zip(kinds, kinds[1:], strict=False)
+    if sum(pair == (TokenType.R_BRACKET, TokenType.L_BRACKET) for pair in pairs) > MAX_INDEXES:
+        raise TooLarge("too_deep", f"more than {MAX_INDEXES} indexes behind indexes")
 
 
 def check_joins(tokens: list[Token]) -> None:
@@ -60,6 +76,9 @@ def check_joins(tokens: list[Token]) -> None:
     before = None
     for token in tokens:
         kind = token.token_type
+        if kind not in JOINING:
+            before = kind
+            continue
         if kind is TokenType.L_PAREN:
             waiting.append(0)
         elif kind is TokenType.R_PAREN and len(waiting) > 1:
@@ -75,6 +94,17 @@ def check_joins(tokens: list[Token]) -> None:
         before = kind
 
 
+JOINING = frozenset(
+    {
+        TokenType.L_PAREN,
+        TokenType.R_PAREN,
+        TokenType.SELECT,
+        TokenType.WHERE,
+        TokenType.ON,
+        TokenType.USING,
+        TokenType.JOIN,
+    }
+)
 PREFIX_NAMES = (
     "NOT",
     "DASH",
@@ -91,6 +121,7 @@ PREFIX_NAMES = (
     "DISTINCT",
 )
 PREFIXES = frozenset(kind for kind in TokenType if kind.name in PREFIX_NAMES) | OPENING
+MARKED = PREFIXES | CLOSING
 
 
 def cut_lists(tokens: list[Token]) -> list[Token]:
@@ -100,10 +131,10 @@ def cut_lists(tokens: list[Token]) -> list[Token]:
     VALUES (1, 'a'), (2, 'b')     ->  VALUES (1, 'a')
     """
     kept: list[Token] = []
-    place, size = 0, len(tokens)
+    place, size, comma = 0, len(tokens), TokenType.COMMA
     while place < size:
         token = tokens[place]
-        if token.token_type is TokenType.COMMA and kept:
+        if token.token_type is comma and kept:
             after = skip_literals(tokens, place, size, kept)
             if after > place:
                 place = after

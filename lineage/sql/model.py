@@ -37,16 +37,6 @@ class ColumnEdge(NamedTuple):
     statement: int
     path: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "source": list(self.source),
-            "target": list(self.target),
-            "kind": self.kind,
-            "basis": self.basis,
-            "statement": self.statement,
-            "path": self.path,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -175,7 +165,17 @@ class Analysis:
             "inputs": list(self.inputs),
             "outputs": list(self.outputs),
             "columns": {name: columns.to_dict() for name, columns in self.columns.items()},
-            "column_edges": [edge.to_dict() for edge in self.column_edges],
+            "column_edges": [  # a script has hundreds: no call for each
+                {
+                    "source": [*source],
+                    "target": [*target],
+                    "kind": kind,
+                    "basis": basis,
+                    "statement": statement,
+                    "path": path,
+                }
+                for source, target, kind, basis, statement, path in self.column_edges
+            ],
             "statements": [statement.to_dict() for statement in self.statements],
             "problems": [problem.to_dict() for problem in self.problems],
             "practices": self.practices.to_dict(),

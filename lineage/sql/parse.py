@@ -86,7 +86,7 @@ def parse_statement(piece: Piece, language: Language) -> Any:
     own = piece.text[tokens[0].start : tokens[-1].end + 1]
     if language.rules.optional_semicolons and "OPENROWSET" in own.upper():
         tokens = open_rowset(tokens)
-    if language.rules.names_tables_in_calls and TABLE_IN_CALL.search(own):
+    if language.rules.names_tables_in_calls and "TABLE" in own.upper() and TABLE_IN_CALL.search(own):
         tokens = named_tables(tokens)
     if "|>" in own:
         tokens = plain_pipes(tokens)

@@ -123,7 +123,8 @@ class Splitter:
             return []
         if count == 1 and self.tokens[-1].token_type is TokenType.SEMICOLON:
             return [self.size - 1]
-        return [place for place, token in enumerate(self.tokens) if token.token_type is TokenType.SEMICOLON]
+        semicolon = TokenType.SEMICOLON
+        return [place for place, token in enumerate(self.tokens) if token.token_type is semicolon]
 
     # --- looking
 
