@@ -37,7 +37,8 @@ class RolePermission(BasePermission):
 
     A change is asked for the object itself, since owners may change what they hold. A view of things that belong to
     another (`created_inside`) leaves creation to its service, which asks for the thing they belong to. Tokens of the
-    scope ingest get in where a view `takes_events`, and only to send some.
+    scope ingest get in where a view `takes_events`, and only to send some. To a view that `only_asks`, a POST is a
+    question too long for an address, and so a read.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -46,8 +47,9 @@ class RolePermission(BasePermission):
         policy.require(request.user, Action.VIEW)
         if getattr(view, "action", "") is None:
             raise exceptions.MethodNotAllowed(request.method)
-        _require_scope(request, getattr(view, "takes_events", False))
-        if request.method in SAFE_METHODS:
+        is_read = request.method in SAFE_METHODS or (request.method == "POST" and getattr(view, "only_asks", False))
+        _require_scope(request, is_read, getattr(view, "takes_events", False))
+        if is_read:
             return True
         leave_to_object = getattr(view, "detail", False) or getattr(view, "created_inside", False)
         if not leave_to_object or request.method not in _WRITES:
@@ -60,11 +62,10 @@ class RolePermission(BasePermission):
         return True
 
 
-def _require_scope(request: Request, takes_events: bool) -> None:
+def _require_scope(request: Request, is_read: bool, takes_events: bool) -> None:
     token = request.auth
     if not isinstance(token, ApiToken) or token.scope == ApiToken.Scope.WRITE:
         return
-    is_read = request.method in SAFE_METHODS
     if token.scope == ApiToken.Scope.INGEST and (is_read or not takes_events):
         raise PermissionDenied(f"The token {token.name!r} may only send OpenLineage events, to /api/v1/lineage.")
     if token.scope == ApiToken.Scope.READ and not is_read:

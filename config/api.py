@@ -20,6 +20,7 @@ from audits.postmortems.handover_api import HandOverView
 from audits.postmortems.similar_api import SimilarView
 from audits.practices import api as practices
 from audits.usage import api as usage
+from audits.usage.impact_api import ImpactView
 from catalog import api as catalog
 from catalog.search_api import SearchView
 from ingest import api as ingest
@@ -27,7 +28,6 @@ from ingest.openlineage import api as openlineage
 from ingest.openlineage import marquez_api as marquez
 from lineage import api as lineage
 from lineage.graph_api import GraphView
-from lineage.impact_api import ImpactView
 
 router = DefaultRouter(use_regex_path=False)
 router.include_format_suffixes = False

@@ -110,6 +110,7 @@ class Change:
     node: str
     table: str
     column: str = ""
+    argument: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,13 +190,13 @@ def _column_changes(table: str, old: Columns, columns: Columns, new: Version) ->
             yield Change("drop_column", f"column {column} of {table} is gone", node, table, column)
         elif kind and columns[column] and kind.upper() != columns[column].upper():
             words = f"column {column} of {table} is {columns[column]} instead of {kind}"
-            yield Change("retype_column", words, node, table, column)
+            yield Change("retype_column", words, node, table, column, columns[column])
 
 
-def rewritten(base: Version, new: Version) -> set[str]:
-    """Pipelines whose SQL is not the same in both, or that are in one alone."""
-    names = base.lineages.keys() | new.lineages.keys() | (base.pipelines.keys() ^ new.pipelines.keys())
-    return {name for name in names if _digest(base, name) != _digest(new, name)}
+def repository_of(base: Version, new: Version) -> dict[str, list[str]]:
+    """Names of all pipelines of both versions, and of those `rewritten`, whose SQL is not the same in both."""
+    names = sorted(base.pipelines.keys() | new.pipelines.keys())
+    return {"pipelines": names, "rewritten": [name for name in names if _digest(base, name) != _digest(new, name)]}
 
 
 def _digest(version: Version, pipeline: str) -> str | None:

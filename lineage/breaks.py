@@ -153,7 +153,8 @@ class Spread:
         self.edges: dict[Key, Edges] = {}
         self._readers: set[Key] = set()  # of changed tables, known not to use what changes
         self._drops: list[tuple[Key, Key, Cause]] = []
-        self._gone: set[tuple[Key, Key]] = set()
+        self.gone: dict[tuple[Key, Key], Cause] = {}  # by (table, column)
+        self.gone_tables: dict[Key, Cause] = {}
         self._outputs_to_hit: list[tuple[Key, Level, Cause, str]] = []
         self._waiting: list[Key] = []
         self._columns: dict[Key, Collection[Key]] = {}  # of tables with readers whose columns are not known
@@ -167,6 +168,7 @@ class Spread:
 
     def drop_table(self, table: Key, cause: Cause) -> None:
         """Everything that reads it breaks; what writes it would fail or make it anew."""
+        self.gone_tables[table] = cause
         for pipeline, _ in self.edges_from([table])[table]:
             self.break_pipeline(pipeline, cause.on("reads it", table, pipeline))
         for pipeline in self.graph.writers_of(table):
@@ -226,8 +228,8 @@ class Spread:
         todo = sorted(self._drops, key=lambda drop: drop[:2] not in brought)  # from the end: the first ones at last
         while todo:
             table, column, cause = todo.pop()
-            if (table, column) not in self._gone:
-                self._gone.add((table, column))
+            if (table, column) not in self.gone:
+                self.gone[table, column] = cause
                 use = uses.get((table, column)) or self._use(table, column, names[column])
                 todo += self._lost(table, names[column], use, cause, names)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,29 +79,64 @@ class Impact:
         return dict(sorted(found.items(), key=lambda item: (item[0].name, item[0].pk)))
 
 
-def impact_of_changes(changes: Collection[PlannedChange]) -> Impact:
-    """What these changes do together. A few queries a hop."""
-    return _told(spread_of(changes), list(changes))
+def impact_of_changes(
+    changes: Collection[PlannedChange],
+    repository: RepositoryPipelines | None = None,
+    logged: LoggedTargets = lambda tables: (),
+) -> Impact:
+    """What these changes do together; what is `logged` to be filled from what they hit is in doubt. A few queries a
+    hop."""
+    return told(spread_of(changes, repository, logged), list(changes))
 
 
-def spread_of(changes: Collection[PlannedChange], judged_elsewhere: Collection[int] = ()) -> Spread:
-    """The same as keys and causes; of pipelines `judged_elsewhere` see `CatalogGraph`."""
-    spread = Spread(CatalogGraph(judged_elsewhere, [change.table_id for change in changes if change.table_id]))
+def spread_of(
+    changes: Collection[PlannedChange],
+    repository: RepositoryPipelines | None = None,
+    logged: LoggedTargets = lambda tables: (),
+) -> Spread:
+    """The same as keys and causes."""
+    spread = Spread(CatalogGraph(repository, [change.table_id for change in changes if change.table_id]))
     for change in changes:
         _BEGIN[change.verb](spread, change)
     spread.run()
+    _doubt_logged(spread, logged)
     return spread
+
+
+def _doubt_logged(spread: Spread, logged: LoggedTargets) -> None:
+    """Go on along edges that only logs know, as long as they lead to tables not hit yet."""
+    seen: set[int] = set()
+    while new := {*spread.tables, *spread.gone_tables} - seen:
+        seen |= new
+        for source, target in logged(new):
+            if target not in spread.tables and target not in spread.gone_tables:
+                cause = spread.causes.get(source) or spread.gone_tables[source]
+                spread.hit(
+                    target, Level.UNKNOWN, cause.on("only query logs know that it is made of that", source, None)
+                )
+        spread.run()
+
+
+@dataclass(frozen=True)
+class RepositoryPipelines:
+    """Pipelines (ids) of a repository that changes: `all` of them, and those `rewritten`, whose SQL here is no longer
+    what they will run."""
+
+    all: frozenset[int] = frozenset()
+    rewritten: frozenset[int] = frozenset()
+
+
+LoggedTargets = Callable[[Collection[int]], Iterable[tuple[int, int]]]  # of tables, pairs (table, what it fills)
 
 
 class CatalogGraph:
     """The current edges as `lineage.breaks` asks for them; keys are ids, that of a column not in the catalog its name.
 
-    What `judged_elsewhere` (ids of pipelines) make of tables in `changed` is left out, since their SQL changes too and
-    whoever asks has read it; what they make of other tables is not known here.
+    What pipelines of a repository make of the `changed` tables (ids) is left out: whoever asks has judged it.
     """
 
-    def __init__(self, judged_elsewhere: Collection[int] = (), changed: Collection[int] = ()) -> None:
-        self._judged, self._changed = set(judged_elsewhere), set(changed)
+    def __init__(self, repository: RepositoryPipelines | None = None, changed: Collection[int] = ()) -> None:
+        self._repository, self._changed = repository or RepositoryPipelines(), set(changed)
         self._texts: dict[int, _Text] = {}
 
     def edges_from(self, tables: Collection[int]) -> Mapping[int, Edges]:
@@ -110,12 +145,16 @@ class CatalogGraph:
         current = {"source_table__in": among(tables), "valid_to": None}
         ends = TableEdge.objects.filter(**current).order_by("pipeline", "target_table")
         for table, pipeline, target in ends.values_list("source_table", "pipeline", "target_table"):
-            if pipeline not in self._judged or table not in self._changed:
+            if not self._is_judged(table, pipeline):
                 found[table].setdefault((pipeline, target), [])
-        columns = ColumnEdge.objects.filter(**current).exclude(pipeline__in=self._judged).order_by("pk")
+        columns = ColumnEdge.objects.filter(**current).order_by("pk")
         for table, pipeline, target, *edge in columns.values_list("source_table", "pipeline", "target_table", *_ENDS):
-            found[table].setdefault((pipeline, target), []).append(tuple(edge))
+            if not self._is_judged(table, pipeline) and pipeline not in self._repository.rewritten:
+                found[table].setdefault((pipeline, target), []).append(tuple(edge))
         return found
+
+    def _is_judged(self, table: int, pipeline: int) -> bool:
+        return pipeline in self._repository.all and table in self._changed
 
     def columns_of(self, tables: Collection[int]) -> Mapping[int, list[int]]:
         """One query."""
@@ -132,8 +171,9 @@ class CatalogGraph:
 
     def writers_of(self, table: int) -> list[int]:
         """One query."""
-        writers = TableEdge.objects.filter(target_table=table, valid_to=None).exclude(pipeline__in=self._judged)
-        return list(writers.order_by("pipeline").values_list("pipeline", flat=True).distinct())
+        writers = TableEdge.objects.filter(target_table=table, valid_to=None).order_by("pipeline")
+        found = writers.values_list("pipeline", flat=True).distinct()
+        return [pipeline for pipeline in found if not self._is_judged(table, pipeline)]
 
     def outputs_of(self, pipelines: Collection[int]) -> Mapping[int, set[int]]:
         """One query."""
@@ -219,6 +259,10 @@ def _begin_stale(spread: Spread, change: PlannedChange) -> None:
     spread.hit(change.thing.pk, Level.STALE, _start(change))
 
 
+def _begin_doubt(spread: Spread, change: PlannedChange) -> None:
+    spread.hit(change.thing.pk, Level.UNKNOWN, _start(change))
+
+
 def _begin_wrong(spread: Spread, change: PlannedChange) -> None:
     if isinstance(change.thing, Column):
         spread.hit(change.thing.table_id, Level.WRONG, _start(change), column=change.thing.pk)
@@ -283,6 +327,7 @@ _BEGIN = {
     "retype_column": _begin_retyped,
     "retire_pipeline": _begin_stale_outputs,
     "replace_sql": _begin_other_sql,
+    "lose_columns": _begin_doubt,
     "not_refreshed": _begin_stale,
     "run_failed": _begin_stale_outputs,
     "wrong_rows": _begin_wrong,
@@ -292,7 +337,7 @@ _BEGIN = {
 # --- telling
 
 
-def _told(spread: Spread, changes: list[PlannedChange]) -> Impact:
+def told(spread: Spread, changes: list[PlannedChange]) -> Impact:
     teller = _Teller(spread)
     hits = sorted(teller.hits(), key=teller.place)
     return Impact(

@@ -233,3 +233,17 @@ class Problem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message[:80]}"
+
+
+class ImpactQuestion(models.Model):
+    """Changes whose impact somebody asked for, too long for an address; `key` stands in it instead."""
+
+    key = models.CharField(max_length=24, unique=True, help_text="Digest of the changes")
+    changes = models.JSONField(help_text="As `lineage.planned` spells them, secrets redacted")
+    asked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["asked_at"], name="impact_question_by_time")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -17,7 +17,7 @@ from catalog.models import Column, Pipeline, Table
 from lineage.nodes import NodeId, find
 
 MOST_CHANGES = 50
-LONGEST_SQL = 3_000  # characters: addresses have to hold it
+LONGEST_SQL = 100_000  # characters
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Verb:
     words: str
     asks: str = ""
     is_optional: bool = False
+    is_offered: bool = True  # to people; the others only programs ask
 
 
 VERBS = {
@@ -39,6 +40,9 @@ VERBS = {
     "retype_column": Verb("Retype a column", "column", "column {thing} becomes {argument}", "new type"),
     "retire_pipeline": Verb("Retire a pipeline", "pipeline", "{thing} runs no more"),
     "replace_sql": Verb("Replace a pipeline's SQL", "pipeline", "{thing} gets another SQL", "new SQL"),
+    "lose_columns": Verb(
+        "Columns cannot be told any more", "table", "nobody can tell the columns of {thing} any more", is_offered=False
+    ),
     "not_refreshed": Verb("Was not refreshed", "table", "{thing} has no new data{argument}", "since", True),
     "run_failed": Verb("A run failed", "pipeline", "a run of {thing} failed"),
     "wrong_rows": Verb("Has wrong rows", "table or column", "{thing} has wrong rows{argument}", "days", True),
@@ -55,8 +59,9 @@ class PlannedChange:
     thing: Table | Pipeline | Column
 
     @classmethod
-    def parse(cls, text: str) -> PlannedChange:
-        """The change that `text` spells, its thing looked up by one query. ValueError says what is wrong."""
+    def parse(cls, text: str, *, columns_may_be_new: bool = False) -> PlannedChange:
+        """The change that `text` spells, its thing looked up by one query. ValueError says what is wrong, LookupError
+        what is not there; where columns may be new, one of a table that is there need not be."""
         verb, _, rest = text.strip().partition(" ")
         name, _, argument = rest.strip().partition(" ")
         if verb not in VERBS:
@@ -65,10 +70,11 @@ class PlannedChange:
         if node.kind not in kinds:
             raise ValueError(f"{verb} is about a {kinds}, not a {node.kind}.")
         argument = _ARGUMENTS.get(verb, _none)(argument.strip())
-        try:
-            return cls(verb, node, argument, find(node))
-        except LookupError as error:
-            raise ValueError(str(error)) from error
+        if node.kind == "column" and columns_may_be_new:
+            table = find(NodeId("table", node.name, node.source))
+            column = Column.objects.filter(table=table, name=node.column).first()
+            return cls(verb, node, argument, column or Column(table=table, name=node.column))
+        return cls(verb, node, argument, find(node))
 
     def __str__(self) -> str:
         return " ".join(filter(None, [self.verb, str(self.node), self.argument]))
@@ -104,7 +110,7 @@ def _some(what: str, longest: int) -> Callable[[str], str]:
         if not text:
             raise ValueError(f"Write the {what} after the node id.")
         if len(text) > longest:
-            raise ValueError(f"The {what} has {len(text):,} characters; at most {longest:,} have room in an address.")
+            raise ValueError(f"The {what} has {len(text):,} characters; {longest:,} at most.")
         return text
 
     return check

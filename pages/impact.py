@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from rest_framework.exceptions import ValidationError as AskedWrongly
 
+from audits.usage.impact import impact_of
+from audits.usage.impact_api import impact_url, read_changes
 from catalog.models import Column, Owner, Pipeline
-from lineage.impact import Hit, Impact, impact_of_changes, message_to
-from lineage.impact_api import impact_url, read_changes
+from ingest.redact import redact
+from lineage.impact import Hit, Impact, message_to
 from lineage.nodes import NodeId
 from lineage.planned import VERBS, PlannedChange
+from lineage.questions import keep_question
 from pages.csv_rows import csv_response
 from pages.forms import find_tables
 
@@ -51,41 +54,41 @@ class Letter:
 
 
 def impact(request: HttpRequest) -> HttpResponseBase:
-    """The impact of the changes in the address; `verb`, `thing` and `argument` add one, and lead to the new address."""
-    if request.GET.get("thing"):
-        return _added(request)
+    """The impact of the changes in the address, or kept under the key in it. A POST adds `verb`, `thing` and
+    `argument`, or leaves out the change of the number `without`, and leads to the new address."""
+    asked = request.POST if request.method == "POST" else request.GET
     try:
-        changes = read_changes(request.GET) if request.GET.get("change") else []
+        changes = read_changes(asked) if asked.get("change") or asked.get("saved") else []
     except AskedWrongly as error:
         return _page(request, [], faults=[str(fault) for fault in error.detail["change"]], status=400)
+    if request.method == "POST":
+        return _changed(request, changes)
     if request.GET.get("format") == "csv" and changes:
-        return csv_response("impact.csv", _HEADER, map(_csv_row, impact_of_changes(changes).hits))
+        return csv_response("impact.csv", _HEADER, map(_csv_row, impact_of(changes)[0].hits))
     return _page(request, changes)
 
 
-def _added(request: HttpRequest) -> HttpResponse:
-    """On to the address with one change more, or back to the form with what is wrong."""
-    verb, thing = request.GET.get("verb", ""), request.GET["thing"].strip()
-    texts = [text for text in request.GET.getlist("change") if text]
+def _changed(request: HttpRequest, changes: list[PlannedChange]) -> HttpResponse:
+    """On to the address with one change more or fewer, or back to the form with what is wrong."""
+    without = request.POST.get("without", "")
+    if without.isdecimal():
+        return redirect(_address([change for number, change in enumerate(changes) if number != int(without)]))
+    verb, thing = request.POST.get("verb", ""), request.POST.get("thing", "").strip()
     try:
         if verb not in VERBS:
             raise ValueError("Choose what happens.")
-        change = PlannedChange.parse(f"{verb} {_node_of(verb, thing)} {request.GET.get('argument', '')}")
-    except (ValueError, ValidationError) as error:
+        change = PlannedChange.parse(f"{verb} {_node_of(verb, thing)} {request.POST.get('argument', '')}")
+    except (ValueError, LookupError, ValidationError) as error:
         faults = error.messages if isinstance(error, ValidationError) else [str(error)]
-        return _page(request, _readable(texts), faults=faults, status=422)
-    query = QueryDict(mutable=True)
-    query.setlist("change", list(dict.fromkeys([*texts, str(change)])))
-    return redirect(f"{reverse('impact')}?{query.urlencode(safe=':')}")
+        return _page(request, changes, faults=faults, status=422)
+    return redirect(_address(list({str(each): each for each in [*changes, change]}.values())))
 
 
-def _readable(texts: list[str]) -> list[PlannedChange]:
-    query = QueryDict(mutable=True)
-    query.setlist("change", texts)
-    try:
-        return read_changes(query)
-    except AskedWrongly:
-        return []
+def _address(changes: list[PlannedChange]) -> str:
+    """Where the impact of these stands; a question too long for an address is kept, without the secrets in its SQL."""
+    if url := impact_url(changes) if changes else reverse("impact"):
+        return url
+    return f"{reverse('impact')}?saved={keep_question([redact(str(change)) for change in changes])}"
 
 
 def _node_of(verb: str, thing: str) -> str:
@@ -114,20 +117,23 @@ def _column_called(name: str) -> Column | None:
 def _page(
     request: HttpRequest, changes: list[PlannedChange], faults: list[str] | None = None, status: int = 200
 ) -> HttpResponse:
-    found = impact_of_changes(changes) if changes else None
-    link = request.build_absolute_uri(impact_url(changes))
+    found, reads = impact_of(changes) if changes else (None, [])
+    saved = (request.POST or request.GET).get("saved", "")
+    url = impact_url(changes) or (f"{reverse('impact')}?saved={saved}" if saved else request.get_full_path())
+    link = request.build_absolute_uri(url)
     context = {
         "title": "Impact",
-        "verbs": VERBS.items(),
-        "asked": {name: request.GET.get(name, "") for name in ("verb", "thing", "argument")},
-        "changes": [(change, impact_url([other for other in changes if other is not change])) for change in changes],
-        "texts": [str(change) for change in changes],
+        "verbs": [(name, verb) for name, verb in VERBS.items() if verb.is_offered],
+        "asked": {name: request.POST.get(name, "") for name in ("verb", "thing", "argument")},
+        "changes": changes,
+        "saved": saved,
         "faults": faults or [],
         "impact": found,
+        "reads": reads,
         "lists": list(_listed(found)) if found else [],
         "letters": list(_letters(found, link)) if found else [],
-        "csv": f"{impact_url(changes)}&format=csv",
-        "rest": f"{reverse('api:impact')}?{impact_url(changes).partition('?')[2]}",
+        "csv": f"{url}&format=csv",
+        "rest": f"{reverse('api:impact')}?{url.partition('?')[2]}",
     }
     return render(request, "impact/impact.html", context, status=status)
 

@@ -68,7 +68,7 @@ def test_a_question_of_impact_is_in_the_address(page: Page, mart, viewer, sign_i
     page.locator(".message-to").evaluate("letter => { letter.open = true }")
     expect(page.get_by_text("Hello Ada,")).to_be_visible()
     assert_accessible()
-    page.get_by_role("link", name="Take away: shop.core is dropped").click()
+    page.get_by_role("button", name="Take away: shop.core is dropped").click()
     expect(page.get_by_text("Choose a change")).to_be_visible()
 
 

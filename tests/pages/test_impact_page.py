@@ -7,7 +7,9 @@ import io
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.utils import timezone
 
+from audits.usage.models import ColumnRead, LoggedEdge, Reader
 from catalog.models import Table
 from lineage.models import ColumnEdge
 from tests.factories import NOON, make_column, make_edge, make_owner, make_pipeline, make_sql_version, make_table
@@ -69,7 +71,7 @@ def test_it_says_what_breaks_and_what_is_stale_and_whom_to_tell(orders, viewer, 
 )  # fmt: skip
 def test_a_change_added_by_form_goes_into_the_address(orders, viewer, signed_in, asked, change) -> None:
     other = "retire_pipeline pipeline:sum_sales"
-    response = signed_in(viewer).get("/impact/", {"change": other, **asked})
+    response = signed_in(viewer).post("/impact/", {"change": other, **asked})
     assert parse_qs(urlsplit(response.headers["Location"]).query)["change"] == [other, change]
     assert signed_in(viewer).get(response.headers["Location"]).status_code == 200
 
@@ -85,7 +87,7 @@ def test_a_change_added_by_form_goes_into_the_address(orders, viewer, signed_in,
     ],
 )
 def test_what_cannot_be_added_says_why_and_keeps_what_was_typed(orders, viewer, signed_in, asked, words) -> None:
-    response = signed_in(viewer).get("/impact/", {"change": DROP, **asked})
+    response = signed_in(viewer).post("/impact/", {"change": DROP, **asked})
     assert response.status_code == 422
     assert words in text_of(response) and f'value="{asked["thing"]}"' in response.content.decode()
     assert "column price of shop.orders is dropped" in text_of(response)
@@ -122,3 +124,71 @@ def test_rest_says_what_is_wrong_with_each_change(orders, viewer, with_token) ->
     wrong = program.get("/api/v1/impact/", {"change": ["burn x", DROP, "drop_table column:a:b:c"]})
     assert len(wrong.json()["error"]["fields"]["change"]) == 2 and wrong.status_code == 400
     assert "50 changes at most" in program.get("/api/v1/impact/", {"change": [DROP] * 51}).json()["error"]["message"]
+
+
+def test_sql_too_long_for_an_address_is_kept_without_its_secrets_and_still_has_a_link(
+    orders, viewer, signed_in
+) -> None:
+    client = signed_in(viewer)
+    sql = "select sum(size) as n -- password = 'hunter2'\nfrom orders where " + " or ".join(
+        f"size = {n}" for n in range(900)
+    )
+    asked = {"verb": "replace_sql", "thing": "sum_sales", "argument": sql}
+    address = client.post("/impact/", {"change": DROP, **asked}).headers["Location"]
+    assert address.startswith("/impact/?saved=") and len(address) < 60
+    text = text_of(client.get(address))
+    assert "sum_sales gets another SQL" in text and "size = 899" in text and "hunter2" not in text
+    answer = client.get(f"/api/v1{address}").json()
+    assert [change.split()[0] for change in answer["changes"]] == ["drop_column", "replace_sql"]
+    assert (
+        client.post("/impact/", {"saved": address[-24:], "without": "1"}).headers["Location"]
+        == client.post("/impact/", {"change": DROP, "verb": "drop_column", "thing": "shop.orders.price"}).headers[
+            "Location"
+        ]
+    )
+
+
+def test_a_question_no_longer_kept_says_so(viewer, signed_in) -> None:
+    response = signed_in(viewer).get("/impact/", {"saved": "nothing"})
+    assert response.status_code == 400 and "no longer kept" in text_of(response)
+
+
+def test_rest_takes_a_question_of_any_length_from_a_token_that_reads(orders, viewer, with_token) -> None:
+    sql = "select sum(price) as other from orders where " + " or ".join(f"size = {n}" for n in range(900))
+    answer = with_token(viewer).post("/api/v1/impact/", {"changes": [f"replace_sql pipeline:sum_sales {sql}"]}).json()
+    assert [hit["why"] for hit in answer["affected"]] == ["column total is gone"]
+    assert answer["page"] == ""
+
+
+def test_a_repository_is_judged_elsewhere_but_not_where_others_lead_back_to_it(orders, viewer, with_token) -> None:
+    foreign = make_pipeline("foreign")
+    copy = make_table("shop.copy")
+    make_edge(foreign, orders, copy)
+    make_edge(make_pipeline("ours"), copy, make_table("shop.ours"))
+    ours = {"pipelines": ["sum_sales", "ours", "new one"], "rewritten": ["ours"]}
+    changes = [DROP, "drop_column column:warehouse:shop.orders:new", "drop_table table:warehouse:shop.gone"]
+    answer = with_token(viewer).post("/api/v1/impact/", {"changes": changes, "repository": ours}).json()
+    assert answer["breaks"] == [] and answer["not_found"] == ["table:warehouse:shop.gone"]
+    assert {hit["node"] for hit in answer["unknown"]} == {"table:warehouse:shop.copy", "table:warehouse:shop.ours"}
+
+
+def test_who_reads_a_column_that_goes_is_counted_and_logs_alone_give_doubt(
+    orders, viewer, signed_in, with_token
+) -> None:
+    source, today = orders.source, timezone.now().date()
+    reader = Reader.objects.create(source=source, name="pia", kind="human")
+    column = orders.columns.get(name="price")
+    ColumnRead.objects.create(column=column, month=today.replace(day=1), reader=reader, count=12, days=1)
+    by_hand = make_table("shop.by_hand")
+    LoggedEdge.objects.create(
+        source=source, source_name=orders.name, target_name=by_hand.name, source_table=orders, target_table=by_hand,
+        reader=reader, count=1, first_at=NOON, last_at=NOON,
+    )  # fmt: skip
+    answer = with_token(viewer).get("/api/v1/impact/", {"change": "drop_table table:warehouse:shop.orders"}).json()
+    assert [(hit["node"], hit["path"]) for hit in answer["unknown"]] == [
+        ("table:warehouse:shop.by_hand", ["table:warehouse:shop.orders", "table:warehouse:shop.by_hand"])
+    ]
+    answer = with_token(viewer).get("/api/v1/impact/", {"change": DROP}).json()
+    assert [(lost["node"], lost["reads"], lost["people"]) for lost in answer["reads"]] == [(column.node, 12, 1)]
+    text = text_of(signed_in(viewer).get("/impact/", {"change": DROP}))
+    assert "12 queries by 1 reader, 1 of them people" in text and "pia" not in text

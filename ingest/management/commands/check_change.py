@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -11,12 +12,14 @@ import tempfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from ingest.changes import Hit, Report, Version, compare, read_version
+from ingest.company_catalog import CatalogError, with_catalog
 from ingest.layout import LayoutError
 from ingest.management.commands.ingest_repo import add_reading_arguments
 from ingest.settings import SettingsError, prepared
@@ -39,22 +42,40 @@ class Command(BaseCommand):
         older.add_argument("--base", metavar="DIR", help="the older version")
         older.add_argument("--git", metavar="REF", help="the older version: a commit of the repository DIR is in")
         add_reading_arguments(parser)
+        parser.add_argument(
+            "--catalog",
+            metavar="URL",
+            help="also ask the company's catalog there, with the token in the environment variable PIPEKEEPER_TOKEN",
+        )
         parser.add_argument("--format", choices=["text", "json", "markdown"], default="text")
         parser.add_argument("--json", action="store_const", const="json", dest="format", help="the same as json")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        folder = Path(options["folder"])
+        folder, token = Path(options["folder"]), os.environ.get("PIPEKEEPER_TOKEN", "")
+        if options["catalog"] and not token:
+            raise CommandError("Put a token of the catalog into PIPEKEEPER_TOKEN.", returncode=WRONG_USE)
         try:
             with _older(folder, options) as base:
                 older = _read(base, options)
-                report = compare(older, _read(folder, options, older))
+                newer = _read(folder, options, older)
         except (SettingsError, LayoutError) as error:
             raise CommandError(str(error), returncode=WRONG_USE) from error
+        report = compare(older, newer)
+        if options["catalog"]:
+            report = self._with_catalog(report, older, newer, options["catalog"], token)
         self.stdout.write(_FORMATS[options["format"]](report))
         if report.breaks:
             sys.exit(BREAKS)
         if report.unknown:
             sys.exit(NOT_ALL_READ)
+
+    def _with_catalog(self, report: Report, older: Version, newer: Version, url: str, token: str) -> Report:
+        """A catalog that does not answer leaves in doubt what it would have said."""
+        try:
+            return with_catalog(report, older, newer, url, token)
+        except CatalogError as error:
+            self.stderr.write(str(error))
+            return replace(report, unknown=[*report.unknown, Hit(str(error), "", "", [], [])])
 
 
 def _read(folder: Path, options: dict[str, Any], before: Version | None = None) -> Version:
@@ -106,9 +127,7 @@ def as_markdown(report: Report) -> str:
         hits = getattr(report, kind)
         if hits:
             lines += ["", f"### {title}", "", "| change | pipeline | owners |", "|---|---|---|"]
-            lines += [
-                f"| {_cell(hit.change)} | {_cell(hit.pipeline)} | {_cell(', '.join(hit.owners))} |" for hit in hits
-            ]
+            lines += map(_row, hits)
     return "\n".join(lines)
 
 
@@ -121,8 +140,15 @@ _FORMATS = {"text": as_text, "json": as_json, "markdown": as_markdown}
 
 
 def _sentence(hit: Hit) -> str:
+    if not hit.pipeline:
+        return f"{hit.node}: {hit.change}" if hit.node else hit.change
     owners = f" ({', '.join(hit.owners)})" if hit.owners else " (nobody owns it)"
     return f"{hit.pipeline}{owners}: {hit.change}"
+
+
+def _row(hit: Hit) -> str:
+    cells = (hit.change, hit.pipeline or hit.node, ", ".join(hit.owners))
+    return f"| {' | '.join(map(_cell, cells))} |"
 
 
 def _cell(text: str) -> str:
