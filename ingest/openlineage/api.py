@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from catalog.bulk import chunks
 from catalog.filters import Moment, OneOf
 from catalog.rest import TooLarge, refuse_unknown_parameters
 from catalog.serializers import RowSerializer
@@ -26,7 +27,7 @@ from ingest.openlineage.bodies import TooLong, parsed, read_body
 from ingest.openlineage.events import EVENT_TYPES
 from ingest.openlineage.marquez_api import NodeParametersSerializer, lineage_answer
 from ingest.openlineage.reading import BadEvent
-from ingest.openlineage.store import take
+from ingest.openlineage.store import MOST_AT_ONCE, Answer, take, take_all
 
 MOST_EVENTS = 1_000  # in one batch
 
@@ -119,22 +120,24 @@ class LineageBatchView(_EventsView):
         if not isinstance(events, list) or len(events) > MOST_EVENTS:
             message = f"Send a list of at most {MOST_EVENTS:,} events; a single event goes to /api/v1/lineage."
             raise exceptions.ValidationError({"events": [message]})
-        failed = [fault for index, event in enumerate(events) if (fault := _refused(index, event))]
+        answers = [answer for part in chunks(events, MOST_AT_ONCE) for answer in take_all(part)]
+        failed = [fault for index, answer in enumerate(answers) if (fault := _refused(index, answer))]
         if not failed:
             return Response(status=status.HTTP_204_NO_CONTENT)
         summary = {"received": len(events), "successful": len(events) - len(failed), "failed": len(failed)}
         return Response({"status": "partial_success", "summary": summary, "failed_events": failed})
 
 
-def _refused(index: int, event: Any) -> dict[str, Any] | None:
+def _refused(index: int, answer: Answer) -> dict[str, Any] | None:
     """Why an event of a batch was not stored; None where it was."""
-    try:
-        take(event)
-    except (BadEvent, ValidationError) as error:
-        return {"index": index, "reason": str(error), "retriable": False}
-    except DatabaseError:
-        return {"index": index, "reason": "The database did not take it.", "retriable": True}
-    return None
+    match answer:
+        case bool():
+            return None
+        case BadEvent() | ValidationError():
+            return {"index": index, "reason": str(answer), "retriable": False}
+        case DatabaseError():
+            return {"index": index, "reason": "The database did not take it.", "retriable": True}
+    raise answer
 
 
 class LineageEventFilter(FilterSet):

@@ -6,9 +6,10 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
-from ingest.openlineage.facets import airflow_dag, parent_of, rows_counted
+from ingest.openlineage.facets import airflow_dag, lifecycle, parent_of, rows_counted, symlinks
 from ingest.openlineage.merge import Offer
 from ingest.openlineage.reading import BadEvent, a_moment, a_name, a_text, an_object, objects
 
@@ -69,6 +70,24 @@ class Event:
         yield from (("inputs", dataset) for dataset in self.inputs)
         yield from (("outputs", dataset) for dataset in self.outputs)
 
+    def names(self) -> set[Name]:
+        """The datasets that it names, also as other names of them."""
+        return {dataset.name for _, dataset in self.datasets()} | self.aliases.keys()
+
+    @cached_property
+    def aliases(self) -> dict[Name, dict[str, Offer]]:
+        """Datasets that it says to be known by another name: the register @alias of each. Raises BadEvent."""
+        aliases: dict[Name, dict[str, Offer]] = {}
+        for _, dataset in self.datasets():
+            if "symlinks" in dataset.facets:
+                aliases |= _symlinked(dataset)
+            if "lifecycleStateChange" in dataset.facets:
+                place = f"{dataset.place}.facets.lifecycleStateChange"
+                change = lifecycle(dataset.facets["lifecycleStateChange"], place)
+                if change and change.previous and change.previous != dataset.name:
+                    aliases[change.previous] = {"@alias": Offer.of(["rename", *dataset.name])}
+        return aliases
+
     def job_offers(self) -> dict[str, Offer]:
         """What it says of its job: facets, and under @ what the run and the datasets tell of it."""
         offers = {name: Offer.of(value) for name, value in self.job_facets.items()}
@@ -83,6 +102,16 @@ class Event:
             named = {side: sorted({dataset.name for dataset in getattr(self, side)}) for side in ("inputs", "outputs")}
             offers["@data"] = Offer.of(named)
         return offers
+
+
+def _symlinked(dataset: Dataset) -> dict[Name, dict[str, Offer]]:
+    """A dataset goes by its name in a catalog (TABLE); where it lies (LOCATION) goes by the dataset's name."""
+    found = symlinks(dataset.facets["symlinks"], f"{dataset.place}.facets.symlinks")
+    others = [(other, sort) for other, sort in found if other != dataset.name]
+    aliases = {other: {"@alias": Offer.of(["symlink", *dataset.name])} for other, sort in others if sort == "LOCATION"}
+    if tables := [other for other, sort in others if sort != "LOCATION"]:
+        aliases[dataset.name] = {"@alias": Offer.of(["symlink", *min(tables)])}
+    return aliases
 
 
 def micros_of(moment: dt.datetime) -> int:

@@ -15,12 +15,13 @@ from catalog.facts import Owned, PipelineFact
 from catalog.ingested import REPORTED
 from catalog.models import Run, Table
 from ingest.kinds import inferred_kind
-from ingest.models import ReportedDataset, ReportedJob, ReportedRun
+from ingest.models import ReportedDataset, ReportedJob
 from ingest.openlineage import facets as read
-from ingest.openlineage.events import Name, column_lineage_of, micros_of
+from ingest.openlineage.events import Name, column_lineage_of
 from ingest.openlineage.facets import InputField
 from ingest.openlineage.known import the_datasets
-from ingest.openlineage.merge import Data, RunState
+from ingest.openlineage.merge import Data
+from ingest.openlineage.rows import newest_runs
 from ingest.openlineage.sql import store_sql
 from ingest.owners import OwnerBook
 from lineage.models import ColumnEdge
@@ -32,9 +33,8 @@ _RUNS_LOOKED_AT = 100  # of a job that never succeeds
 def store_job(job: ReportedJob, at: dt.datetime) -> None:
     """Bring a job's pipeline, its SQL and its edges up to date with all that is known of it."""
     data = current_data(job)
-    listed = {"inputs": sorted(data.inputs), "outputs": sorted(data.outputs)}
-    if listed != job.data:
-        job.data = listed
+    if data.listed() != job.data:
+        job.data = data.listed()
         job.save(update_fields=["data"])
     flow = _Flow.of(data)
     _store_facts(job, flow)
@@ -58,12 +58,11 @@ def current_data(job: ReportedJob) -> Data:
     """
     stated = job.facets.get("@data")
     stated_at = job.stamps["@data"][0] if stated else 0
-    runs = ReportedRun.objects.filter(run__pipeline=job.pipeline_id).order_by("-run__started_at", "-run__external_id")
     found = Data()
-    for started_at, outcome, state in runs.values_list("run__started_at", "run__state", "state")[:_RUNS_LOOKED_AT]:
-        if stated and micros_of(started_at) < stated_at:
+    for outcome, state in newest_runs(job.pipeline_id, _RUNS_LOOKED_AT):
+        if stated and state.started_at < stated_at:
             break
-        data = RunState(**state).data()
+        data = state.data()
         found |= data
         if data and outcome == Run.State.SUCCEEDED:
             return found

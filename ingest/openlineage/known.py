@@ -12,21 +12,26 @@ from ingest.models import ReportedDataset, ReportedJob
 from ingest.openlineage.events import Name
 from ingest.openlineage.merge import GONE
 from ingest.openlineage.naming import fitted, is_address, kind_of, source_of, table_of
-from ingest.openlineage.rows import find_datasets, find_job
+from ingest.openlineage.rows import find_datasets, find_jobs
 
 
-def the_job(name: Name) -> ReportedJob:
-    """The job of that name, held until the transaction ends. One query where it is known; `facets` stay unread."""
-    job = find_job(name)
-    if job is None:
-        pipeline, _ = Pipeline.objects.get_or_create(
-            name=_pipeline_name(name), defaults={"origin": Origin.INGEST, "stated_in": REPORTED}
-        )
-        new = ReportedJob(namespace=name[0], name=name[1], pipeline=pipeline)
-        ReportedJob.objects.bulk_create([new], ignore_conflicts=True)
-        job = find_job(name)
-        assert job is not None
-    return job
+def the_jobs(names: Collection[Name]) -> dict[Name, ReportedJob]:
+    """The jobs of those names, held until the transaction ends, and by all in the same order. One query where they are
+    known; `facets` stay unread."""
+    found = find_jobs(names)
+    if missing := sorted(set(names) - found.keys()):
+        for name in missing:
+            _make_job(name)
+        found |= find_jobs(missing)
+    return found
+
+
+def _make_job(name: Name) -> None:
+    pipeline, _ = Pipeline.objects.get_or_create(
+        name=_pipeline_name(name), defaults={"origin": Origin.INGEST, "stated_in": REPORTED}
+    )
+    new = ReportedJob(namespace=name[0], name=name[1], pipeline=pipeline)
+    ReportedJob.objects.bulk_create([new], ignore_conflicts=True)
 
 
 def _pipeline_name(name: Name) -> str:
@@ -40,8 +45,7 @@ def _pipeline_name(name: Name) -> str:
 
 
 def the_datasets(names: Collection[Name]) -> dict[Name, ReportedDataset]:
-    """The datasets of those names, held, and by all in the same order. One query where they are known; `facets` stay
-    unread."""
+    """The same for datasets."""
     found = find_datasets(names)
     if missing := set(names) - found.keys():
         tables = own_tables(missing)

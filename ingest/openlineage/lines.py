@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,10 +14,11 @@ from django.core.exceptions import ValidationError
 
 from ingest.openlineage.bodies import parsed
 from ingest.openlineage.reading import BadEvent
-from ingest.openlineage.store import take
+from ingest.openlineage.store import MOST_AT_ONCE, take_all
 from ingest.runs import Progress, quiet
 
 _MOST_NOTES = 20
+_AT_ONCE = 1_000_000  # bytes of lines, unless one alone is longer
 _GZIP = b"\x1f\x8b"
 
 
@@ -42,16 +43,33 @@ def take_file(path: Path, progress: Progress = quiet) -> Taken:
     """
     taken, size = Taken(), max(1, path.stat().st_size)
     with path.open("rb") as file:
-        try:
-            for number, line in _lines(file):
-                _take(taken, number, line)
-                progress("Reading events", min(file.tell(), size), size)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            _refuse(taken, f"The gzip ends in the middle or is none ({error}): what stood before is stored.")
+        for part in _parts(_lines(file, taken)):
+            _take(taken, part)
+            progress("Reading events", min(file.tell(), size), size)
     return taken
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _parts(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Lines that are stored at once: not too many, and not too long together."""
+    part: list[tuple[int, bytes]] = []
+    for line in lines:
+        part.append(line)
+        if len(part) == MOST_AT_ONCE or sum(len(text) for _, text in part) > _AT_ONCE:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _lines(file: BinaryIO, taken: Taken) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, as far as it can be unpacked."""
+    try:
+        yield from _unpacked(file)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        _refuse(taken, f"The gzip ends in the middle or is none ({error}): what stood before is stored.")
+
+
+def _unpacked(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Lines that hold something, with their numbers; of one longer than an event may be only that much and one byte."""
     is_packed = file.read(len(_GZIP)) == _GZIP
     file.seek(0)
@@ -67,15 +85,30 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             yield number, line
 
 
-def _take(taken: Taken, number: int, line: bytes) -> None:
-    if len(line) > settings.LINEAGE_MAX_BYTES:
-        _refuse(taken, f"Line {number} has more than {settings.LINEAGE_MAX_BYTES:,} bytes.")
-        return
-    try:
-        taken.new += take(parsed(line))
-        taken.events += 1
-    except (BadEvent, ValidationError) as error:
+def _take(taken: Taken, lines: Sequence[tuple[int, bytes]]) -> None:
+    read = {number: _read(line) for number, line in lines}
+    refused = {number: error for number, error in read.items() if isinstance(error, BadEvent)}
+    events = {number: one for number, one in read.items() if number not in refused}
+    for number, answer in zip(events, take_all(list(events.values())), strict=True):
+        if isinstance(answer, bool):
+            taken.events += 1
+            taken.new += answer
+        elif isinstance(answer, BadEvent | ValidationError):
+            refused[number] = answer
+        else:
+            raise answer
+    for number, error in sorted(refused.items()):
         _refuse(taken, f"Line {number}: {error}")
+
+
+def _read(line: bytes) -> Any:
+    """The JSON of a line, or what is wrong with it."""
+    if len(line) > settings.LINEAGE_MAX_BYTES:
+        return BadEvent("", f"This has more than {settings.LINEAGE_MAX_BYTES:,} bytes.")
+    try:
+        return parsed(line)
+    except BadEvent as error:
+        return error
 
 
 def _refuse(taken: Taken, note: str) -> None:

@@ -125,6 +125,10 @@ class Data:
     def of(cls, inputs: Any, outputs: Any) -> Data:
         return cls(frozenset(inputs), frozenset(outputs))
 
+    def listed(self) -> dict[str, list[int]]:
+        """As a job keeps it."""
+        return {"inputs": sorted(self.inputs), "outputs": sorted(self.outputs)}
+
     def __or__(self, other: Data) -> Data:
         return Data(self.inputs | other.inputs, self.outputs | other.outputs)
 

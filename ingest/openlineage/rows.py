@@ -1,4 +1,4 @@
-"""The statements that every event costs, written out.
+"""The statements that every group of events costs, written out.
 
 Composing them by the ORM takes several times as long as the database takes to answer; all else in this package, which
 runs only where something is new, is left to the ORM.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import Model
@@ -20,6 +20,8 @@ from ingest.models import LineageEvent, ReportedDataset, ReportedJob, ReportedRu
 from ingest.openlineage.merge import RunState
 
 Name = tuple[str, str]
+RunKey = tuple[int, str]  # pipeline and id of the run
+NamedRow = TypeVar("NamedRow", ReportedJob, ReportedDataset)
 
 
 def _table(model: type[Model]) -> str:
@@ -27,90 +29,132 @@ def _table(model: type[Model]) -> str:
 
 
 _HELD = {"postgresql": " FOR UPDATE"}  # SQLite has one writer at a time anyway
-_JOB = (
-    f"SELECT id, namespace, name, pipeline_id, stamps, data FROM {_table(ReportedJob)} WHERE namespace = %s"
-    " AND name = %s"
-)
-_DATASETS = f"SELECT id, namespace, name, table_id, seen_at, stamps FROM {_table(ReportedDataset)} WHERE "
-_INSERT_EVENT = (
-    f"INSERT INTO {_table(LineageEvent)} (digest, kind, event_type, event_time, received_at, producer, job_id,"
-    " dataset_id, run_id, body) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (digest) DO NOTHING"
+_JOBS = f"SELECT id, namespace, name, pipeline_id, stamps, data FROM {_table(ReportedJob)}"
+_DATASETS = f"SELECT id, namespace, name, table_id, seen_at, stamps FROM {_table(ReportedDataset)}"
+_EVENT_FIELDS = (
+    *(
+        "digest",
+        "kind",
+        "event_type",
+        "event_time",
+        "received_at",
+        "producer",
+        "job_id",
+        "dataset_id",
+        "run_id",
+        "body",
+    ),
 )
 _UPDATE_JOB = f"UPDATE {_table(ReportedJob)} SET stamps = %s WHERE id = %s"
 _UPDATE_DATASET = f"UPDATE {_table(ReportedDataset)} SET stamps = %s, seen_at = %s WHERE id = %s"
-_RUN = (
-    f"SELECT r.state, s.state FROM {_table(Run)} r LEFT JOIN {_table(ReportedRun)} s ON s.run_id = r.id"
-    " WHERE r.pipeline_id = %s AND r.external_id = %s"
+_RUNS = (
+    f"SELECT r.pipeline_id, r.external_id, r.state, s.state FROM {_table(Run)} r LEFT JOIN {_table(ReportedRun)} s"
+    " ON s.run_id = r.id WHERE "
+)
+_NEWEST_RUNS = (
+    f"SELECT r.state, s.state FROM {_table(Run)} r JOIN {_table(ReportedRun)} s ON s.run_id = r.id"
+    " WHERE r.pipeline_id = %s ORDER BY r.started_at DESC, r.external_id DESC LIMIT %s"
 )
 _RUN_FIELDS = (
     *("pipeline_id", "external_id", "state", "nominal_at", "started_at", "ended_at", "rows_in", "rows_out", "error"),
     "parent_id",
 )
-_UPSERT_RUN = (
-    f"INSERT INTO {_table(Run)} ({', '.join(_RUN_FIELDS)}) VALUES ({', '.join(['%s'] * len(_RUN_FIELDS))})"
-    " ON CONFLICT (pipeline_id, external_id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _RUN_FIELDS[2:])
-    + " RETURNING id"
-)
-_UPSERT_STATE = (
-    f"INSERT INTO {_table(ReportedRun)} (run_id, state) VALUES (%s, %s) ON CONFLICT (run_id) DO UPDATE SET state ="
-    " excluded.state"
-)
+_AS_NEW = ", ".join(f"{name} = excluded.{name}" for name in _RUN_FIELDS[2:])
+_AT_ONCE = 90  # rows in one statement, so that it holds fewer than 1,000 values
 
 
-def find_job(name: Name) -> ReportedJob | None:
-    """The job of that name, held until the transaction ends; its `facets` stay unread."""
-    return next(iter(ReportedJob.objects.raw(_JOB + _HELD.get(connection.vendor, ""), name)), None)
+def find_jobs(names: Iterable[Name]) -> dict[Name, ReportedJob]:
+    """The jobs of those names that are known, held until the transaction ends, and by all in the same order; their
+    `facets` stay unread."""
+    return _named(ReportedJob, _JOBS, names)
 
 
 def find_datasets(names: Iterable[Name]) -> dict[Name, ReportedDataset]:
-    """The datasets of those names that are known, held, and by all in the same order; their `facets` stay unread."""
-    found: dict[Name, ReportedDataset] = {}
+    """The same for datasets."""
+    return _named(ReportedDataset, _DATASETS, names)
+
+
+def _named(model: type[NamedRow], select: str, names: Iterable[Name]) -> dict[Name, NamedRow]:
+    found: dict[Name, NamedRow] = {}
     for part in chunks(sorted(names), 400):
         wanted = " OR ".join(["(namespace = %s AND name = %s)"] * len(part))
-        sql = f"{_DATASETS}{wanted} ORDER BY id{_HELD.get(connection.vendor, '')}"
-        rows = ReportedDataset.objects.raw(sql, [word for name in part for word in name])
+        sql = f"{select} WHERE {wanted} ORDER BY id{_HELD.get(connection.vendor, '')}"
+        rows = model._default_manager.raw(sql, [word for name in part for word in name])
         found |= {(row.namespace, row.name): row for row in rows}
     return found
 
 
-def insert_event(values: Sequence[Any]) -> bool:
-    """Keep an event; False where an equal one is kept already."""
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT_EVENT, values)
-        return bool(cursor.rowcount)
+def tables_of(datasets: Iterable[ReportedDataset]) -> dict[int, int]:
+    """The table that each dataset is now, by ids."""
+    ids = [dataset.pk for dataset in datasets]
+    return dict(ReportedDataset.objects.filter(pk__in=ids).order_by().values_list("pk", "table"))
 
 
-def update_job_stamps(job: ReportedJob) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_UPDATE_JOB, (json.dumps(job.stamps), job.pk))
+def insert_events(rows: Iterable[Sequence[Any]]) -> set[str]:
+    """Keep events, given as values of `_EVENT_FIELDS`; digests of those of which no equal one was kept already."""
+    end = "ON CONFLICT (digest) DO NOTHING RETURNING digest"
+    return {digest for (digest,) in _insert(LineageEvent, _EVENT_FIELDS, rows, end)}
+
+
+def _insert(
+    model: type[Model], fields: Sequence[str], rows: Iterable[Sequence[Any]], end: str
+) -> Iterator[tuple[Any, ...]]:
+    """Insert rows, many in a statement that ends so; what it returns."""
+    marks = f"({', '.join(['%s'] * len(fields))})"
+    for part in chunks(rows, _AT_ONCE):
+        values = ", ".join([marks] * len(part))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {_table(model)} ({', '.join(fields)}) VALUES {values} {end}",
+                [value for row in part for value in row],
+            )
+            yield from cursor.fetchall()
+
+
+def update_job_stamps(jobs: Iterable[ReportedJob]) -> None:
+    _update(_UPDATE_JOB, [(json.dumps(job.stamps), job.pk) for job in jobs])
 
 
 def update_dataset_stamps(datasets: Iterable[ReportedDataset]) -> None:
     rows = [(json.dumps(dataset.stamps), dataset.seen_at, dataset.pk) for dataset in datasets]
+    _update(_UPDATE_DATASET, rows)
+
+
+def _update(statement: str, rows: Sequence[Sequence[Any]]) -> None:
     if rows:
         with connection.cursor() as cursor:
-            cursor.executemany(_UPDATE_DATASET, rows)
+            cursor.executemany(statement, rows)
 
 
-def find_run(pipeline: int, external_id: str) -> tuple[str, RunState] | None:
-    """A run's state in the catalog, and all that events have said of it; None for one that is new."""
+def find_runs(keys: Iterable[RunKey]) -> dict[RunKey, tuple[str, RunState]]:
+    """Of runs that are known, their state in the catalog, and all that events have said of them."""
+    found: dict[RunKey, tuple[str, RunState]] = {}
+    for part in chunks(keys, 400):
+        wanted = " OR ".join(["(r.pipeline_id = %s AND r.external_id = %s)"] * len(part))
+        with connection.cursor() as cursor:
+            cursor.execute(_RUNS + wanted, [value for key in part for value in key])
+            for pipeline, run, outcome, state in cursor.fetchall():
+                found[pipeline, run] = outcome, RunState(**json.loads(state)) if state else RunState()
+    return found
+
+
+def newest_runs(pipeline: int, most: int) -> Iterator[tuple[str, RunState]]:
+    """Runs that events told of, the last started first: the state in the catalog, and all that was said."""
     with connection.cursor() as cursor:
-        cursor.execute(_RUN, (pipeline, external_id))
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    outcome, state = row
-    return outcome, RunState(**json.loads(state)) if state else RunState()
+        cursor.execute(_NEWEST_RUNS, (pipeline, most))
+        for outcome, state in cursor:
+            yield outcome, RunState(**json.loads(state))
 
 
-def save_run(run: Run, state: RunState) -> None:
-    """Write a run, new or known, with what events have said of it."""
-    values = [_as_stored(getattr(run, name)) for name in _RUN_FIELDS]
-    with connection.cursor() as cursor:
-        cursor.execute(_UPSERT_RUN, values)
-        (run.pk,) = cursor.fetchone()
-        cursor.execute(_UPSERT_STATE, (run.pk, json.dumps(state.to_json())))
+def save_runs(runs: Iterable[tuple[Run, RunState]]) -> None:
+    """Write runs, new or known, each once, with what events have said of them."""
+    states = {(run.pipeline_id, run.external_id): (run, state) for run, state in runs}
+    rows = [[_as_stored(getattr(run, name)) for name in _RUN_FIELDS] for run, _ in states.values()]
+    end = f"ON CONFLICT (pipeline_id, external_id) DO UPDATE SET {_AS_NEW} RETURNING id, pipeline_id, external_id"
+    ids = {(pipeline, run): pk for pk, pipeline, run in _insert(Run, _RUN_FIELDS, rows, end)}
+    said = [(ids[key], json.dumps(state.to_json())) for key, (_, state) in states.items()]
+    end = "ON CONFLICT (run_id) DO UPDATE SET state = excluded.state RETURNING run_id"
+    list(_insert(ReportedRun, ("run_id", "state"), said, end))
 
 
 def _as_stored(value: Any) -> Any:

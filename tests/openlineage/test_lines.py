@@ -44,7 +44,7 @@ def test_lines_that_are_no_events_are_named_and_passed_over(tmp_path: Path, sett
     assert (taken.events, taken.refused) == (2, 3)
     assert taken.notes[0].startswith("Line 1: eventTime")
     assert taken.notes[1].startswith("Line 2: body, line 1, column 1: This is no JSON")
-    assert taken.notes[2] == "Line 3 has more than 5,000 bytes."
+    assert taken.notes[2] == "Line 3: This has more than 5,000 bytes."
 
 
 def test_a_gzip_that_is_cut_off_keeps_what_stood_before(tmp_path: Path) -> None:

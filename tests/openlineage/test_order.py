@@ -1,9 +1,11 @@
-"""Any order of events, and any number of repeats, ends in the same state."""
+"""Any order of events, any number of repeats, and any groups of them that come at once end in the same state."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from catalog.models import Column, Ownership, Pipeline, Run, Table
 from ingest.models import LineageEvent, ReportedDataset, ReportedJob
-from ingest.openlineage.store import take
+from ingest.openlineage.store import take_all
 from lineage.models import ColumnEdge, Problem, SqlVersion, TableEdge
 from tests.openlineage.events import RECORDED, SHOP, dataset, dataset_event, event, job_event, made_from, schema
 
@@ -56,13 +58,13 @@ class _Undo(Exception):
     pass
 
 
-def state_after(events: list[dict[str, Any]]) -> dict[str, Any]:
+def state_after(groups: Iterable[list[dict[str, Any]]]) -> dict[str, Any]:
     """What the catalog holds after these events, by names and without the times at which rows were written."""
     found: dict[str, Any] = {}
     try:
         with transaction.atomic():
-            for one in events:
-                take(one)
+            for group in groups:
+                assert all(isinstance(answer, bool) for answer in take_all(group))
             found = state()
             raise _Undo
     except _Undo:
@@ -95,11 +97,16 @@ def state() -> dict[str, Any]:
     return {name: sorted(map(as_text, values.order_by())) for name, values in rows.items()}
 
 
+def one_by_one(events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    return [[one] for one in events]
+
+
 @pytest.mark.parametrize("events", [list(RECORDED.values()), TRICKY], ids=["recorded", "tricky"])
 def test_the_same_events_again_change_nothing(events) -> None:
-    once = state_after(events)
+    once = state_after(one_by_one(events))
     assert once["events"]
-    assert state_after([*events, *events]) == once
+    assert state_after(one_by_one([*events, *events])) == once
+    assert state_after([[*events, *events]]) == once
 
 
 @settings(
@@ -110,10 +117,13 @@ def test_the_same_events_again_change_nothing(events) -> None:
 )
 @given(data=st.data())
 @pytest.mark.parametrize("events", [list(RECORDED.values()), TRICKY], ids=["recorded", "tricky"])
-def test_any_order_with_repeats_ends_in_the_same_state(events, data) -> None:
-    expected = state_after(events)
+def test_any_order_with_repeats_in_any_groups_ends_in_the_same_state(events, data) -> None:
+    expected = state_after(one_by_one(events))
     order = data.draw(st.permutations(range(len(events))))
     repeats = data.draw(st.lists(st.sampled_from(range(len(events))), max_size=4))
-    shuffled = state_after([events[number] for number in [*order, *repeats]])
+    shuffled = [events[number] for number in [*order, *repeats]]
+    ends = sorted(data.draw(st.sets(st.integers(1, len(shuffled) - 1))))
+    groups = [shuffled[start:end] for start, end in pairwise([0, *ends, len(shuffled)])]
+    found = state_after(groups)
     for part in expected:
-        assert shuffled[part] == expected[part], part
+        assert found[part] == expected[part], part
