@@ -114,22 +114,20 @@ def names(tables: int, seed: int) -> Iterator[tuple[str, list[str]]]:
 def fill(tables: int) -> None:
     """Write the documents, some thousands at a time, as the index writes them."""
     from catalog.bulk import chunks
-    from catalog.models import SearchDocument
-    from catalog.search_index import Draft, _document, _learn_words
+    from catalog.search_index import Draft, write_documents
 
     dice = random.Random(7)
     done = 0
     for part in chunks(names(tables, 7), 5000):
-        documents = [
-            _document("table", done + place + 1, Draft(
+        drafts = {
+            done + place + 1: Draft(
                 name, "warehouse", columns=columns, use=int(dice.paretovariate(0.6)),
                 facets={"source": ["warehouse"], "status": ["active"], "owner": [f"owner-{(done + place) % 300}"]},
-            ))
+            )
             for place, (name, columns) in enumerate(part)
-        ]  # fmt: skip
-        SearchDocument.objects.bulk_create(documents)
+        }  # fmt: skip
+        write_documents("table", drafts)
         if done % 50_000 == 0:
-            _learn_words(documents)
             print(f"{done:,} of {tables:,}", file=sys.stderr, flush=True)
         done += len(part)
 

@@ -17,7 +17,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from catalog.bulk import as_stored, chunks, insert_rows, update_rows
+from catalog.bulk import among, as_stored, chunks, insert_objects, insert_rows, update_rows
 from catalog.facts import ColumnFact, Measures, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
 from catalog.models import Column, Origin, Owner, Ownership, Pipeline, SchemaChange, Source, Table, Tag
 from catalog.schema_changes import Place, changes_between
@@ -129,18 +129,18 @@ def note_live_tables(source: Source, measures: Mapping[int, Measures], at: dt.da
     What a person stated stays, and so does what the database does not say.
     """
     fields = tuple(field.name for field in dataclasses.fields(Measures))
-    for ids in chunks(measures):
-        rows = []
-        for pk, stated, *known in Table.objects.filter(pk__in=ids).values_list("pk", "stated_fields", *fields):
-            new = [getattr(measures[pk], field) for field in fields]
-            kept = [
-                old if value is None or field in stated else value
-                for field, old, value in zip(fields, known, new, strict=True)
-            ]
-            if kept != known:
-                rows.append((pk, *(as_stored(value) if isinstance(value, dt.datetime) else value for value in kept)))
-        update_rows(Table, fields, rows)
-        Table.objects.filter(pk__in=ids).update(crawled_at=at)
+    rows = []
+    tables = Table.objects.filter(pk__in=among(measures))
+    for pk, stated, *known in tables.order_by().values_list("pk", "stated_fields", *fields):
+        new = [getattr(measures[pk], field) for field in fields]
+        kept = [
+            old if value is None or field in stated else value
+            for field, old, value in zip(fields, known, new, strict=True)
+        ]
+        if kept != known:
+            rows.append((pk, *(as_stored(value) if isinstance(value, dt.datetime) else value for value in kept)))
+    update_rows(Table, fields, rows)
+    tables.update(crawled_at=at)
     if is_all:
         Source.objects.filter(pk=source.pk).update(crawled_at=at)
 
@@ -153,7 +153,7 @@ def ensure_tables(keys: Collection[TableKey], sources: Mapping[str, int], scope:
         for key in keys
         if key not in known
     }
-    Table.objects.bulk_create(new.values())
+    insert_objects(list(new.values()))
     back = [table for table in known.values() if table.status == Table.Status.RETIRED and _may_retire(table, scope)]
     _set_status(Table, back, Table.Status.ACTIVE)
     return {key: table.pk for key, table in (known | new).items()}
@@ -218,22 +218,22 @@ def store_columns(
     A column that the schema no longer lists loses its place; it stays, because lineage of other days may speak of it.
     Where a table's columns were listed before, what changed is recorded with its date.
     """
-    for ids in chunks(listed, 300):
+    for ids in chunks(listed):
         known: dict[int, dict[str, Column]] = defaultdict(dict)
-        for column in Column.objects.filter(table_id__in=ids):
+        for column in Column.objects.filter(table_id__in=among(ids)):
             known[column.table_id][column.name] = column
         facts = {table_id: list(listed[table_id]) for table_id in ids}
         for table_id in () if is_live else _crawled(ids):
             facts[table_id] = [replace(fact, listed=False, type=None) for fact in facts[table_id]]
         for table_id in set(ids).intersection(described_elsewhere):
             facts[table_id] = [_without_description(fact, known[table_id].get(fact.name)) for fact in facts[table_id]]
-        places = {table_id: _places(known[table_id].values()) for table_id in ids}
+        places = {table_id: _places(columns.values()) for table_id, columns in known.items()}
         rows, changed = [], []
         for table_id in ids:
-            new, old = _columns_compared(table_id, facts[table_id], known[table_id])
+            new, old = _columns_compared(table_id, facts[table_id], known.get(table_id, {}))
             rows += new
             changed += old
-        _record_schema_changes({table_id: (places[table_id], _listed_places(facts[table_id])) for table_id in ids})
+        _record_schema_changes({table: (before, _listed_places(facts[table])) for table, before in places.items()})
         insert_rows(Column, _COLUMN_FIELDS, rows)
         Column.objects.bulk_update(changed, ["position", "type", "description", "is_primary_key", "ingested"], 200)
 
@@ -416,7 +416,7 @@ def _store_things(
     ]
     new = [thing for thing in changed if thing.pk is None]
     old = [thing for thing in changed if thing.pk is not None]
-    model.objects.bulk_create(new)
+    insert_objects(new)
     model.objects.bulk_update(old, [*fields, "ingested", "stated_in"], 100)
     _store_ownerships(model._meta.model_name, things, facts, owners, keep_missing)
     tags = [(thing, tags_before[id(thing)], fact.tags) for thing, fact in zip(things, facts, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from catalog.bulk import among
 from catalog.models import Column, HistoryEntry, Origin, Owner, Ownership, Pipeline, Run, Source, Table, Tag
 from catalog.undo import mark_undoable
 
@@ -102,18 +104,19 @@ def with_inherited(own: Owners, theirs: Mapping[Any, Owners]) -> Owners:
 def owner_slugs_of(noun: Literal["pipeline", "table"], ids: Collection[int]) -> dict[int, Owners]:
     """What `owners_of` says of each thing, with slugs in place of owners. One query, and no model objects, on which a
     list would spend most of its time."""
-    of_noun = Ownership.objects.filter(**{f"{noun}__in": ids}).order_by("owner__slug")
-    rows: dict[int, list[_OwnerSlug]] = {key: [] for key in ids}
+    of_noun = Ownership.objects.filter(**{f"{noun}__in": among(ids)}).order_by("owner__slug")
+    rows: dict[int, list[_OwnerSlug]] = defaultdict(list)
     for key, *ownership in of_noun.values_list(f"{noun}_id", "role", "origin", "owner__slug"):
         rows[key].append(_OwnerSlug(*ownership))
-    return {key: Owners(*(_owners_in_role(group, role) for role in Ownership.Role)) for key, group in rows.items()}
+    owned = {key: Owners(*(_owners_in_role(group, role) for role in Ownership.Role)) for key, group in rows.items()}
+    return dict.fromkeys(ids, Owners()) | owned
 
 
 def tag_names_of(noun: Literal["pipeline", "table"], ids: Collection[int]) -> dict[int, list[str]]:
     """The tags of each thing by name, sorted. One query."""
     through = {"pipeline": Pipeline.tags.through, "table": Table.tags.through}[noun]
     names: dict[int, list[str]] = {key: [] for key in ids}
-    pairs = through._default_manager.filter(**{f"{noun}__in": ids}).values_list(f"{noun}_id", "tag__name")
+    pairs = through._default_manager.filter(**{f"{noun}__in": among(ids)}).values_list(f"{noun}_id", "tag__name")
     for key, name in pairs.order_by("tag__name"):
         names[key].append(name)
     return names

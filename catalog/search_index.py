@@ -14,19 +14,22 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
 from django.urls import reverse
 
-from catalog.bulk import chunks
+from catalog.bulk import among, chunks, merge_rows
 from catalog.models import Column, Owner, Pipeline, Run, SearchDocument, SearchVariant, Source, Table, Tag
 from catalog.queries import owner_slugs_of, tag_names_of
 from catalog.words import folded, spelled, variants, words_of, words_of_name
 
 LONGEST_TEXT = 20_000  # characters of SQL that are searched
 MOST_COLUMNS = 500  # of a table
-_CHUNK = 400
+_CHUNK = 2_000
+_VERSION = 1  # raised whenever the same facts make another document, so that all are written anew
 
 
 @dataclass
@@ -41,6 +44,12 @@ class Draft:
     facets: dict[str, list[str]] = field(default_factory=dict)
     use: int = 0
     fresh_on: dt.date | None = None
+
+    def digest(self) -> str:
+        """Changes whenever the document that is made of it does."""
+        facts = _VERSION, self.name, self.slug, self.description, self.columns[:MOST_COLUMNS], self.text[:LONGEST_TEXT]
+        said = repr((*facts, self.facets, self.use, self.fresh_on))
+        return hashlib.blake2s(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 Drafts = dict[int, Draft]
@@ -95,7 +104,7 @@ def follows(kind: str, leader: str) -> Callable[..., Callable[[Collection[int]],
 def index(kind: str, ids: Iterable[int], *, alone: bool = False) -> int:
     """Bring the documents of these things, and unless `alone` of what follows them, up to date; how many changed.
 
-    What is the same is not written, what is gone is taken out. A handful of queries for each 400 things.
+    What is the same is not written, what is gone is taken out. A handful of queries for each 2,000 things.
     """
     changed = 0
     for part in chunks(dict.fromkeys(ids), _CHUNK):
@@ -142,64 +151,60 @@ def _index_part(kind: str, ids: Collection[int]) -> int:
     drafts = _kinds[kind].describe(ids)
     for add in _add[kind]:
         add(drafts)
-    stored = SearchDocument.objects.filter(kind=kind, object_id__in=ids).order_by()
-    digests = dict(stored.values_list("object_id", "digest"))
-    documents = [_document(kind, pk, draft) for pk, draft in drafts.items()]
-    new = [document for document in documents if digests.get(document.object_id) != document.digest]
-    gone = digests.keys() - drafts.keys()
-    if gone:
-        stored.filter(object_id__in=gone).delete()
-    SearchDocument.objects.bulk_create(
-        new, update_conflicts=True, unique_fields=["kind", "object_id"], update_fields=_WRITTEN
-    )
-    _learn_words(new)
-    return len(new) + len(gone)
+    documents = SearchDocument.objects.filter(kind=kind)
+    gone = set(ids) - drafts.keys()
+    deleted, _ = documents.filter(object_id__in=among(gone)).delete() if gone else (0, {})
+    return deleted + write_documents(kind, drafts)
 
 
-_WRITTEN = [each.name for each in SearchDocument._meta.concrete_fields if each.name not in ("id", "kind", "object_id")]
+def write_documents(kind: str, drafts: Drafts) -> int:
+    """Write the documents of these drafts, except those that say the same already; how many were written."""
+    stored = SearchDocument.objects.filter(kind=kind, object_id__in=among(drafts)).order_by()
+    known = dict(stored.values_list("object_id", "digest"))
+    digests = {pk: draft.digest() for pk, draft in drafts.items()}
+    new = {pk: drafts[pk] for pk, digest in digests.items() if known.get(pk) != digest}
+    merge_rows(SearchDocument, _KEY, (_row(kind, pk, draft, digests[pk]) for pk, draft in new.items()), _WRITTEN)
+    _learn_words(new.values())
+    return len(new)
 
 
-def _document(kind: str, pk: int, draft: Draft) -> SearchDocument:
+_KEY = ("kind", "object_id")
+_WRITTEN = dict.fromkeys(
+    ("digest", "name", "slug", "key", "last_part", "description", "columns", "text", "words", "facets")
+    + ("use", "fresh_on"),
+    "set",
+)
+
+
+def _row(kind: str, pk: int, draft: Draft, digest: str) -> tuple[Any, ...]:
+    """A document, in the order of `_KEY` and `_WRITTEN`."""
+    key, text = folded(draft.name)[:500], draft.text[:LONGEST_TEXT]
     facets = {name: values for name, values in draft.facets.items() if values}
-    text = draft.text[:LONGEST_TEXT]
-    key = folded(draft.name)[:500]
-    facts = {
-        "name": draft.name,
-        "slug": draft.slug,
-        "key": key,
-        "last_part": key.rpartition(".")[2],
-        "description": draft.description,
-        "columns": "\n".join(draft.columns[:MOST_COLUMNS]),
-        "text": text,
-        "words": " ".join(_marked(kind, draft, facets, text)),
-        "facets": facets,
-        "use": draft.use,
-        "fresh_on": draft.fresh_on,
-    }
-    digest = hashlib.blake2s(json.dumps(facts, default=str).encode(), digest_size=16).hexdigest()
-    return SearchDocument(kind=kind, object_id=pk, digest=digest, **facts)
+    words = " ".join(_marked(kind, draft, facets, text))
+    named = draft.name, draft.slug, key, key.rpartition(".")[2], draft.description
+    shown = "\n".join(draft.columns[:MOST_COLUMNS]), text, words, json.dumps(facets)
+    return (kind, pk, digest, *named, *shown, draft.use, draft.fresh_on and draft.fresh_on.isoformat())
 
 
 def _marked(kind: str, draft: Draft, facets: Mapping[str, Collection[str]], text: str) -> Iterator[str]:
     """The words of a document, marked by their place; those of the name first."""
     in_name = dict.fromkeys(words_of_name(draft.name))
-    elsewhere = dict.fromkeys(words_of(f"{draft.slug} {draft.description} {text}"))
-    for column in draft.columns[:MOST_COLUMNS]:
-        elsewhere.update(dict.fromkeys(words_of_name(column)))
+    in_columns = chain.from_iterable(map(words_of_name, draft.columns[:MOST_COLUMNS]))
+    elsewhere = dict.fromkeys([*words_of(f"{draft.slug} {draft.description} {text}"), *in_columns])
     yield from (f"n{word}" for word in in_name)
     yield from (f"t{word}" for word in elsewhere if word not in in_name)
     yield facet_word("kind", kind)
     yield from (facet_word(facet, value) for facet, values in facets.items() for value in values)
 
 
-def _learn_words(documents: Collection[SearchDocument]) -> None:
+def _learn_words(drafts: Iterable[Draft]) -> None:
     """Make the words of names findable when misspelt."""
-    named = " ".join(f"{document.name} {document.columns}" for document in documents)
-    words = set(spelled(words_of(named)))
-    for part in chunks(words):
+    names = {name for draft in drafts for name in (draft.name, *draft.columns[:MOST_COLUMNS])}
+    words = set(spelled(words_of(" ".join(names))))
+    for part in chunks(frozenset(words)):
         words -= set(SearchVariant.objects.filter(variant__in=part, word__in=part).values_list("word", flat=True))
-    rows = [SearchVariant(variant=variant, word=word) for word in sorted(words) for variant in sorted(variants(word))]
-    SearchVariant.objects.bulk_create(rows, ignore_conflicts=True, batch_size=400)
+    rows = ((variant, word) for word in sorted(words) for variant in sorted(variants(word)))
+    merge_rows(SearchVariant, ("variant", "word"), rows, {})
 
 
 @indexes(
@@ -210,11 +215,13 @@ def _learn_words(documents: Collection[SearchDocument]) -> None:
 def _tables(ids: Collection[int]) -> Drafts:
     """Four queries."""
     columns: dict[int, list[str]] = defaultdict(list)
-    listed = Column.objects.filter(table__in=ids).order_by("table_id", "position", "name")
+    listed = Column.objects.filter(table__in=among(ids)).order_by("table_id", "position", "name")
     for table, name in listed.values_list("table_id", "name"):
         columns[table].append(name)
     owners, tags = owner_slugs_of("table", ids), tag_names_of("table", ids)
-    rows = Table.objects.filter(pk__in=ids).order_by().values("pk", "name", "source__slug", "description", "status")
+    rows = (
+        Table.objects.filter(pk__in=among(ids)).order_by().values("pk", "name", "source__slug", "description", "status")
+    )
     return {
         row["pk"]: Draft(
             name=row["name"],
@@ -240,9 +247,15 @@ def _tables(ids: Collection[int]) -> Drafts:
 def _pipelines(ids: Collection[int]) -> Drafts:
     """Four queries."""
     owners, tags = owner_slugs_of("pipeline", ids), tag_names_of("pipeline", ids)
-    runs = Run.objects.filter(pipeline__in=ids).order_by().values_list("pipeline").annotate(last=Max("started_at"))
+    runs = (
+        Run.objects.filter(pipeline__in=among(ids)).order_by().values_list("pipeline").annotate(last=Max("started_at"))
+    )
     last = {pipeline: started_at.date() for pipeline, started_at in runs}
-    rows = Pipeline.objects.filter(pk__in=ids).order_by().values("pk", "name", "dag", "description", "status", "tier")
+    rows = (
+        Pipeline.objects.filter(pk__in=among(ids))
+        .order_by()
+        .values("pk", "name", "dag", "description", "status", "tier")
+    )
     return {
         row["pk"]: Draft(
             name=row["name"],
@@ -267,7 +280,7 @@ def _pipelines(ids: Collection[int]) -> Drafts:
 )
 def _owners(ids: Collection[int]) -> Drafts:
     """One query."""
-    rows = Owner.objects.filter(pk__in=ids).order_by().values_list("pk", "slug", "name", "email", "status")
+    rows = Owner.objects.filter(pk__in=among(ids)).order_by().values_list("pk", "slug", "name", "email", "status")
     return {
         pk: Draft(name=name, slug=slug, description=email, facets={"status": [status]})
         for pk, slug, name, email, status in rows
@@ -281,7 +294,9 @@ def _owners(ids: Collection[int]) -> Drafts:
 )
 def _sources(ids: Collection[int]) -> Drafts:
     """One query."""
-    rows = Source.objects.filter(pk__in=ids).order_by().values_list("pk", "slug", "name", "platform", "description")
+    rows = (
+        Source.objects.filter(pk__in=among(ids)).order_by().values_list("pk", "slug", "name", "platform", "description")
+    )
     return {
         pk: Draft(name=name, slug=slug, description=description, text=platform, facets={"source": [slug]})
         for pk, slug, name, platform, description in rows
@@ -295,15 +310,15 @@ def _sources(ids: Collection[int]) -> Drafts:
 )
 def _tags(ids: Collection[int]) -> Drafts:
     """One query."""
-    rows = Tag.objects.filter(pk__in=ids).order_by().values_list("pk", "name", "description")
+    rows = Tag.objects.filter(pk__in=among(ids)).order_by().values_list("pk", "name", "description")
     return {pk: Draft(name=name, description=description, facets={"tag": [name]}) for pk, name, description in rows}
 
 
 @follows("table", "tag")
 def _tagged_tables(ids: Collection[int]) -> Iterable[int]:
-    return Table.tags.through._default_manager.filter(tag__in=ids).values_list("table", flat=True)
+    return Table.tags.through._default_manager.filter(tag__in=among(ids)).values_list("table", flat=True)
 
 
 @follows("pipeline", "tag")
 def _tagged_pipelines(ids: Collection[int]) -> Iterable[int]:
-    return Pipeline.tags.through._default_manager.filter(tag__in=ids).values_list("pipeline", flat=True)
+    return Pipeline.tags.through._default_manager.filter(tag__in=among(ids)).values_list("pipeline", flat=True)

@@ -29,7 +29,7 @@ from ingest.read_files import FileFacts, mentioned_names
 from ingest.reading import READER_VERSION, SECONDS, Analysis, Known, Read
 from ingest.repository import Repository
 from ingest.runs import Recorder
-from ingest.services import read_and_store
+from ingest.services import read_and_store, seldom_collecting
 from ingest.table_scans import record_scans
 from ingest.walk import File
 from ingest.workers import Workers
@@ -72,6 +72,7 @@ def scope_of(source: Source) -> str:
     return f"crawl:{source.slug}"
 
 
+@seldom_collecting()
 def crawl_source(source: Source, recorder: Recorder, *, jobs: int, allow_retire: bool = False) -> Crawled:
     """The work of a recorded run. Raises ConnectionProblem, with nothing stored; AlreadyRunning."""
     started, at = time.monotonic(), timezone.now()

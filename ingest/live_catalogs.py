@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlglot import exp
@@ -25,6 +26,7 @@ from lineage.sql.dialects import dotted, language
 MOST_ROWS = 5_000_000  # of one answer
 SECONDS = 300.0  # for one query
 Row = tuple[Any, ...]
+_TABLE = itemgetter(0, 1, 2)  # of a row: database, schema, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,9 @@ class System:
     """How one system is asked.
 
     `here` answers one row (database, default schema). `tables`: database, schema, table, kind, comment, rows, bytes,
-    created at, view's SQL. `columns`: database, schema, table, column, type, comment, in primary key; in order of
-    place. `scans`: database, schema, table, count, last at. `rights`: any rows that change with what one may see.
+    created at, view's SQL. `columns`: database, schema, table, column, type, comment, in primary key; a table's one
+    after another, in order of place. `scans`: database, schema, table, count, last at. `rights`: any rows that change
+    with what one may see.
     """
 
     here: str
@@ -94,10 +97,8 @@ def read_live_catalog(
     columns, scans, rights = ask(system.columns), ask(system.scans), ask(system.rights)
     ((database, schema),) = connection.run(system.here).rows
     namer = _Namer(connection.dialect)
-    by_table: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-    for row in columns:
-        by_table[row[:3]].append(row[3:])
-    made = (_live_table(row, by_table.get(row[:3], ()), namer) for row in tables)
+    listed = {names: tuple(namer.column(row[3:]) for row in rows) for names, rows in groupby(columns, _TABLE)}
+    made = (_live_table(row, listed.get(row[:3], ()), namer) for row in tables)
     return LiveCatalog(
         database=namer.part(database or ""),
         schema=namer.part(schema or ""),
@@ -114,7 +115,7 @@ def _all_rows(connection: OpenSource, sql: str) -> list[Row]:
     return answer.rows
 
 
-def _live_table(row: Row, columns: Iterable[Row], namer: _Namer) -> LiveTable:
+def _live_table(row: Row, columns: tuple[ColumnFact, ...], namer: _Namer) -> LiveTable:
     *names, kind, comment, rows, size, created_at, sql = row
     return LiveTable(
         name=namer.table(tuple(names)),
@@ -124,10 +125,7 @@ def _live_table(row: Row, columns: Iterable[Row], namer: _Namer) -> LiveTable:
         size_bytes=None if size is None else int(size),
         created_at=created_at.replace(tzinfo=created_at.tzinfo or dt.UTC) if created_at else None,
         view_sql=sql or "",
-        columns=tuple(
-            ColumnFact(namer.column(name), type_ or "", comment or "", bool(is_key))
-            for name, type_, comment, is_key in columns
-        ),
+        columns=columns,
     )
 
 
@@ -135,10 +133,18 @@ class _Namer:
     """Names of the database in the normal form that the engine gives them when it reads them quoted."""
 
     def __init__(self, dialect: str) -> None:
-        spoken = language(dialect)
-        # the same names come again and again: schemas, and columns like id
-        self.part = cache(lambda name: spoken.part(exp.to_identifier(name, quoted=True)) if name else "")
-        self.column = cache(lambda name: spoken.column(exp.to_identifier(name, quoted=True)))
+        self.language = language(dialect)
+        # the same come again and again: schemas, and columns like id
+        self.part = cache(self._part)
+        self.column = cache(self._column)
+
+    def _part(self, name: str) -> str:
+        return self.language.part(exp.to_identifier(name, quoted=True)) if name else ""
+
+    def _column(self, row: Row) -> ColumnFact:
+        name, type_, comment, is_key = row
+        name = self.language.column(exp.to_identifier(name, quoted=True))
+        return ColumnFact(name, type_ or "", comment or "", bool(is_key))
 
     def table(self, names: tuple[Any, ...]) -> str:
         return dotted([self.part(name) for name in names if name])

@@ -197,8 +197,14 @@ class Analysis:
 
     def _enter(self, name: str, columns: Columns) -> None:
         self.columns[name] = columns
-        self.digests[name] = digest(*(part for item in columns.items() for part in item))
+        self.digests.pop(name, None)
         self.by_lower[name.lower()] = name
+
+    def _digest_of(self, name: str) -> str:
+        """Of a table's columns as they are known; most tables are in no SQL, and need none."""
+        if name not in self.digests:
+            self.digests[name] = digest(*(part for item in self.columns[name].items() for part in item))
+        return self.digests[name]
 
     def _relations(self) -> dict[str, str]:
         """ref('orders') is the table that the file orders.sql builds."""
@@ -278,7 +284,7 @@ class Analysis:
         """What the worker needs; None where the text and all it depends on are as they were."""
         text = self.text_of(path)
         with self.lock:
-            digests = [self.digests[name] for name in text.columns]
+            digests = [self._digest_of(name) for name in text.columns]
         parts = [self.base_key, self.reading.files[path].digest, text.builds, *text.columns, *digests]
         key = self.keys[path] = digest(*parts, repr(text.relations), repr(text.config))
         old = self.known.get(path)

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from audits.usage.services import attach_all_seen_names
 from catalog import ingested, search_index
-from catalog.bulk import chunks, insert_rows
+from catalog.bulk import among, chunks, insert_rows
 from catalog.facts import ColumnFact, PipelineFact
 from catalog.models import Column, Ownership, Pipeline, Table, Tag
 from ingest import reading
@@ -414,9 +414,10 @@ class _Ingest:
             .exclude(_RETIRED)
             .exclude(Exists(current.filter(source_table=OuterRef("pk"))))
             .exclude(Exists(current.filter(target_table=OuterRef("pk"))))
-            .select_related("source")
         )
-        return [table for table in unused if (table.source.slug, table.name) not in self.repository.tables]
+        named = unused.order_by().values_list("pk", "source__slug", "name")
+        gone = [pk for pk, *key in named if tuple(key) not in self.repository.tables]
+        return list(Table.objects.filter(pk__in=among(gone)))
 
     def _store_problems(self) -> None:
         """Problems with files and between pipelines; those of SQL were stored with their pipeline."""

@@ -34,9 +34,6 @@ def record_scans(source: Source, scans: Mapping[str, Scans], at: dt.datetime) ->
             reads.append(StatedRead(name, now.last_at, "", count=max(new, 1), id=now.last_at.isoformat()))
         elif new:
             reads.append(StatedRead(name, at, "", count=new if new > 0 else now.count, id=at.isoformat()))
-    note_counters(
-        Counter(source=source, key=keys[name], value=now.count, taken_at=at)
-        for name, now in scans.items()
-        if before.get(keys[name]) != now.count
-    )
+    changed = [name for name, now in scans.items() if before.get(keys[name]) != now.count]
+    note_counters(source, ((keys[name], scans[name].count, at) for name in changed))
     return record_reads(actor=None, source=source, reads=[read for read in reads if read.count > 0]).counted

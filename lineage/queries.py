@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from django.db.models import QuerySet
 
+from catalog.bulk import among
 from catalog.models import Column, Pipeline, Table, node_id
 from catalog.queries import Owners, owner_slugs_of, with_inherited, with_owners
 from catalog.runs import with_last_runs
@@ -213,13 +214,14 @@ def around(table: Table, limit: int = 25) -> Around:
 def owner_slugs_of_tables(table_ids: Collection[int]) -> dict[int, Owners]:
     """Owners by slug, a table's own or, in a role it lacks, those of its builders, named in `inherited_from`; the lean
     form of `owners_with_fallback` for lists. Three queries."""
-    edges = _current(TableEdge).filter(target_table__in=table_ids).order_by()
+    edges = _current(TableEdge).filter(target_table__in=among(table_ids)).order_by()
     built = list(edges.values_list("target_table_id", "pipeline_id", "pipeline__name").distinct())
-    theirs = owner_slugs_of("pipeline", {pipeline for _, pipeline, _ in built})
+    owners = owner_slugs_of("pipeline", {pipeline for _, pipeline, _ in built})
     builders: dict[int, dict[str, Owners]] = defaultdict(dict)
     for table, pipeline, name in built:
-        builders[table][name] = theirs[pipeline]
-    return {table: with_inherited(own, builders[table]) for table, own in owner_slugs_of("table", table_ids).items()}
+        builders[table][name] = owners[pipeline]
+    own = owner_slugs_of("table", table_ids)
+    return own | {table: with_inherited(own[table], theirs) for table, theirs in builders.items()}
 
 
 def inputs_and_outputs(pipeline: Pipeline) -> tuple[list[Table], list[Table]]:

@@ -19,7 +19,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from catalog import search_index, services
-from catalog.bulk import as_stored, chunks, insert_rows
+from catalog.bulk import as_stored, chunks, insert_objects, insert_rows
 from catalog.models import Pipeline, Table, User
 from catalog.policy import Action
 from catalog.undo import Undo, puts_back
@@ -69,7 +69,7 @@ def store_lineage(lineages: Sequence[PipelineLineage], at: dt.datetime) -> None:
         _describe(versions[pk], by_pipeline[pk])
     SqlVersion.objects.bulk_update([versions[pk] for pk in same], _DESCRIBED, 200)
     new = {pk: _describe(_new_version(lineage, at), lineage) for pk, lineage in by_pipeline.items() if pk not in same}
-    SqlVersion.objects.bulk_create(new.values())
+    insert_objects(list(new.values()))
     version_ids = {pk: version.pk for pk, version in {**versions, **new}.items()}
     table_edges = {pk: one.table_edges for pk, one in by_pipeline.items()}
     column_edges = {pk: one.column_edges for pk, one in by_pipeline.items()}
