@@ -87,8 +87,6 @@ def rewrite_create(tokens: Tokens, language: Language) -> Any:
         return stream(tokens)
     if "EXTERNAL" in heads[1:5]:
         return external_stage(tokens) or without_partition_columns(tokens)
-    if any(token.text.upper() == "EXPECT" for token in tokens):
-        tokens = without_expectations(tokens)
     if "SNAPSHOT" in heads[1:4]:
         place = heads.index("SNAPSHOT")
         tokens = tokens[:place] + tokens[place + 1 :]

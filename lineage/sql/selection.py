@@ -257,8 +257,18 @@ def output_name(reader: Reader, node: Any, place: int) -> str:
         if last.__class__ is exp.Identifier:
             return reader.language.column(last)
     if rules.unnamed == "{text}":
-        return reader.column(text_of(whole, reader))
+        return "" if is_unseen(whole) else reader.column(text_of(whole, reader))
     return rules.unnamed.format(place=place, function=function_name(node))
+
+
+def is_unseen(item: Any) -> bool:
+    """An item of a sub-query that is compared or reckoned with: nobody can name it, and its text takes time."""
+    query = item.parent
+    around = query.parent if query.__class__ is exp.Select and query.args.get("kind") is None else None
+    return around.__class__ is exp.Subquery and isinstance(around.parent, RECKONING)
+
+
+RECKONING = (exp.Predicate, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.If, exp.Case)
 
 
 MAX_NAME = 200  # characters of a name made from an expression's text
