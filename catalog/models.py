@@ -436,6 +436,7 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["pipeline", "-started_at", "-id"], name="run_latest"),
             models.Index(fields=["-started_at", "-id"], name="run_newest"),
+            models.Index(fields=["-started_at", "pipeline"], condition=Q(state="failed"), name="run_failed"),
             models.Index(fields=["parent_id"], condition=~Q(parent_id=""), name="run_of_parent"),
             models.Index(fields=["external_id"], name="run_by_external_id"),
         ]

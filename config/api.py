@@ -28,6 +28,7 @@ from ingest.openlineage import api as openlineage
 from ingest.openlineage import marquez_api as marquez
 from lineage import api as lineage
 from lineage.graph_api import GraphView
+from lineage.mishap_api import MishapViewSet, StandingView
 
 router = DefaultRouter(use_regex_path=False)
 router.include_format_suffixes = False
@@ -42,6 +43,7 @@ router.register("tags", catalog.TagViewSet, "tag")
 router.register("runs", catalog.RunViewSet, "run")
 router.register("coverage", lineage.CoverageViewSet, "coverage")
 router.register("problems", lineage.ProblemViewSet, "problem")
+router.register("mishaps", MishapViewSet, "mishap")
 router.register("reads", usage.ReadViewSet, "read")
 router.register("usage", usage.UsageViewSet, "usage")
 router.register("verdicts", deletion.VerdictViewSet, "verdict")
@@ -76,6 +78,7 @@ views = [
     path("incidents/<int:pk>/backfill-plan/", BackfillPlanView.as_view(), name="incident-backfill-plan"),
     path("barometer/", BarometerView.as_view(), name="barometer"),
     path("impact/", ImpactView.as_view(), name="impact"),
+    path("standing/", StandingView.as_view(), name="standing"),
     path("search/", SearchView.as_view(), name="search"),
     path("owners/<int:pk>/hand-over/", HandOverView.as_view(), name="hand-over"),
     path("checks/<int:pk>/run/", ingest.RunCheckView.as_view(), name="check-run"),

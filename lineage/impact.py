@@ -97,7 +97,7 @@ def spread_of(
     """The same as keys and causes."""
     spread = Spread(CatalogGraph(repository, [change.table_id for change in changes if change.table_id]))
     for change in changes:
-        _BEGIN[change.verb](spread, change)
+        begin(spread, change)
     spread.run()
     _doubt_logged(spread, logged)
     return spread
@@ -232,6 +232,11 @@ _ENDS = ("source_column", "target_column", "kind")
 
 
 # --- how each change begins
+
+
+def begin(spread: Spread, change: PlannedChange) -> None:
+    """Let a change begin to spread."""
+    _BEGIN[change.verb](spread, change)
 
 
 def _start(change: PlannedChange, why: str = "") -> Cause:

@@ -247,3 +247,45 @@ class ImpactQuestion(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Mishap(models.Model):
+    """That a table was not refreshed, a run failed or rows are wrong, as somebody declared it.
+
+    What is downstream counts as stale or wrong until it is built again, in order (`lineage.standing`), or until
+    somebody ends the mishap. Nothing else is stored.
+    """
+
+    verb = models.CharField(max_length=20, help_text="not_refreshed, run_failed or wrong_rows, as in lineage.planned")
+    argument = models.CharField(max_length=100, blank=True, help_text="Since when, or of which days")
+    table = models.ForeignKey(Table, null=True, on_delete=models.CASCADE, related_name="mishaps")
+    column = models.ForeignKey(Column, null=True, on_delete=models.CASCADE, related_name="mishaps")
+    pipeline = models.ForeignKey(Pipeline, null=True, on_delete=models.CASCADE, related_name="mishaps")
+    declared_at = models.DateTimeField(default=timezone.now)
+    declared_by = models.CharField(max_length=150, help_text="Name of the user")
+    ended_at = models.DateTimeField(null=True, help_text="When all was right again, or somebody said so")
+    ended_by = models.CharField(max_length=150, blank=True, help_text="Empty where all was built again")
+
+    class Meta:
+        ordering = ["-declared_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(table__isnull=False, column__isnull=True, pipeline__isnull=True)
+                | Q(table__isnull=True, column__isnull=False, pipeline__isnull=True)
+                | Q(table__isnull=True, column__isnull=True, pipeline__isnull=False),
+                name="mishap_of_one_thing",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["declared_at"], condition=Q(ended_at__isnull=True), name="mishap_open"),
+            models.Index(fields=["-declared_at", "-id"], name="mishap_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.thing}"
+
+    @property
+    def thing(self) -> Table | Column | Pipeline:
+        thing = self.table or self.column or self.pipeline
+        assert thing is not None  # the constraint
+        return thing

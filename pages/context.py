@@ -8,9 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from catalog import policy
 from catalog.policy import Action
+from lineage.standing import standing
 
 THEMES = {"light", "dark"}
 
@@ -64,6 +66,7 @@ class NavigationEntry:
 def site(request: HttpRequest) -> dict[str, Any]:
     """The demo banner, the version, the theme, the zone, the side bar, and whether the admin is linked. No query.
 
+    What is stale or wrong now (`unsound`) is asked for once a page, by the first template that shows it.
     `visited` is the noun whose thing the page is about, for the list of what was visited of late.
     """
     theme = request.COOKIES.get("theme", "")
@@ -74,6 +77,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "theme": theme if theme in THEMES else "",
         "zone": timezone.get_current_timezone_name(),
         "navigation": _navigation(request),
+        "unsound": SimpleLazyObject(standing),
         "visited": noun if aspect == "detail" else "",
         "may_administer": policy.may(getattr(request, "user", None), Action.ADMINISTER),
     }

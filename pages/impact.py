@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.contrib import messages
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 from rest_framework.exceptions import ValidationError as AskedWrongly
 
 from audits.usage.impact import impact_of
 from audits.usage.impact_api import impact_url, read_changes
-from catalog.models import Column, Owner, Pipeline
+from catalog import policy
+from catalog.models import Column, Owner, Pipeline, Table
+from catalog.policy import Action
 from ingest.redact import redact
 from lineage.impact import Hit, Impact, message_to
+from lineage.mishaps import MISHAPS, declare_mishap, end_mishap, open_mishaps
 from lineage.nodes import NodeId
 from lineage.planned import VERBS, PlannedChange
 from lineage.questions import keep_question
+from lineage.standing import planned
 from pages.csv_rows import csv_response
 from pages.forms import find_tables
 
@@ -132,10 +139,47 @@ def _page(
         "reads": reads,
         "lists": list(_listed(found)) if found else [],
         "letters": list(_letters(found, link)) if found else [],
+        "may_declare": bool(changes) and all(_may_declare(request, change) for change in changes),
+        "mishaps": [(mishap, planned(mishap), _may_edit(request, mishap.thing)) for mishap in open_mishaps()],
         "csv": f"{url}&format=csv",
         "rest": f"{reverse('api:impact')}?{url.partition('?')[2]}",
     }
     return render(request, "impact/impact.html", context, status=status)
+
+
+def _may_declare(request: HttpRequest, change: PlannedChange) -> bool:
+    return change.verb in MISHAPS and _may_edit(request, change.thing)
+
+
+def _may_edit(request: HttpRequest, thing: Table | Column | Pipeline) -> bool:
+    return policy.may(request.user, Action.EDIT, thing)
+
+
+@require_POST
+def declare(request: HttpRequest) -> HttpResponse:
+    """Declare the mishaps asked about: what is downstream has a badge until it is right again."""
+    try:
+        changes = read_changes(request.POST)
+        with transaction.atomic():
+            for change in changes:
+                declare_mishap(actor=request.user, change=change)
+    except AskedWrongly as error:
+        raise BadRequest(" ".join(str(fault) for fault in error.detail["change"])) from error
+    except ValidationError as error:
+        return _page(request, changes, faults=error.messages, status=422)
+    messages.success(request, "Declared. What is downstream has a badge until it is built again, in order.")
+    return redirect(_address(changes))
+
+
+@require_POST
+def end(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say that what a mishap broke is right again."""
+    mishap = open_mishaps().filter(pk=pk).first()
+    if mishap is None:
+        raise Http404("No such mishap is open.")
+    end_mishap(actor=request.user, mishap=mishap)
+    messages.success(request, "Ended: its badges are gone.")
+    return redirect("impact")
 
 
 def _letters(found: Impact, link: str) -> Iterator[Letter]:

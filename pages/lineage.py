@@ -19,11 +19,12 @@ from catalog.policy import Action
 from lineage.graph import Side
 from lineage.queries import DEEPEST, GraphNode, Lineage, impact_of, lineage_of, side_of
 from lineage.snapshot import graph_state
+from lineage.standing import Standing, standing
 from pages.exports import FORMATS, exported
 from pages.find import pipeline_or_404, table_or_404
 from pages.lineage_filters import FILTERS, narrowed
 from pages.logged_edges import with_logged_edges
-from pages.marks import Mark, marks_of
+from pages.marks import Mark, marks_of, standing_marks
 from pages.picture import FOLD, Handle, draw, grouped_by_schema, lineage_url, with_pipelines_folded
 
 MOST_SIDES = 50  # opened or shut in one address
@@ -141,7 +142,8 @@ def _page(
     )
     logged = with_logged_edges(whole) if asked.at is None and asked.grain == "table" else whole
     shown = narrowed(logged, asked.filters)
-    marks = _marks(shown.lineage)
+    now = standing() if asked.at is None else Standing()
+    marks = _marks(shown.lineage, now)
     picture = draw(_as_drawn(shown.lineage, asked, request.GET), _Handles(shown.lineage, asked, request.GET), marks)
     if (form_of_export := request.GET.get("as", "")) in FORMATS:
         return exported(form_of_export, thing, shown.lineage, picture, request)
@@ -156,6 +158,7 @@ def _page(
         "hidden": shown.hidden,
         "picture": picture,
         "marks": marks,
+        "unsound": now,
         "hops": _listed(shown.lineage, asked.sort),
         "formats": FORMATS,
         "kept": [(name, value) for name, values in request.GET.lists() for value in values if name not in FILTERS],
@@ -172,10 +175,11 @@ def _sides(texts: Sequence[str]) -> list[Side]:
     return [side_of(text) for text in texts]
 
 
-def _marks(lineage: Lineage) -> dict[str, list[Mark]]:
+def _marks(lineage: Lineage, now: Standing) -> dict[str, list[Mark]]:
     keys = {node.thing_key for node in lineage.nodes}
     tables, pipelines = ([int(key[1:]) for key in sorted(keys) if key.startswith(letter)] for letter in "tp")
-    return marks_of(tables, pipelines)
+    found, unsound = marks_of(tables, pipelines), standing_marks(now)
+    return {key: unsound.get(key, []) + found.get(key, []) for key in keys if key in unsound or key in found}
 
 
 def _as_drawn(lineage: Lineage, asked: Asked, query: QueryDict) -> Lineage:

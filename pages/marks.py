@@ -11,7 +11,9 @@ from django.db.models import CharField, Value
 from audits.checks.models import Check, State
 from audits.deletion.models import DeletionReview, ReviewedPipeline, ReviewedTable
 from audits.postmortems.models import Hit, Incident
+from lineage.breaks import Level
 from lineage.models import Problem, TableEdge
+from lineage.standing import Standing
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,18 @@ class Mark:
     code: str
     words: str
     level: str
+
+
+def standing_marks(standing: Standing) -> dict[str, list[Mark]]:
+    """Marks of what is stale or wrong now, by the same keys."""
+    marked = [("t", standing.tables), ("p", standing.pipelines)]
+    return {
+        f"{letter}{pk}": [
+            Mark(badge.word, f"{badge.word}: {badge.words}", "bad" if badge.level == Level.WRONG else "warn")
+        ]
+        for letter, badges in marked
+        for pk, badge in badges.items()
+    }
 
 
 _MARKS = {

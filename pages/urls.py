@@ -41,6 +41,8 @@ from pages.middleware import for_everyone
 urlpatterns = [
     path("", home.home, name="home"),
     path("impact/", impact.impact, name="impact"),
+    path("impact/declare/", impact.declare, name="mishap-declare"),
+    path("impact/mishaps/<int:pk>/end/", impact.end, name="mishap-end"),
     path("search/", search.search_page, name="search"),
     path("search/offers/", search.offers, name="search-offers"),
     path("suggest/owners/", suggest.owners, name="suggest-owners"),

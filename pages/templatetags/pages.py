@@ -19,6 +19,7 @@ from audits.checks.judge import written
 from catalog.runs import SLOW
 from catalog.search import Hit, Marked
 from lineage.nodes import NodeId
+from lineage.standing import Badge, Standing
 from pages.undo import OFFERED
 
 register = template.Library()
@@ -41,6 +42,12 @@ def icon(name: str, size: int = 16) -> SafeString:
 def undo_offer(context: dict[str, Any]) -> dict[str, str] | None:
     """What was just done and can be taken back; offered on one page."""
     return context["request"].session.pop(OFFERED, None) if "request" in context else None
+
+
+@register.filter
+def badge_of(standing: Standing, thing: Any) -> Badge | None:
+    """That a table or pipeline is stale or wrong now."""
+    return standing.of(thing)
 
 
 @register.filter

@@ -72,6 +72,30 @@ def test_a_question_of_impact_is_in_the_address(page: Page, mart, viewer, sign_i
     expect(page.get_by_text("Choose a change")).to_be_visible()
 
 
+def test_a_mishap_is_declared_shows_on_other_pages_and_is_ended_by_keyboard(
+    page: Page, mart, editor, sign_in, assert_accessible
+) -> None:
+    sign_in(editor)
+    page.goto("/impact/")
+    page.get_by_label("What happens").select_option("wrong_rows")
+    page.get_by_label("To what").fill("shop.core")
+    page.get_by_label("What comes of it").fill("2026-03-01..2026-03-04")
+    page.get_by_label("To what").press("Enter")
+    page.get_by_role("button", name="Declare it").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Declared. What is downstream has a badge")).to_be_visible()
+    assert_accessible()
+    page.goto(mart.get_absolute_url())
+    page.get_by_role("link", name="wrong: shop.core has wrong rows").focus()
+    assert_accessible()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="It is right again").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Ended: its badges are gone.")).to_be_visible()
+    page.goto(mart.get_absolute_url())
+    expect(page.get_by_role("link", name="wrong: ")).to_have_count(0)
+
+
 def test_an_incident_brings_in_changes_earlier_ones_and_its_backfill(
     page: Page, incident, viewer, sign_in, assert_accessible
 ) -> None:

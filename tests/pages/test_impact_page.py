@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from audits.usage.models import ColumnRead, LoggedEdge, Reader
 from catalog.models import Table
-from lineage.models import ColumnEdge
+from lineage.models import ColumnEdge, Mishap
 from tests.factories import NOON, make_column, make_edge, make_owner, make_pipeline, make_sql_version, make_table
 from tests.pages.reading import text_of
 
@@ -192,3 +192,49 @@ def test_who_reads_a_column_that_goes_is_counted_and_logs_alone_give_doubt(
     assert [(lost["node"], lost["reads"], lost["people"]) for lost in answer["reads"]] == [(column.node, 12, 1)]
     text = text_of(signed_in(viewer).get("/impact/", {"change": DROP}))
     assert "12 queries by 1 reader, 1 of them people" in text and "pia" not in text
+
+
+WRONG = "wrong_rows table:warehouse:shop.orders 2026-03-01"
+
+
+def test_a_declared_mishap_has_a_badge_on_every_page_downstream_until_it_is_ended(orders, editor, viewer, signed_in):
+    client = signed_in(editor)
+    assert "Declare it" in text_of(client.get("/impact/", {"change": WRONG}))
+    assert "Declare it" not in text_of(signed_in(viewer).get("/impact/", {"change": WRONG}))
+    assert "Declare it" not in text_of(client.get("/impact/", {"change": DROP}))
+    client.post("/impact/declare/", {"change": WRONG})
+    pages = ["/tables/", "/tables/warehouse/shop.sales/", "/pipelines/", "/pipelines/sum_sales/",
+             "/pipelines/sum_sales/lineage/", "/tables/warehouse/shop.sales/lineage/"]  # fmt: skip
+    words = "wrong: shop.orders has wrong rows for 2026-03-01"
+    assert [page for page in pages if words not in client.get(page).content.decode()] == []
+    text = text_of(client.get("/impact/"))
+    assert "Declared mishaps 1" in text and "by edith" in text
+    assert signed_in(viewer).post(f"/impact/mishaps/{Mishap.objects.get().pk}/end/").status_code == 403
+    client.post(f"/impact/mishaps/{Mishap.objects.get().pk}/end/")
+    assert [page for page in pages if words in client.get(page).content.decode()] == []
+
+
+def test_what_is_planned_cannot_be_declared(orders, editor, viewer, signed_in) -> None:
+    response = signed_in(editor).post("/impact/declare/", {"change": [WRONG, DROP]})
+    assert response.status_code == 422 and "Only what happened can be declared" in text_of(response)
+    assert signed_in(viewer).post("/impact/declare/", {"change": WRONG}).status_code == 403
+    assert signed_in(editor).post("/impact/declare/", {"change": "burn it"}).status_code == 400
+    assert not Mishap.objects.exists()
+
+
+def test_rest_declares_tells_and_ends(orders, editor, viewer, with_token) -> None:
+    program = with_token(editor, "write")
+    declared = program.post("/api/v1/mishaps/", {"change": WRONG})
+    assert declared.status_code == 201 and declared.json()["words"] == "shop.orders has wrong rows for 2026-03-01"
+    now = with_token(viewer).get("/api/v1/standing/").json()
+    assert {(entry["node"], entry["level"]) for entry in now["tables"]} >= {("table:warehouse:shop.sales", "wrong")}
+    assert "pipeline:sum_sales" in {entry["node"] for entry in now["pipelines"]}
+    assert with_token(viewer, "write").post(f"/api/v1/mishaps/{declared.json()['id']}/end/").status_code == 403
+    assert with_token(viewer, "write").post("/api/v1/mishaps/", {"change": WRONG}).status_code == 403
+    ended = program.post(f"/api/v1/mishaps/{declared.json()['id']}/end/").json()
+    assert ended["ended_by"] == "edith"
+    assert program.get("/api/v1/standing/").json() == {"tables": [], "pipelines": []}
+    assert [row["id"] for row in program.get("/api/v1/mishaps/?is_open=false").json()["results"]] == [ended["id"]]
+    assert program.get("/api/v1/mishaps/?is_open=true").json()["results"] == []
+    assert "Only what happened" in program.post("/api/v1/mishaps/", {"change": DROP}).json()["error"]["message"]
+    assert "'burn' is no change" in program.post("/api/v1/mishaps/", {"change": "burn x"}).json()["error"]["message"]
