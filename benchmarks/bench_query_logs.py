@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -32,20 +33,21 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-import django  # noqa: E402
+if multiprocessing.parent_process() is None:  # worker processes read this file too, but not that of `manage.py`
+    import django
 
-django.setup()
+    django.setup()
 
-import duckdb  # noqa: E402
-from django.core.management import call_command  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.db.models import Sum  # noqa: E402
+    import duckdb
+    from django.core.management import call_command
+    from django.db import connection
+    from django.db.models import Sum
 
-from audits.usage.models import ColumnRead, Read  # noqa: E402
-from catalog.models import Column, Source, Table  # noqa: E402
-from ingest.log_formats import GENERIC  # noqa: E402
-from ingest.query_logs import Imported, LogImport, import_log  # noqa: E402
-from ingest.workers import cores  # noqa: E402
+    from audits.usage.models import ColumnRead, Read
+    from catalog.models import Column, Source, Table
+    from ingest.log_formats import GENERIC
+    from ingest.query_logs import Imported, LogImport, import_log
+    from ingest.workers import cores
 
 TABLES, COLUMNS, DAYS = 600, 30, 30
 FIRST_SECOND = 1_767_225_600  # 2026-01-01 in UTC

@@ -13,9 +13,9 @@ from typing import Any
 
 import duckdb
 
-from ingest.fingerprints import Lexis, bare_sql, exact_sql, is_doubtful, key_sql, parts_sql
+from ingest.fingerprints import Lexis, bare_sql, exact_sql, headless_sql, is_doubtful, key_sql, parts_sql
 from ingest.log_files import BadLog, Notes, gist, note_left_out
-from ingest.log_formats import TOOL_COMMENT, TOOL_TAG, View
+from ingest.log_formats import TOOL_COMMENTS, TOOL_TAG, View
 
 _FIELDS = {
     "id": "id",
@@ -136,7 +136,10 @@ class Entries:
         )
 
     def _slim(self, numbered: bool = False) -> str:
-        comment = f"regexp_matches(query, {_quoted(TOOL_COMMENT)})"
+        comment = " OR ".join(
+            f"CASE WHEN contains(query, '{start}') THEN regexp_matches(query, {_quoted(expression)}) ELSE false END"
+            for start, expression in TOOL_COMMENTS.items()
+        )
         service = f"regexp_matches(who, {_quoted(self._services)})" if self._services else "false"
         key = "0" if numbered else f"hash({self._key()})"
         return f"""
@@ -148,7 +151,7 @@ class Entries:
                 coalesce(failed, false) AS failed, coalesce(cut, false) AS cut, counter,
                 md5_number_lower(twin) AS twin, whole, both_views,
                 coalesce(regexp_matches(tag, {_quoted(TOOL_TAG)}), false)
-                    OR CASE WHEN contains(query, '/*') OR contains(query, '--') THEN {comment} ELSE false END AS tool,
+                    OR {comment} AS tool,
                 (query = '' AND refs IS NULL) OR {_MOMENT} IS NULL AS wrong,
                 coalesce({_ZONELESS}, false) AS zoneless
             FROM ({self._fields() if numbered else self._with_bare()})"""
@@ -177,7 +180,8 @@ class Entries:
 
     def _with_bare(self, where: str = "") -> str:
         """The fields, the text without strings and comments, and that in parts."""
-        bare = f"SELECT *, {bare_sql(self._lexis, 'query')} AS bare FROM ({self._fields()}) {where}"
+        headless = f"SELECT *, {headless_sql(self._lexis, 'query')} AS headless FROM ({self._fields()}) {where}"
+        bare = f"SELECT *, {bare_sql(self._lexis, 'query', 'headless')} AS bare FROM ({headless})"
         return f"SELECT *, {parts_sql('bare')} AS parts FROM ({bare})"
 
     def _vary_before_where(self) -> bool:
@@ -191,17 +195,32 @@ class Entries:
         return few > 1.1 * fewest + 20
 
     def _sampled(self) -> Iterator[tuple[Any, ...]]:
-        """(k, r, query, refs, cut, key) of one entry for each k and r: a second scan, which keeps only these texts."""
-        self._database.execute("CREATE TABLE picked AS SELECT k, r, min(spot) AS spot FROM entry GROUP BY k, r")
+        """(k, r, query, refs, cut, key) of one entry for each k and r: a second scan, which ends when all are found.
+
+        They are the first of their kind by `rowid`, which runs through the file though not strictly, so that the scan
+        is short where every kind of entry comes early.
+        """
+        self._database.execute(
+            "CREATE TABLE picked AS SELECT k, r, arg_min(spot, rowid) AS spot, bool_or(cut) AS cut FROM entry "
+            "GROUP BY k, r"
+        )
+        (wanted,) = self._database.execute("SELECT count(*) FROM picked").fetchone() or (0,)
         texts = f"""
-            SELECT hash(key) AS k, r, query, refs, cut, key FROM (
-                SELECT query, refs, cut, coalesce(hash(refs), 0) AS r, {self._key()} AS key
+            SELECT hash(key) AS k, r, query, refs, key FROM (
+                SELECT query, coalesce(refs, '') AS refs, coalesce(hash(refs), 0) AS r, {self._key()} AS key
                 FROM ({self._with_bare(f"WHERE {_SPOT} IN (SELECT spot FROM picked)")})
             )"""
-        return self._fetched(
-            f"SELECT k, r, any_value(query), any_value(coalesce(refs, '')), bool_or(cut), any_value(key) "
-            f"FROM ({texts}) SEMI JOIN picked USING (k, r) GROUP BY k, r"
-        )
+        seen: set[tuple[int, int]] = set()
+        if not wanted:
+            return
+        for k, r, *rest in self._fetched(
+            f"SELECT k, r, query, refs, picked.cut, key FROM ({texts}) JOIN picked USING (k, r)"
+        ):
+            if (k, r) not in seen:
+                seen.add((k, r))
+                yield (k, r, *rest)
+            if len(seen) == wanted:
+                return
 
     def _exactly(self, doubtful: set[int]) -> Iterator[Sample]:
         """Give entries with these keys exact ones, by a third scan, and sample those."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from ingest.fingerprints import bare_sql, exact_sql, fingerprint, is_doubtful, key_sql, lexis, parts_sql
+from ingest.fingerprints import (
+    bare_sql,
+    exact_sql,
+    fingerprint,
+    headless_sql,
+    is_doubtful,
+    key_sql,
+    lexis,
+    parts_sql,
+)
 
 
 def keys(dialect: str, *queries: str, numbers_everywhere: bool = True) -> list[str]:
@@ -13,7 +22,8 @@ def keys(dialect: str, *queries: str, numbers_everywhere: bool = True) -> list[s
     of = lexis(dialect)
     with duckdb.connect() as database:
         cheap = key_sql(of, "query", "bare", "parts", numbers_everywhere=numbers_everywhere)
-        bare = f"SELECT query, {bare_sql(of, 'query')} AS bare FROM (SELECT unnest(?) AS query)"
+        headless = f"SELECT query, {headless_sql(of, 'query')} AS headless FROM (SELECT unnest(?) AS query)"
+        bare = f"SELECT query, {bare_sql(of, 'query', 'headless')} AS bare FROM ({headless})"
         sql = f"SELECT {cheap}, {exact_sql(of, 'query')} FROM (SELECT *, {parts_sql('bare')} AS parts FROM ({bare}))"
         rows = database.execute(sql, [list(queries)]).fetchall()
     return [f"exact {exact}" if is_doubtful(of, cheap) else cheap for cheap, exact in rows]
