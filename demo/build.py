@@ -9,12 +9,14 @@ days", "stale since last week") are asked of today; the same day always gives th
 
 import json
 import re
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
 from pathlib import Path
 
 import duckdb
@@ -24,14 +26,16 @@ REPO = Path(__file__).parent / "repo"
 RAW_DATA = Path(__file__).parent / "raw_data.sql"
 OUTSIDE_DATABASES = ("shop_db", "billing_db", "wms_db", "experiments_db")
 
-RENAMED_AT = "raw.billing"
-BROKEN_BY_IT = "finance.refund_rates"
 APPENDED_TWICE = "growth.channel_spend_daily"
 RENAME_COLUMN = """
 CREATE OR REPLACE VIEW billing_db.billing.refunds AS
 SELECT refund_id, payment_id, order_id, amount, currency, refunded_at, reason_code
 FROM billing_db.ledger.refunds WHERE refunded_at < getvariable('clock')
 """
+
+NIGHT_ENDS = clock_time(7)  # UTC: by then all pipelines have run
+
+Morning = Callable[[Path, datetime], None]
 
 _jinja = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
 
@@ -68,11 +72,6 @@ class Story:
         return self.today - timedelta(days=9)
 
     @property
-    def full_days(self) -> set[date]:
-        """The first and the last day: every pipeline runs."""
-        return {self.history_until, self.today - timedelta(days=1)}
-
-    @property
     def days(self) -> list[date]:
         """Every day that is run for, in order."""
         return [self.history_until + timedelta(days=n) for n in range((self.today - self.history_until).days)]
@@ -85,12 +84,6 @@ class Pipeline:
     name: str
     sql: str
     at: timedelta  # after midnight of the day that follows the one it runs for
-
-    def is_due(self, day: date, story: Story) -> bool:
-        """Incremental ones every night; others where the story needs it, since they only make the same again."""
-        if day in story.full_days or "params.first_day" in self.sql or self.name == BROKEN_BY_IT:
-            return True
-        return self.name == RENAMED_AT and day <= story.renamed_on
 
 
 @dataclass(frozen=True)
@@ -118,7 +111,7 @@ class Built:
 
 def shop_today() -> date:
     """The day of the build in UTC; before 07:00 last night's runs are not over, so it is still the day before."""
-    return (datetime.now(UTC) - timedelta(hours=7)).date()
+    return (datetime.now(UTC) - timedelta(hours=NIGHT_ENDS.hour)).date()
 
 
 def read_pipelines(repo: Path = REPO) -> list[Pipeline]:
@@ -139,9 +132,15 @@ def _read_pipeline(path: Path, relative: Path) -> Pipeline:
     return Pipeline(name, body, timedelta(hours=int(schedule[2]), minutes=int(schedule[1])))
 
 
-def build(path: str | Path, progress: Callable[[str], None] | None = None, today: date | None = None) -> Built:
+def build(
+    path: str | Path,
+    progress: Callable[[str], None] | None = None,
+    today: date | None = None,
+    each_morning: Morning | None = None,
+) -> Built:
     """Write the DuckDB file at `path`, replacing it only when the whole is done, and say each step to `progress`.
 
+    `each_morning` is given a copy of the file as each night left it, and when that was: the copy is gone afterwards.
     With another `today` than the real one, tables cut by CURRENT_DATE (growth.email_engagement) stay empty.
     """
     say = progress or (lambda line: None)
@@ -153,7 +152,12 @@ def build(path: str | Path, progress: Callable[[str], None] | None = None, today
         with duckdb.connect(str(unfinished)) as connection:
             say(f"raw data from {story.first_day} to {story.today - timedelta(days=1)}")
             _make_raw_data(connection, story)
-            runs = list(_play_nights(connection, story, say))
+            runs = []
+            for day in story.days:
+                runs += _play_night(connection, story, day, say)
+                if each_morning:
+                    connection.execute("CHECKPOINT")
+                    _show_morning(unfinished, day, each_morning)
         unfinished.replace(path)
     return Built(path, story, runs)
 
@@ -166,26 +170,31 @@ def _make_raw_data(connection: duckdb.DuckDBPyConnection, story: Story) -> None:
         connection.execute(f"SET VARIABLE {name} = DATE '{getattr(story, name)}'")
     _set_clock(connection, story.today)
     connection.execute(RAW_DATA.read_text())
+    for schema in {pipeline.name.split(".")[0] for pipeline in read_pipelines()} - {"crm", "exports"}:  # not written to
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
 
 
 def _set_clock(connection: duckdb.DuckDBPyConnection, day: date) -> None:
     connection.execute(f"SET VARIABLE clock = DATE '{day}'")
 
 
-def _play_nights(
-    connection: duckdb.DuckDBPyConnection, story: Story, say: Callable[[str], None]
+def _show_morning(file: Path, day: date, each_morning: Morning) -> None:
+    """A copy under the same name, since DuckDB lets nobody read the file that is being written."""
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        copy = shutil.copy(file, folder)
+        each_morning(Path(copy), datetime.combine(day + timedelta(days=1), NIGHT_ENDS, UTC))
+
+
+def _play_night(
+    connection: duckdb.DuckDBPyConnection, story: Story, day: date, say: Callable[[str], None]
 ) -> Iterator[PipelineRun]:
-    pipelines = read_pipelines()
-    for schema in {pipeline.name.split(".")[0] for pipeline in pipelines} - {"crm", "exports"}:  # these write elsewhere
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    for day in story.days:
-        _set_clock(connection, day + timedelta(days=1))
-        if day == story.renamed_on:
-            connection.execute(RENAME_COLUMN)
-        due = [pipeline for pipeline in pipelines if pipeline.is_due(day, story)]
-        say(f"night after {day}: {len(due)} pipelines")
-        for pipeline in due:
-            yield from _run(connection, pipeline, story, day)
+    """Every pipeline once, for one day."""
+    _set_clock(connection, day + timedelta(days=1))
+    if day == story.renamed_on:
+        connection.execute(RENAME_COLUMN)
+    say(f"night after {day}")
+    for pipeline in read_pipelines():
+        yield from _run(connection, pipeline, story, day)
 
 
 def _run(connection: duckdb.DuckDBPyConnection, pipeline: Pipeline, story: Story, day: date) -> Iterator[PipelineRun]:

@@ -1,7 +1,7 @@
 -- The shop's outside systems, made up: each is an attached in-memory database, as DuckDB would attach the real ones.
 -- Every figure is drawn by dice(), a hash of a salt and a key, so the same day gives the same shop.
 -- Variables set by demo.build: first_day, today (the first day not in the data), tracking_from (the web tracker's start)
--- and clock (what billing_db shows ends here, so that a past run sees what it saw).
+-- and clock (what shop_db and billing_db show ends here, so that a past run sees what it saw).
 
 -- Hashed twice: hash(a, b) alone combines by XOR, which leaves throws of different salts correlated.
 CREATE TEMP MACRO dice(salt, key, sides) AS (hash(hash(salt, key)) % sides)::INTEGER;   -- 0 … sides-1
@@ -10,6 +10,7 @@ CREATE TEMP MACRO pick(list, salt, key) AS list[1 + dice(salt, key, len(list))];
 
 -- shop_db ------------------------------------------------------------------------------------------------------------
 CREATE SCHEMA shop_db.public;
+CREATE SCHEMA shop_db.ledger;
 
 CREATE TABLE shop_db.public.products AS
 SELECT
@@ -26,7 +27,7 @@ SELECT
   dice('retired', id, 20) > 0 AS is_active
 FROM range(1, 601) AS numbers(id);
 
-CREATE TABLE shop_db.public.customers AS
+CREATE TABLE shop_db.ledger.customers AS
 SELECT
   id AS customer_id,
   format('customer{}@mail.example', id) AS email,
@@ -65,7 +66,7 @@ SELECT
   part('fate', order_id) AS fate
 FROM numbered;
 
-CREATE TABLE shop_db.public.orders AS
+CREATE TABLE shop_db.ledger.orders AS
 SELECT
   order_id,
   customer_id,
@@ -81,17 +82,17 @@ SELECT
   pick(['search', 'search', 'social', 'email', 'direct', 'direct', 'affiliate'], 'channel', order_id) AS channel,
   pick(['mobile', 'mobile', 'desktop', 'app'], 'device', order_id) AS device,
   CASE WHEN dice('coupon', order_id, 12) = 0 THEN 'WELCOME10' END AS coupon_code
-FROM order_seeds JOIN shop_db.public.customers USING (customer_id);
+FROM order_seeds JOIN shop_db.ledger.customers USING (customer_id);
 
 -- Treatment of the free-shipping experiment puts a little more into its baskets, so that there is an effect to find.
-CREATE TABLE shop_db.public.order_items AS
+CREATE TABLE shop_db.ledger.order_items AS
 WITH sized AS (
   SELECT
     order_id, currency,
     1 + dice('basket', order_id, 3)
       + CASE WHEN dice('free_shipping_threshold', customer_id, 2) = 1 AND dice('lift', order_id, 5) = 0
                AND ordered_at >= getvariable('today') - INTERVAL 60 DAY THEN 1 ELSE 0 END AS lines
-  FROM shop_db.public.orders
+  FROM shop_db.ledger.orders
 ),
 lines AS (SELECT order_id, currency, unnest(range(1, lines + 1)) AS line_no FROM sized)
 SELECT
@@ -103,6 +104,24 @@ SELECT
     ::DECIMAL(12, 2) AS unit_price
 FROM (SELECT *, 1 + floor(600 * power(part('product', order_id * 10 + line_no), 2))::INTEGER AS product_id FROM lines)
 JOIN shop_db.public.products USING (product_id);
+
+-- What the shop shows on a day: orders up to it, as they stood then.
+CREATE VIEW shop_db.public.customers AS
+SELECT * FROM shop_db.ledger.customers WHERE signed_up_at < getvariable('clock');
+
+CREATE VIEW shop_db.public.orders AS
+SELECT * REPLACE (
+  CASE
+    WHEN status = 'cancelled' THEN status
+    WHEN ordered_at >= getvariable('clock') - INTERVAL 1 DAY THEN 'paid'
+    WHEN ordered_at >= getvariable('clock') - INTERVAL 4 DAY THEN 'shipped'
+    ELSE status
+  END AS status
+)
+FROM shop_db.ledger.orders WHERE ordered_at < getvariable('clock');
+
+CREATE VIEW shop_db.public.order_items AS
+SELECT * FROM shop_db.ledger.order_items WHERE order_id <= (SELECT max(order_id) FROM shop_db.public.orders);
 
 -- billing_db ---------------------------------------------------------------------------------------------------------
 CREATE SCHEMA billing_db.billing;
@@ -117,8 +136,8 @@ SELECT
   currency,
   ordered_at + to_seconds(20 + dice('pay', order_id, 300)) AS paid_at,
   'captured' AS status
-FROM shop_db.public.orders
-JOIN (SELECT order_id, sum(quantity * unit_price) AS amount FROM shop_db.public.order_items GROUP BY order_id)
+FROM shop_db.ledger.orders
+JOIN (SELECT order_id, sum(quantity * unit_price) AS amount FROM shop_db.ledger.order_items GROUP BY order_id)
   USING (order_id)
 WHERE status <> 'cancelled';
 
@@ -133,7 +152,7 @@ SELECT
   pick(['damaged', 'wrong_size', 'late', 'late', 'changed_mind', 'changed_mind', 'not_as_described'], 'reason', order_id)
     AS reason_code
 FROM billing_db.ledger.payments
-WHERE order_id IN (SELECT order_id FROM shop_db.public.orders WHERE status = 'returned');
+WHERE order_id IN (SELECT order_id FROM shop_db.ledger.orders WHERE status = 'returned');
 
 CREATE VIEW billing_db.billing.payments AS
 SELECT * FROM billing_db.ledger.payments WHERE paid_at < getvariable('clock');
@@ -149,11 +168,11 @@ CREATE SCHEMA wms_db.wms;
 CREATE TABLE wms_db.wms.stock_movements AS
 WITH moves AS (
   SELECT product_id, ordered_at + INTERVAL 4 HOUR AS moved_at, 'pick' AS kind, -quantity AS quantity, order_id AS reference
-  FROM shop_db.public.order_items JOIN shop_db.public.orders USING (order_id)
+  FROM shop_db.ledger.order_items JOIN shop_db.ledger.orders USING (order_id)
   WHERE status <> 'cancelled'
   UNION ALL
   SELECT product_id, refunded_at, 'return', 1, order_id
-  FROM billing_db.ledger.refunds JOIN shop_db.public.order_items USING (order_id)
+  FROM billing_db.ledger.refunds JOIN shop_db.ledger.order_items USING (order_id)
   WHERE line_no = 1
   UNION ALL
   SELECT product_id, week, 'receipt',
@@ -162,7 +181,7 @@ WITH moves AS (
     NULL
   FROM (
     SELECT product_id, sum(quantity) / (getvariable('today') - getvariable('first_day')) * 7 AS weekly
-    FROM shop_db.public.order_items GROUP BY product_id
+    FROM shop_db.ledger.order_items GROUP BY product_id
   ), range(getvariable('first_day')::TIMESTAMP, getvariable('today')::TIMESTAMP, INTERVAL 7 DAY) AS weeks(week)
 )
 SELECT
@@ -182,7 +201,7 @@ SELECT
   customer_id,
   CASE dice(experiment, customer_id, 2) WHEN 1 THEN 'treatment' ELSE 'control' END AS variant,
   greatest(signed_up_at, getvariable('today') - INTERVAL 60 DAY) AS assigned_at
-FROM shop_db.public.customers,
+FROM shop_db.ledger.customers,
   (VALUES ('free_shipping_threshold', 10), ('one_page_checkout', 5)) AS running(experiment, tenths)
 WHERE dice(experiment || ' in', customer_id, 10) < tenths;
 
@@ -198,7 +217,7 @@ SELECT
   pick(['Lovely.', 'Smaller than I thought.', 'Arrived broken, replaced at once.', 'Would buy again.', 'A gift.'], 'body', order_id)
     AS body,
   ordered_at + to_days(6 + dice('review day', order_id, 20)) AS written_at
-FROM shop_db.public.order_items JOIN shop_db.public.orders USING (order_id)
+FROM shop_db.ledger.order_items JOIN shop_db.ledger.orders USING (order_id)
 WHERE status = 'delivered' AND dice('reviews', order_id * 10 + line_no, 14) = 0
   AND ordered_at + to_days(6 + dice('review day', order_id, 20)) < getvariable('today');
 
@@ -206,7 +225,7 @@ WHERE status = 'delivered' AND dice('reviews', order_id * 10 + line_no, 14) = 0
 CREATE TABLE raw.events AS
 WITH sessions AS (
   SELECT 'b' || order_id AS session_id, customer_id, ordered_at - INTERVAL 10 MINUTE AS started_at, channel, device, 5 AS steps
-  FROM shop_db.public.orders WHERE ordered_at >= getvariable('tracking_from')
+  FROM shop_db.ledger.orders WHERE ordered_at >= getvariable('tracking_from')
   UNION ALL
   SELECT 'v' || order_id || '-' || nr,
     CASE WHEN dice('known', order_id * 4 + nr, 3) = 0 THEN 1 + dice('visitor', order_id * 4 + nr, 40000) END,
@@ -214,7 +233,7 @@ WITH sessions AS (
     pick(['search', 'search', 'social', 'social', 'email', 'direct', 'affiliate'], 'visit', order_id * 4 + nr),
     pick(['mobile', 'mobile', 'desktop', 'app'], 'with', order_id * 4 + nr),
     [1, 1, 2, 2, 3, 4][1 + dice('steps', order_id * 4 + nr, 6)]
-  FROM shop_db.public.orders, range(3) AS visits(nr)
+  FROM shop_db.ledger.orders, range(3) AS visits(nr)
   WHERE ordered_at >= getvariable('tracking_from')
 )
 SELECT
@@ -240,8 +259,8 @@ SELECT
   END AS delivered_at,
   (3.2 + 4 * part('postage', order_id))::DECIMAL(10, 2) AS cost_eur,
   country AS destination
-FROM (SELECT *, pick(['Hanjin', 'Yamato', 'DHL', 'DHL', 'Nordpaket'], 'carrier', order_id) AS carrier FROM shop_db.public.orders)
-JOIN shop_db.public.customers USING (customer_id)
+FROM (SELECT *, pick(['Hanjin', 'Yamato', 'DHL', 'DHL', 'Nordpaket'], 'carrier', order_id) AS carrier FROM shop_db.ledger.orders)
+JOIN shop_db.ledger.customers USING (customer_id)
 WHERE status IN ('shipped', 'delivered', 'returned');
 
 CREATE TABLE raw.ad_spend AS
@@ -269,7 +288,7 @@ SELECT
     sent_at + to_minutes(5 + dice('open', customer_id * 1000 + week, 2000)) END AS clicked_at
 FROM (
   SELECT customer_id, week, getvariable('today')::TIMESTAMP - to_days(3 + 7 * week) + INTERVAL 9 HOUR AS sent_at, signed_up_at
-  FROM shop_db.public.customers, range(26) AS weeks(week)
+  FROM shop_db.ledger.customers, range(26) AS weeks(week)
   WHERE marketing_consent AND dice('frequency', customer_id, 4) = week % 4
 )
 WHERE sent_at > signed_up_at;
@@ -284,7 +303,7 @@ SELECT
     ordered_at + to_hours(32 + dice('ticket', order_id, 200) + dice('answer', order_id, 50)) END AS closed_at,
   pick(['where_is_my_order', 'where_is_my_order', 'return', 'damaged', 'invoice', 'product_question'], 'topic', order_id) AS topic,
   CASE WHEN dice('rated', order_id, 3) = 0 THEN 1 + dice('satisfaction', order_id, 5) END AS satisfaction
-FROM shop_db.public.orders
+FROM shop_db.ledger.orders
 WHERE dice('tickets', order_id, 11) = 0 AND ordered_at < getvariable('today') - INTERVAL 10 DAY;
 
 -- The European Central Bank publishes on working days only.

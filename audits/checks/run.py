@@ -57,25 +57,27 @@ class _Job:
         self.answer, self.is_answered = answer, True
 
 
-def run(checks: Iterable[Check], timeout: float = TIMEOUT) -> Iterator[Measured]:
+def run(checks: Iterable[Check], timeout: float = TIMEOUT, at: dt.datetime | None = None) -> Iterator[Measured]:
     """Run checks, source by source and table by table; they need their `table__source` at hand.
 
-    Each table's results are handed out before the next table is asked, so that what is measured can be stored.
+    Each table's results are handed out before the next table is asked, so that what is measured can be stored. With
+    `at`, the source is as it was at that moment, and is judged as of then.
     """
     by_source: dict[Source | None, list[_Job]] = defaultdict(list)
     for check in checks:
         try:
             by_source[check.source].append(_Job(check, check.typed))
         except BadParameters as error:
-            yield Measured(check, timezone.now(), State.ERROR, words=str(error))
+            yield Measured(check, at or timezone.now(), State.ERROR, words=str(error))
     for job in by_source.pop(None, []):
         _measure_ratio(job, timeout)
-        yield _ended(job)
+        yield _ended(job, at)
     for source, jobs in by_source.items():
-        yield from _of_source(source, jobs, timeout)
+        yield from (_ended(job, at) for job in _of_source(source, jobs, timeout))
 
 
-def _of_source(source: Source | None, jobs: list[_Job], timeout: float) -> Iterator[Measured]:
+def _of_source(source: Source | None, jobs: list[_Job], timeout: float) -> Iterator[_Job]:
+    """The jobs, each with its answer or its problem, a table at a time."""
     assert source is not None  # noqa: S101 those of pipelines are run by themselves
     by_table: dict[Table | None, list[_Job]] = defaultdict(list)
     for job in jobs:
@@ -85,11 +87,11 @@ def _of_source(source: Source | None, jobs: list[_Job], timeout: float) -> Itera
             for table, of_table in by_table.items():
                 assert table is not None  # noqa: S101 likewise
                 _TableRun(connection, table, timeout).measure(of_table)
-                yield from map(_ended, of_table)
+                yield from of_table
     except ValueError as problem:  # of opening: what goes wrong with a statement is kept with its jobs
         for job in jobs:
             job.problem = str(problem)
-            yield _ended(job)
+            yield job
 
 
 def _measure_ratio(job: _Job, timeout: float) -> None:
@@ -118,8 +120,8 @@ def _rows_of(name: str, timeout: float) -> int:
         return connection.run(statement, timeout, 1).rows[0][0]
 
 
-def _ended(job: _Job) -> Measured:
-    at = timezone.now()
+def _ended(job: _Job, at: dt.datetime | None) -> Measured:
+    at = at or timezone.now()
     if not job.is_answered:
         return Measured(job.check, at, State.ERROR, words=job.problem)
     found = judge(job.parameters, job.answer, _past(job), at)

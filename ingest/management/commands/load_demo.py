@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from audits.checks.models import State
+from audits.checks.models import Check, CheckResult, State
 from audits.checks.queries import counts_by_state, runnable
 from audits.checks.run import run as run_checks
 from audits.checks.services import record_measured
@@ -49,12 +49,15 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         file = settings.VAR_DIR / "demo" / "warehouse.duckdb"
         with shown_progress() as progress:
-            if options["rebuild"] or not file.exists() or not _runs_file(file).exists():
-                _build(file, progress)
             try:
                 outcome = _ingest(progress)
             except AlreadyRunning as error:
                 raise CommandError(str(error)) from error
+        call_command("ingest_checks", str(build.REPO), "--scope", SCOPE, stdout=self.stdout)
+        is_built = file.exists() and _runs_file(file).exists() and CheckResult.objects.exists()
+        if options["rebuild"] or not is_built:
+            with shown_progress() as progress:
+                _build(file, progress)
         crawled = _crawl(file)
         runs = store_runs(_runs_file(file))
         self.stdout.write(in_words(outcome.summary))
@@ -63,7 +66,6 @@ class Command(BaseCommand):
         log = ["--format", "generic", "--source", "warehouse"]
         call_command("ingest_queries", str(_query_log(file)), *log, stdout=self.stdout)
         call_command("flag_unused", stdout=self.stdout)
-        call_command("ingest_checks", str(build.REPO), "--scope", SCOPE, stdout=self.stdout)
         self.stdout.write(run_new_checks())
         self.stdout.write(f"{store_incidents()} incidents with their post-mortems")
         call_command("score", stdout=self.stdout)
@@ -72,10 +74,20 @@ class Command(BaseCommand):
 
 def run_new_checks() -> str:
     """Run the checks that have not run yet, on the file itself; how they all stand, in words."""
-    for measured in run_checks(check for check in runnable() if check.checked_at is None):
-        record_measured(measured)
+    _measure([check for check in runnable() if check.checked_at is None])
     counts = counts_by_state()
     return "Checks: " + ", ".join(f"{counts[state]} {state.label.lower()}" for state in State if state in counts)
+
+
+def _measure(checks: list[Check], at: dt.datetime | None = None) -> None:
+    for measured in run_checks(checks, at=at):
+        record_measured(measured)
+
+
+def _check_morning(file: Path, at: dt.datetime) -> None:
+    """Run all checks on the warehouse as a night left it."""
+    _connect(file)
+    _measure(runnable(), at)
 
 
 def _ingest(progress: Progress) -> Outcome:
@@ -102,7 +114,7 @@ def _query_log(file: Path) -> Path:
 
 
 def _build(file: Path, progress: Progress) -> None:
-    """The DuckDB file and its record of runs; the runs come last, so that a build cut short is done again."""
+    """The DuckDB file, checked each morning. The record of runs comes last, so that a build cut short is done again."""
     for derived in (_runs_file(file), file.with_suffix(".queries.jsonl")):
         derived.unlink(missing_ok=True)
     print("Building the demo warehouse: a few weeks of nightly runs on DuckDB, under a minute.", file=sys.stderr)
@@ -110,20 +122,29 @@ def _build(file: Path, progress: Progress) -> None:
     done = iter(range(1, nights + 1))
     step = "Playing nights"
     built = build.build(
-        file, lambda line: progress(step, next(done, nights), nights) if line.startswith("night") else None
+        file,
+        lambda line: progress(step, next(done, nights), nights) if line.startswith("night") else None,
+        each_morning=_check_morning,
     )
     build.write_runs(built.runs, _runs_file(file))
 
 
 def _crawl(file: Path) -> Crawled:
     """Columns, types, sizes and row counts as the DuckDB file has them, through a connection as any source has it."""
-    secret = file.with_suffix(".address")
+    source = _connect(file)
+    told = {"source": source.slug, "jobs": 0, "allow_retire": False}
+    return perform(IngestRun(kind="crawl", scope=scope_of(source), actor_name="demo", options=told))
+
+
+def _connect(file: Path) -> Source:
+    """The warehouse, reached at this file from now on."""
+    secret = settings.VAR_DIR / "demo" / "warehouse.address"
+    secret.parent.mkdir(exist_ok=True)
     secret.write_text(f"duckdb:///{file}")
     source = Source.objects.get(slug="warehouse")
     if source.connection != str(secret):
         change_source(actor=None, source=source, connection=str(secret))
-    told = {"source": source.slug, "jobs": 0, "allow_retire": False}
-    return perform(IngestRun(kind="crawl", scope=scope_of(source), actor_name="demo", options=told))
+    return source
 
 
 def store_runs(file: Path) -> int:
