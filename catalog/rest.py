@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, RequestDataTooBig, ValidationError
 from django.db import IntegrityError
 from django.db.models import QuerySet
-from django.http import Http404
+from django.http import Http404, HttpRequest
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import exceptions, parsers, status
 from rest_framework.pagination import BasePagination
@@ -137,10 +137,10 @@ class StrictFilterBackend(DjangoFilterBackend):
         return super().filter_queryset(request, queryset, view)
 
 
-def refuse_unknown_parameters(request: Request, known: Collection[str]) -> None:
+def refuse_unknown_parameters(request: Request | HttpRequest, known: Collection[str]) -> None:
     """Raise ValidationError naming each query parameter that is not `known`, and those that are."""
     would_do = f"Known here: {', '.join(sorted(known))}." if known else "This address takes none."
-    unknown = {name: [f"There is no such parameter. {would_do}"] for name in request.query_params if name not in known}
+    unknown = {name: [f"There is no such parameter. {would_do}"] for name in request.GET if name not in known}
     if unknown:
         raise exceptions.ValidationError(unknown)
 

@@ -74,6 +74,19 @@ def test_nobody_sends_without_a_token(client) -> None:
     assert client.post(ADDRESS, RECORDED["openlineage-000"], content_type="application/json").status_code == 401
 
 
+def test_what_is_not_let_in_is_told_as_everywhere(airflow, client, editor) -> None:
+    unknown = client.post(ADDRESS, {}, content_type="application/json", headers={"Authorization": "Bearer pk_no"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (401, "unauthenticated")
+    assert unknown.headers["WWW-Authenticate"] == "Bearer"
+    assert airflow.post(ADDRESS, b"a=b", content_type="application/x-www-form-urlencoded").status_code == 415
+    assert fault(airflow.post(f"{ADDRESS}?dry=1", {}))[:2] == (400, "dry")
+    client.force_login(editor)
+    assert client.post(ADDRESS, RECORDED["openlineage-000"], content_type="application/json").status_code == 201
+    client.handler.enforce_csrf_checks = True
+    forged = client.post(ADDRESS, RECORDED["openlineage-001"], content_type="application/json")
+    assert (forged.status_code, LineageEvent.objects.count()) == (403, 1)
+
+
 @pytest.mark.parametrize(("change", "place", "words"), [
     ({"eventTime": "yesterday"}, "eventTime", "no date and time"),
     ({"eventTime": "2026-13-01T00:00:00Z"}, "eventTime", "no date and time"),
