@@ -8,6 +8,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokens import Token, TokenType
 
 from .dialects import Language, words
+from .render import is_placeholder
 from .rewrites import REWRITES, named_tables, open_rowset, plain_pipes, without_expectations, word
 from .tokens import CONDITION, DECLARATION, LOOP, Piece
 
@@ -39,6 +40,8 @@ def parse_piece(piece: Piece, language: Language, has_comments: bool = True) -> 
     except ParseError as error:
         if has_comments and drop_comments(piece, language):
             return parse_piece(piece, language, has_comments=False)
+        if settle_placeholders(piece) or settle_into(piece):
+            return parse_piece(piece, language, has_comments=False)
         details = error.errors[0] if error.errors else {}
         message = details.get("description") or str(error)
         raise Unread("parse_error", message, details.get("line"), None) from None
@@ -65,6 +68,43 @@ def drop_comments(piece: Piece, language: Language) -> bool:
     except TokenError:
         return False
     piece.text = text
+    return True
+
+
+OPERANDS = frozenset({TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING, TokenType.R_PAREN})
+
+
+def settle_placeholders(piece: Piece) -> bool:
+    """A macro that nobody knows need not stand for a name: CAST(a AS {{ macro }}) asks for a type, and what directly
+    follows an operand, PARTITION BY a {{ macro }}, can only go on from it. Says whether anything was settled."""
+    kept: list[Token] = []
+    casts: list[bool] = []  # whether each open bracket is that of a cast
+    for place, token in enumerate(piece.tokens):
+        before = kept[-1] if kept else token
+        if token.token_type is TokenType.L_PAREN:
+            casts.append(before.text.upper().endswith("CAST"))
+        elif token.token_type is TokenType.R_PAREN and casts:
+            casts.pop()
+        elif is_placeholder(token.text) and token.token_type is TokenType.VAR:
+            after = piece.tokens[place + 1].token_type if place + 1 < len(piece.tokens) else None
+            if before.token_type is TokenType.ALIAS and after is TokenType.R_PAREN and casts and casts[-1]:
+                token = Token(TokenType.VARCHAR, "VARCHAR", token.line, token.col, token.start, token.end)
+            elif before.token_type in OPERANDS and not is_placeholder(before.text):
+                continue
+        kept.append(token)
+    changed = kept != piece.tokens
+    piece.tokens = kept
+    return changed
+
+
+def settle_into(piece: Piece) -> bool:
+    """SELECT INTO x, y a, b FROM t of PL/pgSQL: the variables that stand first are left out."""
+    if piece.words(2) != ["SELECT", "INTO"] or len(piece.tokens) < 4:
+        return False
+    place = 3
+    while place < len(piece.tokens) - 1 and piece.tokens[place].token_type in (TokenType.COMMA, TokenType.DOT):
+        place += 2
+    piece.tokens = [piece.tokens[0], *piece.tokens[place:]]
     return True
 
 
@@ -104,7 +144,7 @@ def parse_statement(piece: Piece, language: Language) -> Any:
         found = tokens_anew(piece, language)
     tree = language.parse(found, piece.text)
     if tree.__class__ is exp.Command:
-        if head in HARMLESS or head in ("ALTER", "DROP"):
+        if head in HARMLESS or head in ("ALTER", "DROP") or (head == "CREATE" and holds_nothing(piece)):
             return None
         raise Unread("unsupported_statement", f"{head} statement is not understood", tokens[0].line, None)
     if isinstance(tree, exp.Execute) and tree.this.name.lower() != "sp_rename":
@@ -138,6 +178,21 @@ def tokens_anew(piece: Piece, language: Language) -> list[Token]:
     piece.tokens = language.dialect.tokenize(piece.text)
     piece.is_anew = True
     return piece.tokens
+
+
+# What CREATE makes that has no rows.
+EMPTY_KINDS = words(
+    "USER ROLE LOGIN GROUP TYPE DOMAIN SCHEMA DATABASE INDEX STATISTICS SEQUENCE SYNONYM RULE DEFAULT EXTENSION POLICY "
+    "CREDENTIAL CERTIFICATE KEY SOURCE FORMAT SERVER WAREHOUSE INTEGRATION SECRET CONNECTION STAGE CATALOG VOLUME "
+    "PUBLICATION SUBSCRIPTION SCHEME COLLATION CAST OPERATOR PROFILE QUOTA RESERVATION ASSIGNMENT CAPACITY ENDPOINT"
+)
+
+
+def holds_nothing(piece: Piece) -> bool:
+    """CREATE USER, CREATE EXTERNAL DATA SOURCE, CREATE UNIQUE INDEX … and the like move no data."""
+    heads = piece.words(7)[1:]
+    stored = next((place for place, head in enumerate(heads) if head in ("TABLE", "VIEW", "(", "AS", "ON")), len(heads))
+    return any(head in EMPTY_KINDS for head in heads[:stored])
 
 
 def is_needed(head: str, piece: Piece) -> bool:

@@ -22,11 +22,13 @@ from .relations import (
     Relation,
     Scope,
     Star,
+    ValueRelation,
     add_flow,
     combine_rest,
     merged,
     used_as,
 )
+from .render import is_placeholder
 from .selection import expand_around, expand_columns, expand_star, fields_of_value, output_name
 
 Ctes = dict[str, Relation]
@@ -260,6 +262,9 @@ def read_items(reader: Reader, expressions: list[Any], scope: Scope) -> list[Ite
     aliases = scope.aliases
     for place, node in enumerate(expressions):
         kind = node.__class__
+        if reader.has_template and is_macro(node):
+            items.append(Star(ValueRelation(NOTHING, {}, is_open=True, with_path=False)))
+            continue
         if kind is exp.Alias:
             item = read_item(reader, reader.language.column(node.args["alias"]), node.this, scope)
         elif kind is exp.Column and node.args["this"].__class__ is exp.Identifier:
@@ -293,6 +298,12 @@ def transformed(reader: Reader, node: exp.QueryTransform, scope: Scope) -> list[
     schema = node.args.get("schema")
     named = [part.this if part.__class__ is exp.ColumnDef else part for part in schema.expressions] if schema else []
     return [(reader.language.column(name), flow, None) for name in named or ("key", "value")]
+
+
+def is_macro(node: Any) -> bool:
+    """{{ columns_of(…) }}, or several such in a row: a macro that nobody knows may give any columns."""
+    named = node.args.get("alias") if node.__class__ is exp.Alias else node if node.__class__ is exp.Column else None
+    return named is not None and is_placeholder(named.name)
 
 
 def is_star(node: Any) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 from jinja2 import FunctionLoader, TemplateError, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
+from . import dbt_macros
+
 PLACEHOLDER = "unknown_template_"  # begins each name that stands for an unknown one
 MAX_RENDERED = 8_000_000  # characters
 MAX_STEPS = 20_000  # calls and turns of range() together
@@ -203,7 +205,25 @@ class _Relation(str):
 
 def known_names(environment: _Sandbox, result: Rendered, relations: Mapping[str, str]) -> dict[str, Any]:
     """What a template may call: dbt's functions, Airflow's macros."""
-    return dbt_names(environment, result, relations) | airflow_names(environment) | {"range": environment.range}
+    known = dbt_macros.calls()
+    packages = {name: _Package(environment, name, known) for name in ("dbt", "dbt_utils")}
+    return (
+        known
+        | packages
+        | dbt_names(environment, result, relations)
+        | airflow_names(environment)
+        | {"range": environment.range}
+    )
+
+
+class _Package:
+    """A package of macros; what we lack is an unknown name like any other."""
+
+    def __init__(self, environment: _Sandbox, name: str, known: Mapping[str, Any]) -> None:
+        self._environment, self._name, self._known = environment, name, known
+
+    def __getattr__(self, name: str) -> Any:
+        return self._known.get(name) or self._environment.undefined(name=f"{self._name}_{name}")
 
 
 def dbt_names(environment: _Sandbox, result: Rendered, relations: Mapping[str, str]) -> dict[str, Any]:

@@ -81,8 +81,8 @@ def rewrite_create(tokens: Tokens, language: Language) -> Any:
     if "LIVE" in heads[1:5] and heads[heads.index("LIVE") + 1] in ("TABLE", "VIEW"):  # Delta Live Tables
         place = heads.index("LIVE")
         tokens = tokens[:place] + tokens[place + 1 :]
-    if "VIEW" in heads:
-        tokens = without_view_options(tokens)
+    if "VIEW" in heads or (language.rules.optional_semicolons and "EXTERNAL" not in heads[:3]):
+        tokens = without_options(tokens)
     if "STREAM" in heads[1:5] and find_word(tokens, "ON") < len(tokens):
         return stream(tokens)
     if "EXTERNAL" in heads[1:5]:
@@ -103,8 +103,8 @@ def rewrite_create(tokens: Tokens, language: Language) -> Any:
     return tokens
 
 
-def without_view_options(tokens: Tokens) -> Tokens:
-    """CREATE VIEW v WITH (option) AS … WITH CHECK OPTION"""
+def without_options(tokens: Tokens) -> Tokens:
+    """CREATE VIEW v WITH (option) AS … WITH CHECK OPTION, CREATE TABLE t WITH (DISTRIBUTION = ROUND_ROBIN) AS …"""
     if [token.text.upper() for token in tokens[-2:]] == ["CHECK", "OPTION"]:
         tokens = tokens[: find_last(tokens, "WITH")]
     place = find_word(tokens, "WITH", "AS")
@@ -369,9 +369,16 @@ def insert_of_procedure(tokens: Tokens, language: Language) -> Any:
 
 
 def rewrite_update(tokens: Tokens, language: Language) -> Any:
-    """T-SQL: SET t.n += s.v is SET t.n = t.n + s.v."""
+    """T-SQL: SET t.n += s.v is SET t.n = t.n + s.v, and UPDATE STATISTICS changes no row."""
     if not language.rules.optional_semicolons:
         return tokens
+    if tokens[0].text.upper() == "UPDATE STATISTICS":
+        return None
+    return split_output(plain_assignments(tokens), language)
+
+
+def plain_assignments(tokens: Tokens) -> Tokens:
+    """a += 1 is a = a + 1."""
     place = 1
     while place < len(tokens):
         sign = tokens[place - 1]
@@ -383,10 +390,11 @@ def rewrite_update(tokens: Tokens, language: Language) -> Any:
             start = place - 2
             while start > 1 and tokens[start - 1].token_type is TokenType.DOT:
                 start -= 2
+            start -= tokens[start - 1].token_type is TokenType.PARAMETER  # @n
             name = tokens[start : place - 1]
             tokens = [*tokens[: place - 1], tokens[place], *name, sign, *tokens[place + 1 :]]
         place += 1
-    return split_output(tokens, language)
+    return tokens
 
 
 COMPOUND = frozenset({TokenType.PLUS, TokenType.DASH, TokenType.STAR, TokenType.SLASH})
@@ -568,7 +576,7 @@ def rewrite_set(tokens: Tokens, language: Language) -> Any:
             value = exp.Literal.string(tokens[place + 2].text)
             pair = exp.EQ(this=exp.column("search_path"), expression=value)
             return exp.Set(expressions=[exp.SetItem(this=pair)])
-    return tokens
+    return plain_assignments(tokens) if language.rules.optional_semicolons else tokens
 
 
 REWRITES: dict[str, Rewrite] = {

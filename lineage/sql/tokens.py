@@ -31,6 +31,7 @@ SILENT = words(
     "LEAVE BREAK CONTINUE ITERATE RAISE NULL EXIT PRINT GO THROW RAISERROR SIGNAL RESIGNAL GOTO OPEN CLOSE FETCH "
     "DELIMITER GET PERFORM NOTIFY LISTEN"
 )
+CURSOR_WORDS = words("OPEN FETCH CLOSE DEALLOCATE")
 AFTER_END = words("IF LOOP WHILE FOR REPEAT CASE TRY CATCH")
 TRANSACTION_WORDS = words("TRANSACTION TRAN WORK ISOLATION DEFERRED IMMEDIATE EXCLUSIVE READ")
 
@@ -211,8 +212,12 @@ class Splitter:
         if self.is_label():
             self.at += 2
             return
-        if self.is_kind(TokenType.COLON_EQ, 1):  # x := expression
+        if self.is_kind(TokenType.COLON_EQ, 1) or (self.blocks and self.is_kind(TokenType.EQ, 1)):  # x := expression
             self.take_declaration()
+            return
+        if self.tokens[self.at].text.startswith("<"):  # <<label>>
+            self.at += next((ahead for ahead in range(1, 8) if self.word(ahead - 1).endswith(">")), 1)
+            self.at += self.word() == ">"
             return
         end = self.find_end(self.at)
         self.add(STATEMENT, self.at, end)
@@ -228,7 +233,7 @@ class Splitter:
         place = start
         seen_select = self.tokens[start].text.upper() not in ("INSERT", "WITH", "CREATE", "ALTER", "EXPLAIN")
         while True:
-            place = self.find(STARTERS, place + 1)
+            place = self.find(STARTERS | CURSOR_WORDS, place + 1)
             if place >= self.size or self.tokens[place].token_type is TokenType.SEMICOLON:
                 return place
             word = self.tokens[place].text.upper()
@@ -252,9 +257,19 @@ class Splitter:
             return word != "SET" and head == "UPDATE"
         if word == "END" and self.blocks:
             return True
+        if word in CURSOR_WORDS:
+            following = [token.text.upper() for token in self.tokens[place + 1 : place + 3]]
+            is_limit = word == "FETCH" and following[:1] in (["NEXT"], ["FIRST"]) and following[1:] != ["FROM"]
+            return self.starts_line(place) and not is_limit
+        if word == "WITH" and not self.begins_ctes(place):
+            return False
         if word in ("WITH", "IF", "END", "SET", "DROP", "ALTER", "EXEC", "EXECUTE", "USE", "RETURN"):
             return self.starts_line(place) and not (head == "ALTER" and word in ("DROP", "ALTER", "SET"))
         return True
+
+    def begins_ctes(self, place: int) -> bool:
+        """WITH name AS, WITH name (…); not WITH (options) of a table, a hint or OPENJSON."""
+        return place + 2 < self.size and self.tokens[place + 2].text.upper() in ("AS", "(")
 
     def starts_line(self, place: int) -> bool:
         return self.tokens[place].line > self.tokens[place - 1].line
@@ -329,6 +344,9 @@ class Splitter:
         elif self.language.rules.declare_sections:
             self.declares = True
             self.at += 1
+        elif self.language.rules.optional_semicolons and "CURSOR" in (self.word(ahead) for ahead in (2, 3, 4)):
+            self.at += 1
+            self.take_cursor()
         elif self.language.rules.declares_by_statement:
             self.take_statement()
         else:
@@ -338,7 +356,15 @@ class Splitter:
     def take_declaration(self) -> None:
         """c1 CURSOR FOR SELECT …; res RESULTSET DEFAULT (SELECT …); n INT := 0"""
         end = self.find(frozenset({"BEGIN"}), self.at)
-        place = self.find(frozenset({"FOR", "DEFAULT", ":="}), self.at)
+        place = self.find(frozenset({"FOR", "DEFAULT", ":=", "="}), self.at)
+        if place < end:
+            self.add(DECLARATION, place + 1, end, self.tokens[self.at].text)
+        self.at = end
+
+    def take_cursor(self) -> None:
+        """T-SQL: DECLARE c CURSOR LOCAL FAST_FORWARD FOR SELECT …, without a semicolon behind it."""
+        end = self.find_end(self.at)
+        place = self.find(frozenset({"FOR"}), self.at)
         if place < end:
             self.add(DECLARATION, place + 1, end, self.tokens[self.at].text)
         self.at = end
@@ -442,6 +468,8 @@ class Splitter:
                 self.take_statement_or_body(place)
                 return
             word = self.tokens[place].text.upper()
+            if word == "AS" and self.tokens[place - 2].token_type is TokenType.PARAMETER:  # @p AS INT
+                continue
             following = self.tokens[place + 1] if place + 1 < self.size else None
             if word == "AS" and following is not None and following.token_type in TEXTS:
                 self.take_statement_or_body(self.end_of_statement(place))

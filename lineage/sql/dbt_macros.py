@@ -1,0 +1,105 @@
+"""dbt's cross-database macros and those of dbt_utils, as SQL of the same lineage in every dialect.
+
+{{ dbt.datediff('created_at', 'closed_at', 'day') }}   dbt_datediff(created_at, closed_at)
+{{ dbt.type_string() }}                                varchar
+{{ dbt_utils.group_by(2) }}                            group by 1, 2
+
+https://docs.getdbt.com/reference/dbt-jinja-functions/cross-database-macros, https://github.com/dbt-labs/dbt-utils
+A macro that is not here stays an unknown name, as all macros of other packages do.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+TYPES = {
+    "type_string": "varchar",
+    "type_timestamp": "timestamp",
+    "type_int": "int",
+    "type_bigint": "bigint",
+    "type_float": "float",
+    "type_numeric": "numeric",
+    "type_boolean": "boolean",
+}
+# What each takes: the arguments that hold SQL, by place and name; the others are words such as 'day'.
+CALLS: dict[str, tuple[str, ...]] = {
+    "dateadd": ("-datepart", "interval", "from_date_or_timestamp"),
+    "datediff": ("first_date", "second_date", "-datepart"),
+    "date_trunc": ("-datepart", "date"),
+    "last_day": ("date", "-datepart"),
+    "date": ("year", "month", "day"),
+    "split_part": ("string_text", "delimiter_text", "part_number"),
+    "position": ("substring_text", "string_text"),
+    "replace": ("field", "old_chars", "new_chars"),
+    "right": ("string_text", "length_expression"),
+    "length": ("expression",),
+    "hash": ("field",),
+    "concat": ("fields",),
+    "cast_bool_to_text": ("expression",),
+    "array_construct": ("inputs", "-data_type"),
+    "array_append": ("array", "new_element"),
+    "array_concat": ("array_1", "array_2"),
+    "generate_surrogate_key": ("field_list",),
+    "surrogate_key": ("field_list",),
+    "safe_divide": ("numerator", "denominator"),
+    "safe_add": ("field_list",),
+    "safe_subtract": ("field_list",),
+    "get_url_host": ("field",),
+    "get_url_path": ("field",),
+    "get_url_parameter": ("field", "-url_parameter"),
+}
+AGGREGATES = {"any_value": "any_value", "bool_or": "max", "listagg": "array_agg"}  # of their first argument
+MAX_COLUMNS = 1_000  # of group_by
+
+
+def calls() -> dict[str, Callable[..., str]]:
+    """Each macro by its name."""
+    return (
+        {name: partial(str, kind) for name, kind in TYPES.items()}
+        | {name: call(name, parameters) for name, parameters in CALLS.items()}
+        | {name: aggregate(function) for name, function in AGGREGATES.items()}
+        | {"cast": cast, "safe_cast": cast, "string_literal": literal, "group_by": group_by, "deduplicate": deduplicate}
+        | {"current_timestamp": lambda: "current_timestamp"}
+    )
+
+
+def call(name: str, parameters: tuple[str, ...]) -> Callable[..., str]:
+    """A function of the macro's own name over the SQL it is given: a value made of all of them."""
+
+    def written(*places: Any, **named: Any) -> str:
+        given = dict(zip((parameter.strip("-") for parameter in parameters), places, strict=False)) | named
+        held = [given[parameter] for parameter in parameters if given.get(parameter) is not None]
+        return f"dbt_{name}({', '.join(text for value in held for text in texts(value))})"
+
+    return written
+
+
+def texts(value: Any) -> Iterable[str]:
+    return [str(part) for part in value] if isinstance(value, list | tuple) else [str(value)]
+
+
+def aggregate(function: str) -> Callable[..., str]:
+    def written(expression: Any = "null", *_others: Any, measure: Any = None, **_named: Any) -> str:
+        return f"{function}({measure or expression})"
+
+    return written
+
+
+def cast(field: Any, type: Any = "varchar") -> str:
+    return f"cast({field} as {type})"
+
+
+def literal(value: Any) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def group_by(n: Any) -> str:
+    """https://github.com/dbt-labs/dbt-utils#group_by: by the first n columns."""
+    places = range(1, min(int(n), MAX_COLUMNS) + 1)
+    return f"group by {', '.join(map(str, places))}"
+
+
+def deduplicate(relation: Any, partition_by: Any = "null", order_by: Any = "null") -> str:
+    """https://github.com/dbt-labs/dbt-utils#deduplicate: of each group the first row."""
+    window = f"row_number() over (partition by {partition_by} order by {order_by})"
+    return f"select * from {relation} where {window} = 1"
