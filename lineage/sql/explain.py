@@ -84,7 +84,7 @@ def explain(
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """SET `column` = `value`, read in `scope`; a column of "" takes all of a relation's columns by name."""
+    """SET `column` = `value`, read in `scope`; of a star, `value` is a relation whose columns are all taken by name."""
 
     column: str
     value: Any
@@ -129,7 +129,7 @@ class Teller:
 
     def tell_assigned(self, table: str, column: str, assigned: Assigned) -> None:
         """A branch of MERGE, or a SET of UPDATE: `value` is an expression, or the relation of a star."""
-        if not assigned.column:
+        if isinstance(assigned.value, Relation):
             self.tell_star(table, column, Source("", assigned.value), set())
         elif assigned.column == column:
             read = self.sources_of(assigned.value, assigned.scope)

@@ -204,6 +204,9 @@ def matches(item: Item | Star, pattern: Any) -> bool:
 
 
 def name_of(node: Any) -> Any:
+    """The name of a column or a name, whatever brackets stand around it."""
+    while node.__class__ is exp.Paren:
+        node = node.this
     return node.this if node.__class__ is exp.Column else node
 
 

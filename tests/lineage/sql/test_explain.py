@@ -87,3 +87,8 @@ def test_what_an_update_sets() -> None:
 def test_a_target_column_called_star_is_a_name() -> None:
     sql = "MERGE u USING s ON FALSE WHEN NOT MATCHED THEN INSERT (id, *) VALUES (id, x)"
     assert chain(sql, "u", "id", "bigquery") == [("u", "id", "id")]
+
+
+def test_a_target_column_without_a_readable_name_is_no_star() -> None:
+    sql = "MERGE INTO u USING s ON 1 = 0 WHEN NOT MATCHED THEN INSERT ((a, b)) VALUES (s.a, s.b)"
+    assert [step.expression for step in explain(sql, "u", "")] == ["s.a"]
