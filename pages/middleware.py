@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from rest_framework.exceptions import AuthenticationFailed
 
 from catalog import policy
+from catalog.models import ApiToken
 from catalog.policy import Action
+from catalog.tokens import TokenAuthentication
 from catalog.undo import one_act
 from pages.undo import offer
 from pages.zones import zone_of
@@ -31,6 +34,43 @@ def for_everyone(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
     """Mark a page that also a person without a role may see."""
     view.for_everyone = True  # type: ignore[attr-defined]
     return view
+
+
+DOWNLOADS = {"scorecard-csv", "post-mortem-export", "attachment"}  # besides pages with ?as= or ?format=
+
+
+class TokenMiddleware:
+    """Lets programs fetch what pages offer for download: a GET with a token, in place of a session."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_page = response.status_code == 200 and response.headers.get("Content-Type", "").startswith("text/html")
+        if getattr(request, "auth", None) and is_page:
+            return _refusal(400, "bad_request", "There is no such download here: see the menus of the page.")
+        return response
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        """Sign the token's person in for this one request."""
+        is_asked = request.resolver_match.url_name in DOWNLOADS or not {"as", "format"}.isdisjoint(request.GET)
+        if request.method != "GET" or not is_asked or not view.__module__.startswith("pages."):
+            return None
+        try:
+            found = TokenAuthentication().authenticate(request)
+        except AuthenticationFailed as error:
+            return _refusal(401, "unauthenticated", str(error.detail))
+        if found:
+            request.user, request.auth = found
+            if request.auth.scope == ApiToken.Scope.INGEST:
+                return _refusal(403, "forbidden", f"The token {request.auth.name!r} may only send OpenLineage events.")
+        return None
+
+
+def _refusal(status: int, code: str, message: str) -> JsonResponse:
+    """An error in the shape of REST's."""
+    return JsonResponse({"error": {"code": code, "message": message, "fields": {}}}, status=status)
 
 
 class PagesMiddleware:

@@ -103,17 +103,38 @@
     });
 
     const fitting = (canvas.clientWidth - 2) / width;
+    const kept = place ? null : location.hash.match(/^#view=([\d.]+),(-?\d+),(-?\d+)$/);
     if (place) zoom(place.scale);
+    else if (kept) zoom(Number(kept[1]));
     else if (fitting < 1 && fitting > 0.8) zoom(fitting);
     const held = place && graph.querySelector(`[data-key="${place.key}"]`);
     if (held) {
       const now = held.getBoundingClientRect();
       canvas.scrollLeft += now.left - place.left;
       canvas.scrollTop += now.top - place.top;
-    } else center(graph.querySelector(".box.start"));
+    } else if (kept) canvas.scrollTo(kept[2] * scale - canvas.clientWidth / 2, kept[3] * scale - canvas.clientHeight / 2);
+    else center(graph.querySelector(".box.start"));
     const lit = new URLSearchParams(location.search).get("lit");
     if (lit) trace.pin(graph.querySelector(`[data-key="${CSS.escape(lit)}"]`));
     minimap(canvas, graph, () => scale);
+
+    // What was zoomed and moved by hand stands in the address, behind the #: scale and the middle of what is in sight.
+    let waiting = null;
+    const remember = () => {
+      const x = Math.round((canvas.scrollLeft + canvas.clientWidth / 2) / scale);
+      const y = Math.round((canvas.scrollTop + canvas.clientHeight / 2) / scale);
+      if (canvas.isConnected) history.replaceState(history.state, "", `#view=${scale.toFixed(3)},${x},${y}`);
+    };
+    const soon = () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(remember, 250);
+    };
+    const byHand = () => {
+      canvas.addEventListener("scroll", soon, { passive: true });
+      soon();
+    };
+    for (const name of ["pointerdown", "wheel", "keydown"])
+      canvas.parentElement.addEventListener(name, byHand, { passive: true });
   }
 
   // A link that changes what is drawn: the box that it belongs to stays where it is.

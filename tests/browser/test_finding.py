@@ -102,6 +102,37 @@ def test_the_picture_zooms_by_keys_and_by_the_wheel(page: Page, sign_in, shop, v
     page.wait_for_function("w => Number(document.querySelector('.graph').getAttribute('width')) > w", arg=fitting)
 
 
+def test_zoom_and_place_stand_in_the_address_without_a_step_of_history(page: Page, sign_in, shop, viewer) -> None:
+    sign_in(viewer)
+    address = "/tables/warehouse/shop.orders/lineage/?depth=2"
+    page.goto(address)
+    steps = page.evaluate("history.length")
+    assert "#" not in page.url  # as long as nobody touches it
+    page.locator(".canvas").focus()
+    for _ in range(5):
+        page.keyboard.press("+")
+    page.wait_for_function("() => location.hash.startsWith('#view=')")
+    page.locator(".canvas").hover()
+    page.mouse.wheel(0, 0)
+    page.evaluate("document.querySelector('.canvas').scrollTo(120, 60)")
+    page.wait_for_timeout(400)  # the address follows once the hand rests
+    shown = page.evaluate(_SEEN)
+    assert page.evaluate("history.length") == steps
+    kept = page.url
+    page.goto("/tables/")
+    page.goto(kept)
+    page.wait_for_function("() => document.querySelector('.canvas')?.dataset.ready")
+    assert page.evaluate(_SEEN) == pytest.approx(shown, abs=2)
+
+
+_SEEN = """() => {
+    const canvas = document.querySelector(".canvas");
+    const scale = Number(canvas.dataset.scale);
+    const middle = [canvas.scrollLeft + canvas.clientWidth / 2, canvas.scrollTop + canvas.clientHeight / 2];
+    return [scale * 100, middle[0] / scale, middle[1] / scale];
+}"""
+
+
 def test_an_export_is_downloaded(page: Page, sign_in, shop, viewer) -> None:
     sign_in(viewer)
     page.goto("/tables/warehouse/shop.orders/lineage/")
