@@ -87,23 +87,24 @@ class Reach:
 @dataclass(frozen=True)
 class Snapshot:
     """One version of the graph. A node is a place in `keys`: twice the id of a table, or twice that of a pipeline
-    plus one, where an edge without a target or a source ends."""
+    plus one, where an edge without a target or a source ends. `edges` are the rows it was made from: the ids of both
+    tables, 0 for none, and of the pipeline."""
 
     version: int
+    edges: np.ndarray
     keys: np.ndarray
     downstream: Rows
     upstream: Rows
 
     @classmethod
     def of(cls, version: int, edges: np.ndarray) -> Snapshot:
-        """From edges in rows of three: the tables at both ends, 0 for none, and the pipeline, all as ids."""
         sources, targets, pipelines = edges.T
         ends = pipelines * 2 + 1
         keys, places = np.unique(
             np.stack([np.where(sources, sources * 2, ends), np.where(targets, targets * 2, ends)]), return_inverse=True
         )
         near, far = places.reshape(2, -1)
-        return cls(version, keys, Rows.of(len(keys), near, far), Rows.of(len(keys), far, near))
+        return cls(version, edges, keys, Rows.of(len(keys), near, far), Rows.of(len(keys), far, near))
 
     def reach(
         self, tables: Iterable[int], direction: Literal["upstream", "downstream"], depth: int | None = None
@@ -151,6 +152,16 @@ def current_snapshot(state: GraphVersion | None = None) -> Snapshot | None:
     return _held(state) if state.number or state.pk else None
 
 
+def current_edges() -> np.ndarray:
+    """All current edges as rows of three ids: the tables at both ends, 0 for none, and the pipeline.
+
+    Of a large graph out of the snapshot's file, which costs nothing, where that is of the version now; else one query.
+    """
+    state = graph_state()
+    newest = None if _is_small() else _newest(state.graph, None)
+    return newest.edges if newest and newest.version == state.number else _edges_in_rows()
+
+
 def build_snapshot() -> Path | None:
     """Write the files of a large graph's current version, for all processes of this host; None for a small graph.
 
@@ -165,7 +176,8 @@ def build_snapshot() -> Path | None:
         for left_behind in folder.glob("building-*"):
             shutil.rmtree(left_behind)  # by a build that was killed: whoever holds the lock builds alone
         built = folder / str(state.number)
-        if not built.exists():
+        if state.number not in _versions(folder):
+            shutil.rmtree(built, ignore_errors=True)
             building = Path(tempfile.mkdtemp(prefix="building-", dir=folder))
             _write(_from_rows(state.number), building)
             building.rename(built)
@@ -216,7 +228,8 @@ def _folder(graph: UUID) -> Path:
 
 
 def _versions(folder: Path) -> list[int]:
-    return sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
+    """Those on disk, but for what an earlier Pipekeeper wrote without the edges."""
+    return sorted(int(path.parent.name) for path in folder.glob("*/edges.npy") if path.parent.name.isdigit())
 
 
 def _is_small() -> bool:
@@ -230,11 +243,16 @@ def _edges() -> QuerySet:
 
 def _from_rows(version: int) -> Snapshot:
     """Read all current edges. `version` was read before: if edges change meanwhile, the next look sees a newer one."""
+    return Snapshot.of(version, _edges_in_rows())
+
+
+def _edges_in_rows() -> np.ndarray:
     values = chain.from_iterable(_edges().iterator(chunk_size=_CHUNK))
-    return Snapshot.of(version, np.fromiter(values, np.int64).reshape(-1, 3))
+    return np.fromiter(values, np.int64).reshape(-1, 3)
 
 
 def _write(snapshot: Snapshot, folder: Path) -> None:
+    np.save(folder / "edges.npy", snapshot.edges)
     np.save(folder / "keys.npy", snapshot.keys)
     for side in _SIDES:
         rows: Rows = getattr(snapshot, side)
@@ -247,7 +265,7 @@ def _read(folder: Path) -> Snapshot:
         return np.load(folder / f"{name}.npy", mmap_mode="r")
 
     rows = {side: Rows(mapped(f"{side}_start"), mapped(f"{side}_nodes")) for side in _SIDES}
-    return Snapshot(int(folder.name), mapped("keys"), **rows)
+    return Snapshot(int(folder.name), mapped("edges"), mapped("keys"), **rows)
 
 
 _SIDES = ("downstream", "upstream")

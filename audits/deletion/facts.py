@@ -12,7 +12,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import chain
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from django.db.models import (
     Count,
     Exists,
     F,
+    Func,
     IntegerField,
     Max,
     OuterRef,
@@ -40,10 +43,11 @@ from audits.deletion.logs import MOST_UNMATCHED, MOST_UNPARSED, SourceLog, sourc
 from audits.deletion.models import Protection, UnreadWindow
 from audits.usage.models import LoggedEdge, Read, SeenRead, UnparsedQuery
 from audits.usage.queries import outside_reads
-from catalog.bulk import chunks
+from catalog.bulk import among
 from catalog.models import Pipeline, Run, Source, Table
 from catalog.moments import start_of
 from lineage.models import Problem, SqlVersion, TableEdge
+from lineage.snapshot import current_edges
 
 DEFAULT_WINDOW = 90  # days
 SEASON_DAYS = 365
@@ -161,16 +165,19 @@ class _Draft:
     def __init__(self, as_of: dt.date, default_window: int) -> None:
         self.as_of, self.default_window = as_of, default_window
         self.today = min(as_of, dt.date.today())
-        rows = _rows(_table_rows(), 5)
-        self.ids, self.sources, status, provenance, self.weight = np.ascontiguousarray(rows.T)
-        self.is_retired, self.is_original, self.is_rebuildable = status == 1, provenance == 1, provenance == 2
+        rows = _rows(_table_rows(), 4)
+        self.ids, self.sources, state, self.weight = np.ascontiguousarray(rows.T)
+        self.is_retired = state & _RETIRED > 0
+        self.is_original, self.is_rebuildable = state & _ORIGINAL > 0, state & _REBUILDABLE > 0
+        self._place_of = _places_by_id(self.ids)
         n = len(self.ids)
         self.keep, self.hole = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         self.reasons: dict[int, list[Reason]] = defaultdict(list)
 
     def places(self, ids: Iterable[int] | Ints) -> Ints:
         """Where these tables stand in the arrays."""
-        return np.searchsorted(self.ids, np.asarray(ids, dtype=np.int64))
+        ids = np.asarray(ids, dtype=np.int64)
+        return np.searchsorted(self.ids, ids) if self._place_of is None else self._place_of[ids]
 
     def protect(self, table: int, why: Keep, **values: Any) -> None:
         place = int(self.places([table])[0])
@@ -186,18 +193,13 @@ class _Draft:
     # The graph
 
     def read_graph(self) -> None:
-        retired = np.fromiter(
-            Pipeline.objects.filter(status=Pipeline.Status.RETIRED).values_list("pk", flat=True), dtype=np.int64
-        )
-        edges = _rows(_edge_rows(), 3)
-        if retired.size:
-            edges = edges[~np.isin(edges[:, 2], retired)]
-        sources, targets, pipelines = edges.T
-        self.builds = _unique_pairs(self.places(targets[targets > 0]), pipelines[targets > 0])
-        whole = (sources > 0) & (targets > 0)
-        reads = [np.column_stack([self.places(sources[whole]), pipelines[whole]])]
-        ends = [np.column_stack([self.places(sources[whole]), self.places(targets[whole])])]
-        self.half = edges[targets == 0]
+        sources, targets, pipelines = edges = self._edges_that_run()
+        builds, whole, half = targets > 0, (sources > 0) & (targets > 0), targets == 0
+        self.builds = _unique_pairs(self.places(targets[builds]), pipelines[builds])
+        from_places = self.places(sources[whole])
+        reads = [np.column_stack([from_places, pipelines[whole]])]
+        ends = [np.column_stack([from_places, self.places(targets[whole])])]
+        self.half = edges[:, half].T
         self.half_exports = frozenset(self.half[:, 2].tolist())
         self.logged = list(_logged_edges())
         reads.append(self._reads_in_log())
@@ -208,6 +210,16 @@ class _Draft:
         self.dependants = np.bincount(self.upstream.indices, minlength=n) - self.upstream.diagonal()
         others = _without(_unique_pairs(*np.concatenate(reads).T), self.builds)
         self.reading_pipelines = np.bincount(others[:, 0], minlength=n)
+
+    def _edges_that_run(self) -> Ints:
+        """Sources, targets and pipelines of all edges between what the catalog has, of pipelines not retired."""
+        edges = np.ascontiguousarray(current_edges().T)
+        working = Pipeline.objects.exclude(status=Pipeline.Status.RETIRED).order_by().values_list("pk")
+        runs = np.isin(edges[2], _rows(working, 1))
+        known = np.append(self.ids, 0)
+        if edges[:2].max(initial=0) > self.ids.max(initial=0) or len(known) != known.max() + 1:
+            runs &= np.isin(edges[0], known) & np.isin(edges[1], known)
+        return edges if runs.all() else edges[:, runs]
 
     def _edges_in_log(self) -> Ints:
         both = [(row["source_table_id"], row["target_table_id"]) for row in self.logged if row["target_table_id"]]
@@ -256,12 +268,11 @@ class _Draft:
         n = len(self.ids)
         self.last_read, self.readers_ever = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         rows = reads_that_are_use().filter(day__lte=self.as_of).order_by().values_list("table_id")
-        found = list(rows.annotate(last=Max("day"), readers=Count("reader", distinct=True)))
-        if found:
-            tables, days, readers = zip(*found, strict=True)
-            places = self.places(tables)
-            self.last_read[places] = [day.toordinal() for day in days]
-            self.readers_ever[places] = readers
+        tables, days, readers = _rows(
+            rows.annotate(last=Ordinal(Max("day")), readers=Count("reader", distinct=True)), 3
+        ).T
+        places = self.places(tables)
+        self.last_read[places], self.readers_ever[places] = days, readers
         for row in self.logged:  # what is written to a name that the catalog does not know is use, as far as it goes
             if not row["target_table_id"] and row["reader__builds_id"] != row["source_table_id"]:
                 day, place = row["last_at"].date(), self.places([row["source_table_id"]])[0]
@@ -331,15 +342,17 @@ class _Draft:
     def _protect_seasonal(self) -> None:
         """Of tables unread in the window: those whose reads ever lay far apart, or that were read in this season."""
         lapsed = self.ids[(self.last_read > 0) & (self.last_read < self.window_start)]
-        days: dict[int, list[int]] = defaultdict(list)
-        reads = reads_that_are_use().filter(day__lte=self.as_of).order_by("table_id", "day")
-        for part in chunks(lapsed.tolist()):
-            for table, day in reads.filter(table__in=part).values_list("table_id", "day").distinct():
-                days[table].append(day.toordinal())
-        for table, read_on in days.items():
-            window = int(self.window[self.places([table])[0]])
-            if season := _season(np.array(read_on), self.as_of.toordinal(), window):
-                self.protect(table, Keep.SEASONAL, **season)
+        reads = reads_that_are_use().filter(day__lte=self.as_of, table__in=among(lapsed.tolist()))
+        days = reads.annotate(on=Ordinal("day")).order_by("table_id", "on").values_list("table_id", "on").distinct()
+        tables, read_on = _rows(days, 2).T
+        window = self.window[self.places(tables)]
+        last_year = np.abs(read_on - (self.as_of.toordinal() - SEASON_DAYS)) <= window
+        gaps = np.diff(read_on, prepend=0) * (np.diff(tables, prepend=0) == 0)
+        for table in np.unique(tables[last_year | (gaps > window / 2)]).tolist():
+            own = slice(*np.searchsorted(tables, [table, table + 1]))
+            widest, near = int(gaps[own].max()), read_on[own][last_year[own]]
+            season = {"gap": widest} if widest > window[own][0] / 2 else {"last_year": _day(near[-1])}
+            self.protect(table, Keep.SEASONAL, **season)
 
     # Holes
 
@@ -438,35 +451,37 @@ def last_part(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _season(days: Ints, as_of: int, window: int) -> Reason | None:
-    """Whether reads on these days, in order, show a season: long breaks, or one near this day last year."""
-    gaps = np.diff(days)
-    if gaps.size and gaps.max() > window / 2:
-        return {"gap": int(gaps.max())}
-    near = days[np.abs(days - (as_of - SEASON_DAYS)) <= window]
-    return {"last_year": dt.date.fromordinal(int(near[-1])).isoformat()} if near.size else None
+def _day(ordinal: Any) -> str:
+    return dt.date.fromordinal(int(ordinal)).isoformat()
+
+
+_RETIRED, _ORIGINAL, _REBUILDABLE = 1, 2, 4
 
 
 def _table_rows() -> QuerySet:
-    """Id, source id, 1 for retired, 1 for an original and 2 for a rebuildable, and the weight, by id."""
-    retired = Case(When(status=Table.Status.RETIRED, then=Value(1)), default=Value(0), output_field=IntegerField())
-    provenance = Case(
-        When(provenance=Table.Provenance.ORIGINAL, then=Value(1)),
-        When(provenance=Table.Provenance.REBUILDABLE, then=Value(2)),
-        default=Value(0),
-        output_field=IntegerField(),
-    )
-    weight = Coalesce(F("size_bytes"), F("row_count") * BYTES_A_ROW, Value(0), output_field=BigIntegerField())
-    return Table.objects.order_by("pk").values_list("pk", "source_id", retired, provenance, weight)
-
-
-def _edge_rows() -> QuerySet:
-    """Source table, target table (0 where there is none) and pipeline of every current edge."""
-    ends = [
-        Case(When(**{f"{end}__isnull": True}, then=Value(0)), default=F(end), output_field=IntegerField())
-        for end in ("source_table_id", "target_table_id")
+    """Id, source id, state as bits, and the weight, by id."""
+    said = {
+        _RETIRED: Q(status=Table.Status.RETIRED),
+        _ORIGINAL: Q(provenance=Table.Provenance.ORIGINAL),
+        _REBUILDABLE: Q(provenance=Table.Provenance.REBUILDABLE),
+    }
+    cases = [
+        Case(When(what, then=Value(bit)), default=Value(0), output_field=IntegerField()) for bit, what in said.items()
     ]
-    return TableEdge.objects.filter(valid_to__isnull=True).order_by().values_list(*ends, "pipeline_id")
+    weight = Coalesce(F("size_bytes"), F("row_count") * BYTES_A_ROW, Value(0), output_field=BigIntegerField())
+    return Table.objects.order_by("pk").values_list("pk", "source_id", reduce(add, cases), weight)
+
+
+class Ordinal(Func):
+    """A day as its number, as `datetime.date.toordinal` counts."""
+
+    output_field = IntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="CAST(julianday(%(expressions)s) - 1721424.5 AS INTEGER)")
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="(%(expressions)s - DATE '0001-01-01' + 1)")
 
 
 def _logged_edges() -> Iterable[dict[str, Any]]:
@@ -501,13 +516,23 @@ def _rows(values: QuerySet, width: int) -> Ints:
     return flat.reshape(-1, width)
 
 
+def _places_by_id(ids: Ints) -> Ints | None:
+    """The place of each id, to look up at once what a search takes twenty steps for; None where ids are too sparse."""
+    if not len(ids) or ids[-1] > 8 * len(ids) + 1000:
+        return None
+    places = np.zeros(ids[-1] + 1, dtype=np.int64)
+    places[ids] = np.arange(len(ids))
+    return places
+
+
 def _unique_pairs(first: Ints, second: Ints) -> Ints:
     """Pairs without repeats, sorted; the second may be negative."""
     if not len(first):
         return np.empty((0, 2), dtype=np.int64)
     low = second.min()
     width = second.max() - low + 1
-    keys = np.unique(first * width + (second - low))
+    keys = np.sort(first * width + (second - low))
+    keys = keys[np.diff(keys, prepend=keys[0] - 1) != 0]  # np.unique hashes, which takes five times as long here
     return np.column_stack([keys // width, keys % width + low])
 
 

@@ -18,7 +18,14 @@ from lineage.graph import walk
 from lineage.models import EdgeOrigin, TableEdge
 from lineage.neighbours import TableRows
 from lineage.queries import Impact, impact_of, lineage_of
-from lineage.snapshot import Snapshot, build_snapshot, bump_graph_version, current_snapshot, graph_state
+from lineage.snapshot import (
+    Snapshot,
+    build_snapshot,
+    bump_graph_version,
+    current_edges,
+    current_snapshot,
+    graph_state,
+)
 from tests.factories import NOON, make_edge, make_pipeline, make_table
 
 pytestmark = pytest.mark.django_db
@@ -127,6 +134,24 @@ def test_a_large_graph_speaks_of_the_version_that_was_built(large):
     build_snapshot()
     assert current_snapshot().version == 2
     assert current_snapshot().reach([d.pk], "upstream").hops.tolist() == [3, 2, 1, 0]
+
+
+def test_edges_come_from_the_file_only_while_it_is_of_the_version_now(large):
+    a, b, c, d = (make_table() for _ in range(4))
+    chain(a, b, c)
+    build_snapshot()
+    assert isinstance(current_edges(), np.memmap)
+    chain(c, d)
+    assert not isinstance(current_edges(), np.memmap)
+    assert sorted(current_edges()[:, :2].tolist()) == [[a.pk, b.pk], [b.pk, c.pk], [c.pk, d.pk]]
+
+
+def test_what_was_built_without_its_edges_is_built_again(large):
+    chain(*(make_table() for _ in range(3)))
+    (build_snapshot() / "edges.npy").unlink()
+    assert current_snapshot() is None
+    build_snapshot()
+    assert len(current_snapshot().edges) == 2
 
 
 def test_what_a_killed_build_left_behind_goes_and_old_versions_too(large):
