@@ -80,6 +80,7 @@ def start(
     rendered = render(sql.removeprefix("\ufeff"), relations or {})
     rendered.config.update(config or {})
     script = Script(rendered.sql, spoken, Schemas(schema, spoken), default_database, default_schema)
+    script.is_job = bool(rendered.config.get("write_disposition"))
     script.has_template = rendered.sql is not sql and PLACEHOLDER in rendered.sql
     run = Run(script, rendered)
     run.problems += problems

@@ -395,8 +395,21 @@ def read_if(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stac
     """IF, IIF, NVL2 and the branches of CASE."""
     args = node.args
     push(stack, args.get("this"), as_condition(mode))
-    push(stack, args.get("true"), mode or TRANSFORMATION)
+    if reader.script.is_job and asks_for_parameter(args.get("this")):
+        kept = dict(reader.notes)
+        collect(reader, args.get("true"), mode or TRANSFORMATION, sink, scope)
+        reader.notes = kept  # what never happens leaves nothing to chance or clock
+    else:
+        push(stack, args.get("true"), mode or TRANSFORMATION)
     push(stack, args.get("false"), mode or TRANSFORMATION)
+
+
+def asks_for_parameter(node: Any) -> bool:
+    """@day IS NULL: not so where a job runs the query, which gives each parameter a value."""
+    asked = node.this if node.__class__ is exp.Is and node.expression.__class__ is exp.Null else None
+    while asked.__class__ in (exp.Cast, exp.Paren):
+        asked = asked.this
+    return asked.__class__ is exp.Parameter
 
 
 def read_decode(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:

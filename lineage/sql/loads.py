@@ -1,5 +1,6 @@
 """One statement's load of one table, as facts: how rows get in, which slice, and by what key."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from .model import APPEND, FULL_REFRESH, INCREMENTAL, MERGE, UNKNOWN
 from .reader import named_table
 from .relations import FILTER
 from .slices import (
+    Ctes,
     Inserted,
     Predicate,
     branches_of,
@@ -80,7 +82,7 @@ def load_of_write(script: Any, effect: Effects, write: Write, inputs: set[str]) 
     tree = effect.tree if write.part is None else write.part
     read = LOADS.get(tree.__class__)
     if effect.kind == "SELECT_INTO":
-        return created(write, tree, inputs, replaces=False, is_conditional=False)
+        return created(script, write, tree, inputs, replaces=False, is_conditional=False)
     return read(script, tree, write, inputs) if read else Load(write.target, "whole")
 
 
@@ -95,24 +97,84 @@ def create_load(script: Any, tree: exp.Create, write: Write, inputs: set[str]) -
     if is_view(tree):
         message = "a view is always computed from its sources"
         return Load(write.target, "whole", FULL_REFRESH, True, True, True, True, message=message)
-    return created(write, tree, inputs, replaces, bool(tree.args.get("exists")))
+    return created(script, write, tree, inputs, replaces, bool(tree.args.get("exists")))
 
 
-def created(write: Write, tree: Any, inputs: set[str], replaces: bool, is_conditional: bool) -> Load:
+def created(script: Any, write: Write, tree: Any, inputs: set[str], replaces: bool, is_conditional: bool) -> Load:
     if is_conditional and not replaces:
         return Load(write.target, "define", message="built only if it does not exist yet")
     message = "the whole table is built anew" if replaces else "the whole table is built; a second run finds it there"
     load = Load(write.target, "whole", FULL_REFRESH, True if replaces else None, True, True, replaces, message=message)
-    return with_own_rows(load, tree, inputs)
+    return with_own_rows(script, load, tree, inputs)
 
 
-def with_own_rows(load: Load, tree: Any, inputs: set[str]) -> Load:
+def with_own_rows(script: Any, load: Load, tree: Any, inputs: set[str], partition: Iterable[Any] = ()) -> Load:
     """A table built from itself: adding to itself grows with every run, anything else cannot be told."""
     if load.target in inputs:
-        adds = tree.find(exp.Union) is not None
+        query = tree if isinstance(tree, exp.Query) else tree.expression
+        own = OwnRows(script, load.target, frozenset(p for part in partition for p in predicates_in(script, part)))
+        adds = own.grow(query, ctes_of(tree, {}))
         load.idempotent, load.backfill = (False, False) if adds else (None, None)
         load.message += ", from its own rows too"
     return load
+
+
+@dataclass(slots=True)
+class OwnRows:
+    """How a query that fills a table uses the rows that are stored in it; `within` are the conditions that all the rows
+    which are replaced meet, those of a partition."""
+
+    script: Any
+    target: str
+    within: frozenset[Predicate]
+
+    def grow(self, query: Any, ctes: Ctes) -> bool:
+        """The query gives all of them and others beside them: a UNION ALL, and nothing behind it that takes rows
+        together or leaves some out."""
+        ctes = ctes_of(query, ctes)
+        if not isinstance(query, exp.Union):
+            inner = self.passed_on(query, ctes)
+            return inner is not None and not isinstance(inner, exp.Table) and self.grow(inner, ctes)
+        if query.args.get("distinct"):
+            return False
+        sides = ((query.this, query.expression), (query.expression, query.this))
+        return any(self.are_kept(one, ctes) and not self.are_read(other, ctes) for one, other in sides) or any(
+            self.grow(one, ctes) for one, _ in sides
+        )
+
+    def are_kept(self, query: Any, ctes: Ctes) -> bool:
+        """Every one of them is a row of the query's."""
+        ctes = ctes_of(query, ctes)
+        inner = self.passed_on(query, ctes)
+        if isinstance(inner, exp.Table):
+            return bool(self.script.target_name(inner) == self.target)
+        return inner is not None and self.are_kept(inner, ctes)
+
+    def passed_on(self, query: Any, ctes: Ctes) -> Any:
+        """What a SELECT takes its rows from, one by one: a query or a table; None where it joins, filters or groups."""
+        if isinstance(query, exp.Subquery):
+            return query.this
+        from_ = query.args.get("from_") if isinstance(query, exp.Select) else None
+        if from_ is None or any(query.args.get(key) for key in ("group", "distinct", "qualify", "joins", "limit")):
+            return None
+        where = query.args.get("where")
+        asked = slice_of(self.script, where.this) if where is not None else ()
+        if where is not None and not (asked and self.within.issuperset(asked)):
+            return None
+        source = from_.this
+        is_name = isinstance(source, exp.Table) and not source.args.get("db")
+        return ctes.get(source.name.lower(), source) if is_name else source
+
+    def are_read(self, query: Any, ctes: Ctes, seen: frozenset[str] = frozenset()) -> bool:
+        """By the query or by a CTE that it names."""
+        for table in query.find_all(exp.Table):
+            name = table.name.lower() if not table.args.get("db") else ""
+            if name in ctes and name not in seen:
+                if self.are_read(ctes[name], ctes, seen | {name}):
+                    return True
+            elif self.script.target_name(table) == self.target:
+                return True
+        return False
 
 
 TABLE_FORMATS = frozenset({"DELTA", "ICEBERG", "HUDI"})
@@ -196,11 +258,11 @@ def overwrite_load(script: Any, tree: exp.Insert, write: Write, inputs: set[str]
     if partition is None:
         message = "the whole table is overwritten"
         load = Load(write.target, "whole", FULL_REFRESH, True, True, atomic, True, message=message)
-        return with_own_rows(load, tree, inputs)
+        return with_own_rows(script, load, tree, inputs)
     dynamic = any(not isinstance(part, exp.EQ) for part in partition.expressions)
     message = "whole partitions are overwritten"
     load = Load(write.target, "whole", INCREMENTAL, True, True, atomic, message=message, partition_by_value=dynamic)
-    return with_own_rows(load, tree, inputs)
+    return with_own_rows(script, load, tree, inputs, partition.expressions)
 
 
 def conflict_load(conflict: exp.OnConflict, write: Write) -> Load:
@@ -389,7 +451,9 @@ def job_load(script: Any, config: dict[str, Any], effect: Effects, inputs: set[s
     load = Load(target, "whole", FULL_REFRESH, True, True, True, True, message=message)
     if is_asked:
         load.backfill, load.doubt = None, "the whole table is replaced by what the run's parameters ask for"
-    return with_own_rows(load, effect.tree, inputs)
+    if target in inputs:
+        load.strategy = INCREMENTAL  # the stored rows are carried on, not loaded again
+    return with_own_rows(script, load, effect.tree, inputs)
 
 
 def replaced_partition(script: Any, tree: Any, target: str, inputs: set[str], parameter: str, is_asked: bool) -> Load:
@@ -411,7 +475,7 @@ def reads_days_before(script: Any, tree: Any, target: str, parameter: str) -> bo
         any(
             operator == "LT" and value == f"@{parameter}" or value.startswith(f"date_sub(@{parameter},")
             for _, around, operator, value in predicates_in(script, table.find_ancestor(exp.Select).args.get("where"))
-            if not around and operator in ("EQ", "LT", "LTE")
+            if around in ("", "date(_)") and operator in ("EQ", "LT", "LTE")
         )
         for table in reads
     )

@@ -49,6 +49,7 @@ class Script:
         self.database = self._given(database)
         self.schema = self._given(schema)
         self.has_template = False  # placeholders stand for names that the template leaves unknown
+        self.is_job = False  # a BigQuery job runs the text, and gives each parameter a value
         self._lines: list[int] | None = None  # ends of lines, in a long text
         self.trace: Any = None  # for explain: which expression each column is made by
         self.base = 0  # where the current piece's text stands
