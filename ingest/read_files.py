@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.facts import ColumnFact
+from ingest.checks.assertions import StatedCheck, read_assertions
 from ingest.front_comments import read_front_comments
 from ingest.layout import Layout, MetadataPattern, PipelinePattern, first_match, value_at
 from ingest.yaml_files import YamlError, load_yaml
@@ -55,6 +56,7 @@ class FileFacts:
     makes: frozenset[str] = frozenset()
     refs: frozenset[str] = frozenset()
     config: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[StatedCheck, ...] = ()
     problems: tuple[FileProblem, ...] = ()
 
     @property
@@ -125,6 +127,12 @@ def _read_metadata(path: str, data: bytes, pattern: MetadataPattern, parts: Mapp
     if pattern.form == "function":
         return FileFacts(path, pattern.form, about)
     text, problems = decode(path, data)
+    if pattern.form == "checks":
+        stated = read_assertions(text, parts)
+        faults = (FileProblem(path, "unread_check", WARNING, fault) for fault in stated.faults)
+        return FileFacts(
+            path, pattern.form, about, parts=parts, checks=tuple(stated.checks), problems=(*problems, *faults)
+        )
     try:
         content = load_yaml(text) if text else None
     except YamlError as error:

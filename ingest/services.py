@@ -16,6 +16,8 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
+from audits.checks.models import Check
+from audits.checks.services import state_checks
 from audits.usage.services import attach_all_seen_names
 from catalog import ingested, search_index
 from catalog.bulk import among, chunks, insert_rows
@@ -211,6 +213,7 @@ class _Ingest:
         self._store_pipelines()
         with transaction.atomic():
             self._retire()
+            self._store_checks()
             self._store_problems()
             self._store_other_files()
         has_errors = Problem.objects.filter(scope=self.scope, severity=ERROR).exists()
@@ -407,6 +410,25 @@ class _Ingest:
             IngestedFile.objects.filter(scope=self.scope, path__in=paths).delete()
             Problem.objects.filter(scope=self.scope, path__in=paths).delete()
 
+    def _store_checks(self) -> None:
+        """Checks that files beside tables state, where such a file is new, changed or gone."""
+        files = {path: facts for path, facts in self.reading.facts.items() if facts.form == "checks"}
+        changed = [path for path in files if self.known_digests.get(path) != self.digests[path]]
+        gone = [] if self.held_back else self.known_digests.keys() - self.digests.keys()
+        if not changed and not gone:
+            return
+        keys = {path: self._key(self.repository.names.qualified(files[path].about)) for path in changed}
+        self.tables |= ingested.ensure_tables(set(keys.values()) - self.tables.keys(), self.sources, self.scope)
+        wanted = [
+            Check(table_id=self.tables[keys[path]], stated_in=self._place(path), **stated.facts)
+            for path in changed
+            for stated in files[path].checks
+        ]
+        state_checks(wanted, files=[self._place(path) for path in (*changed, *gone)])
+
+    def _place(self, path: str) -> str:
+        return f"{self.scope}: {path}"[-1000:]
+
     def _tables_gone(self) -> list[Table]:
         current = TableEdge.objects.filter(valid_to=None)
         unused = (
@@ -460,7 +482,7 @@ _FILE_CODES = (
     *WALK_CODES,
     *("not_utf8", "file_too_large", "empty_file", "broken_yaml", "reader_died", "bad_front_comment", "bad_metadata"),
     *("unknown_key", "unknown_source", "unknown_dag", "declared_twice", "name_taken", "vanished_files"),
-    *("not_stored", "two_full_refresh_builders", "unknown_artifact_version", "not_compiled"),
+    *("unread_check", "not_stored", "two_full_refresh_builders", "unknown_artifact_version", "not_compiled"),
 )
 
 

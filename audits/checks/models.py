@@ -54,8 +54,9 @@ class Check(models.Model):
         OPENLINEAGE = "openlineage", "OpenLineage"
         SODA = "soda", "Soda"
         GREAT_EXPECTATIONS = "great_expectations", "Great Expectations"
+        REPOSITORY = "repository", "SQL repository"
 
-    MEASURED_ELSEWHERE = (Origin.DBT, Origin.OPENLINEAGE, Origin.SODA, Origin.GREAT_EXPECTATIONS)
+    MEASURED_ELSEWHERE = (Origin.DBT, Origin.OPENLINEAGE, Origin.SODA, Origin.GREAT_EXPECTATIONS, Origin.REPOSITORY)
 
     table = models.ForeignKey(Table, null=True, blank=True, on_delete=models.CASCADE, related_name="checks")
     pipeline = models.ForeignKey(Pipeline, null=True, blank=True, on_delete=models.CASCADE, related_name="checks")

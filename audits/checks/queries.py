@@ -123,14 +123,14 @@ def results_of(check: Check, most: int = SHOWN) -> list[CheckResult]:
 
 
 def statement_of(check: Check) -> str:
-    """The SQL that measures a check by itself; empty where it is measured elsewhere. Runs none."""
+    """The SQL that measures a check by itself; of what is measured elsewhere only its own. Runs none."""
+    if check.kind == Check.Kind.CUSTOM_SQL:
+        return str(check.parameters["sql"])
     if not check.is_run_here or check.table is None:
         return ""
     typed: Any = check.typed
     table = check.table
     place = Place(table.name, table.source.dialect)
-    if isinstance(typed, kinds.CustomSql):
-        return typed.sql
     statement = sql.scan(place, [typed]) if sql.shares_a_scan(typed) else sql.apart(place, typed)
     if isinstance(typed, kinds.UniqueKey) and distinct.has_quick_ways(place.dialect, table.kind):
         return f"{distinct.FIRST_ASKED}\n{distinct.rising(place, [typed])};\n\n{distinct.THEN_ASKED}\n{statement}"

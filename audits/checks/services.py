@@ -151,6 +151,31 @@ def _refuse_unknown_table(parameter: str, name: str) -> None:
         raise ValidationError({"parameters": f"{parameter}: There is no table {table} in a source {slug}."}) from error
 
 
+_STATED = ("kind", "parameters", "severity", "description", "is_active")
+
+
+@transaction.atomic
+def state_checks(wanted: Iterable[Check], *, files: Iterable[str]) -> None:
+    """Bring checks that a repository states for its own tool to run, not yet saved, to what its `files` state now.
+
+    What they state no longer is switched off. One of the same name that stands elsewhere keeps its facts.
+    """
+    stated = {(check.table_id, check.name): check for check in sorted(wanted, key=lambda check: check.severity)[::-1]}
+    known = {(check.table_id, check.name): check for check in Check.objects.filter(table__in=[pk for pk, _ in stated])}
+    for check in stated.values():
+        check.origin = Check.Origin.REPOSITORY
+    mine = [known[key] for key, check in stated.items() if key in known and known[key].stated_in == check.stated_in]
+    for check in mine:
+        for name in _STATED:
+            setattr(check, name, getattr(stated[check.table_id, check.name], name))
+    Check.objects.bulk_create([check for key, check in stated.items() if key not in known])
+    Check.objects.bulk_update(mine, _STATED, batch_size=500)
+    gone = Check.objects.filter(stated_in__in=files, is_active=True)
+    for check in gone:
+        if (check.table_id, check.name) not in stated:
+            Check.objects.filter(pk=check.pk).update(is_active=False)
+
+
 # Results
 
 

@@ -61,7 +61,8 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class TableFact:
     """A table that a pipeline reads or writes. `keeps` is its retention in days, None where nobody limits it; `checks`
-    are the kinds of those that were measured, and `is_failing` says that one fails."""
+    are the kinds of those that are measured, `is_failing` says that one fails, and `is_unheard` that of some, which the
+    repository of the SQL states and has run, no result arrives here."""
 
     node: str
     name: str
@@ -72,6 +73,7 @@ class TableFact:
     verdict: str = ""
     checks: frozenset[str] = frozenset()
     is_failing: bool = False
+    is_unheard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

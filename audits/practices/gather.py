@@ -33,10 +33,12 @@ MEASURED = (State.PASS, State.WARN, State.FAIL)  # a check that could not be run
 
 @dataclass
 class Checks:
-    """Kinds of the checks on one table or pipeline that were measured, and whether one fails."""
+    """Kinds of the checks on one table or pipeline that were measured, whether one fails, and whether results of some
+    that the SQL's own repository has run never arrived."""
 
     kinds: set[str] = field(default_factory=set)
     is_failing: bool = False
+    is_unheard: bool = False
 
 
 def gather(ids: Ids = None) -> dict[int, Facts]:
@@ -177,13 +179,15 @@ def _tables(edges: QuerySet, ids: Ids, checks: Mapping[tuple[str, int], Checks])
             verdict=verdict or "",
             checks=frozenset(own.kinds),
             is_failing=own.is_failing,
+            is_unheard=own.is_unheard,
         )
     return found
 
 
 def _checks(edges: QuerySet, ids: Ids) -> dict[tuple[str, int], Checks]:
     """The checks of each table and each pipeline, by its kind of thing and id."""
-    measured = Check.objects.filter(is_active=True, state__in=MEASURED).order_by()
+    unheard = Q(origin=Check.Origin.REPOSITORY, checked_at=None)
+    measured = Check.objects.filter(Q(state__in=MEASURED) | unheard, is_active=True).order_by()
     if ids is not None:
         measured = measured.filter(_at(edges, "table") | Q(pipeline__in=ids))
     found: dict[tuple[str, int], Checks] = defaultdict(Checks)
@@ -191,6 +195,7 @@ def _checks(edges: QuerySet, ids: Ids) -> dict[tuple[str, int], Checks]:
         own = found[("table", table) if table else ("pipeline", pipeline)]
         own.kinds.add(kind)
         own.is_failing |= state == State.FAIL
+        own.is_unheard |= state == State.UNKNOWN
     return found
 
 

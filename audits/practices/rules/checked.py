@@ -14,7 +14,8 @@ MOST_NAMED = 5
 
 def judge(facts: Facts) -> Judgement:
     """Tier 1: key and rows of each output, rows or freshness of each input. Tier 2: key and rows of each output.
-    Tier 3: any check of each output. Tier 4: none. Checks that have never run do not count."""
+    Tier 3: any check of each output. Tier 4: none. Checks that have never run do not count, unless the repository of
+    the SQL states them and has them run: then the words say that no result arrives here."""
     if facts.tier == 4:
         return passes("Tier 4 needs no checks.")
     if not facts.outputs:
@@ -27,7 +28,9 @@ def judge(facts: Facts) -> Judgement:
         return fails(*said, mend=[mend for _, mend in lacks])
     failing = sorted({table.name for table in (*facts.inputs, *facts.outputs) if table.is_failing})
     failing += [facts.name] if facts.is_failing else []
-    now = f" Failing now: those of {', '.join(failing[:MOST_NAMED])}." if failing else " They pass."
+    unheard = any(table.is_unheard for table in (*facts.inputs, *facts.outputs))
+    now = " Their repository has them run, and no results arrive here." if unheard else " They pass."
+    now = f" Failing now: those of {', '.join(failing[:MOST_NAMED])}." if failing else now
     return passes(f"Its tables are checked as {_of(facts.tier)} needs.{now}")
 
 
