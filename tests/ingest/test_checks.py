@@ -242,10 +242,66 @@ def test_results_of_soda(orders, tmp_path) -> None:
         "row_count > 0": ("external", "pass", "soda"),
         "duplicate_count(order_id) = 0": ("unique_key", "fail", "soda"),
         "missing_count(country) = 0": ("not_null", "warn", "soda"),
-        "freshness(at) < 1d": ("external", "error", "soda"),
+        "freshness(at) < 1d": ("freshness", "error", "soda"),
     }
     assert CheckResult.objects.get(check_of__kind="unique_key").value == 2
     assert ingest(file, "--source", "warehouse")[0]["known_results"] == 4
+
+
+def soda_check(sodacl: str, value: float, fail: dict[str, float] | None = None, **facts: Any) -> dict[str, Any]:
+    """A check as Soda 3.5 writes it."""
+    text = sodacl.strip().lstrip("- ")
+    said = {"name": text.partition("\n")[0].rstrip(":"), "definition": f"checks for orders:\n  {sodacl}"}
+    diagnostics = {"blocks": [], "value": value} | ({"fail": fail} if fail else {})
+    return {"table": "orders", "column": None, "outcome": "pass", "outcomeReasons": [], **said} | {
+        "identity": sodacl,
+        "diagnostics": diagnostics,
+        **facts,
+    }
+
+
+def test_checks_of_soda_are_known_by_their_definition_and_not_by_their_name(orders, tmp_path) -> None:
+    named = "- duplicate_count(a, b) = 0:\n      name: Keys are there once\n"
+    checks = [
+        soda_check("row_count between 1 and 5", 7, {"greaterThan": 5.0, "lessThan": 1.0}, outcome="fail"),
+        soda_check("row_count > 10", 11, {"lessThanOrEqual": 10.0}),
+        soda_check(named, 0, {"greaterThan": 0.0, "lessThan": 0.0}, name="Keys are there once"),
+        soda_check("duplicate_count(a) < 10", 3, {"greaterThanOrEqual": 10.0}, column="a"),
+        soda_check("missing_count(b) < 3", 1, {"greaterThanOrEqual": 3.0}, column="b"),
+        soda_check("- invalid_count(c) = 0:\n      valid values: [KR, JP]\n", 1, {"greaterThan": 0.0}, column="c"),
+        soda_check("- invalid_count(c) = 0:\n      valid regex: .+\n", 0, {"greaterThan": 0.0}, column="c"),
+        soda_check("freshness(at) < 1d12h", 5_400_000, column="at"),
+        soda_check("change for row_count > 1", 0, outcome=None),
+    ]
+    file = write(tmp_path, json.dumps(SODA | {"checks": checks}), "scan.json")
+    summary, code = ingest(file, "--source", "warehouse")
+    assert (code, summary["made"], summary["faults"]) == (0, 9, [])
+    found = {check.name: (check.kind, check.parameters) for check in Check.objects.all()}
+    assert found["row_count between 1 and 5"] == ("row_count", {"min": 1, "max": 5})
+    assert found["row_count > 10"] == ("row_count", {"min": 11})
+    assert found["Keys are there once"] == ("unique_key", {"columns": ["a", "b"]})
+    assert found["duplicate_count(a) < 10"][0] == "external"
+    assert found["missing_count(b) < 3"] == ("not_null", {"column": "b", "max": 2})
+    assert found["freshness(at) < 1d12h"] == ("freshness", {"column": "at", "hours": 36})
+    values, regex = (found[name] for name in sorted(found) if name.startswith("invalid_count(c) = 0: "))
+    assert values[0] == "external"
+    assert regex == ("accepted_values", {"column": "c", "values": ["KR", "JP"]})
+    assert CheckResult.objects.get(check_of__kind="freshness").value == 1.5
+    assert CheckResult.objects.get(check_of__name="change for row_count > 1").words == "Soda did not evaluate it."
+
+
+def test_two_expectations_that_differ_in_more_than_their_column_are_two_checks(orders, tmp_path) -> None:
+    def expectation(success: bool, **kwargs: Any) -> dict[str, Any]:
+        config = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "a", "batch_id": "x", **kwargs}}
+        return {"success": success, "expectation_config": config, "result": {"unexpected_count": 1}}
+
+    of_two = EXPECTATIONS | {"results": [expectation(False), expectation(True, mostly=0.5)]}
+    ingest(write(tmp_path, json.dumps(of_two), "result.json"), "--source", "warehouse")
+    found = {check.name: (check.kind, check.state) for check in Check.objects.all()}
+    assert found == {
+        "expect_column_values_to_not_be_null(a)": ("not_null", "fail"),
+        "expect_column_values_to_not_be_null(a): mostly = 0.5": ("external", "pass"),
+    }
 
 
 @pytest.mark.parametrize("document", [EXPECTATIONS, {"run_results": {"a": {"validation_result": EXPECTATIONS}}}])
@@ -265,7 +321,13 @@ def test_results_of_great_expectations(document, orders, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{", "not valid JSON"), ("[]", "neither Soda"), ('{"checks": [], "dataTimestamp": "soon"}', "cannot be read")],
+    [
+        ("{", "not valid JSON"),
+        ("[]", "neither Soda"),
+        ('{"checks": [], "dataTimestamp": "soon"}', "cannot be read"),
+        ('{"checks": [], "dataTimestamp": "2026-03-02T06:00:00Z", "hasErrors": true}', "ended in an error"),
+        ('{"success": false, "validation_results": [{"success": false, "expectations": []}]}', "to_json_dict()"),
+    ],
 )
 def test_a_result_file_that_is_none_says_why(text, words, orders, tmp_path) -> None:
     summary, code = ingest(write(tmp_path, text, "a.json"), "--source", "warehouse")
