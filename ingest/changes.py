@@ -73,6 +73,15 @@ class Version:
                 found[source].add(name)
         return {table: sorted(names) for table, names in found.items() if table}
 
+    @cached_property
+    def builders(self) -> dict[str, set[str]]:
+        """Per table the pipelines that fill it."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for name, pairs in self._pairs.items():
+            for _, target in pairs:
+                found[target].add(name)
+        return found
+
     def outputs(self, pipeline: str) -> list[str]:
         return sorted({target for _, target in self._pairs.get(pipeline, ()) if target})
 
@@ -132,6 +141,7 @@ class Report:
     breaks: list[Hit] = field(default_factory=list)
     affected: list[Hit] = field(default_factory=list)
     unknown: list[Hit] = field(default_factory=list)
+    gone: frozenset[tuple[str, str]] = frozenset()  # every (table, column) of the repository that goes
 
     def to_dict(self) -> dict[str, list[dict[str, Any]]]:
         """As `--json` prints it."""
@@ -205,15 +215,32 @@ def _digest(version: Version, pipeline: str) -> str | None:
 
 
 def compare(base: Version, new: Version) -> Report:
-    """What going from `base` to `new` breaks downstream and does not also mend."""
+    """What going from `base` to `new` breaks downstream and does not also mend.
+
+    A column of a table whose builders are not rewritten goes because of another that goes, and `lineage.breaks` finds
+    so; or it does not go at all, where its builder breaks and leaves the table as it was.
+    """
     changes = list(changes_between(base, new))
     spread = Spread(_Graph(base, new, changes))
-    for change in changes:
-        _BEGIN[change.verb](spread, change, Cause(change.words, change.words, change.node))
+    rewritten = set(repository_of(base, new)["rewritten"])
+    brought = [change for change in changes if _is_brought(change, new, rewritten)]
+    _begin(spread, [change for change in changes if change not in brought])
     for pipeline, why in _unread(changes, base, new):
         spread.doubt(pipeline, Cause(why, why))
     spread.run()
+    _begin(spread, [change for change in brought if not spread.broken.keys() & new.builders.get(change.table, set())])
+    spread.run()
     return _told(spread, new)
+
+
+def _is_brought(change: Change, new: Version, rewritten: set[str]) -> bool:
+    builders = new.builders.get(change.table)
+    return change.verb == "drop_column" and bool(builders) and not builders & rewritten
+
+
+def _begin(spread: Spread, changes: Iterable[Change]) -> None:
+    for change in changes:
+        _BEGIN[change.verb](spread, change, Cause(change.words, change.words, change.node))
 
 
 _BEGIN = {
@@ -315,6 +342,7 @@ def _told(spread: Spread, new: Version) -> Report:
         breaks=teller.in_order(teller.breaks()),
         affected=teller.in_order(teller.hits(Level.AFFECTED, Level.STALE)),
         unknown=teller.in_order(teller.hits(Level.UNKNOWN)),
+        gone=frozenset(spread.gone),
     )
 
 

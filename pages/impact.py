@@ -29,7 +29,7 @@ from lineage.standing import planned
 from pages.csv_rows import csv_response
 from pages.forms import find_tables
 
-SHOWN = 200  # rows of each list; the CSV has them all
+SHOWN = 50  # rows of each list at first, and as many of its dashboards and exports, which stand at the end
 _HEADER = ("level", "kind", "name", "source", "columns", "why", "change", "owners", "path")
 _LISTS = (
     ("breaks", "Breaks", "Pipelines in the order in which they would fail.", "bad"),
@@ -137,7 +137,8 @@ def _page(
         "faults": faults or [],
         "impact": found,
         "reads": reads,
-        "lists": list(_listed(found)) if found else [],
+        "lists": list(_listed(found, is_whole=request.GET.get("rows") == "all")) if found else [],
+        "whole": f"{url}&rows=all",
         "letters": list(_letters(found, link)) if found else [],
         "may_declare": bool(changes) and all(_may_declare(request, change) for change in changes),
         "mishaps": [(mishap, planned(mishap), _may_edit(request, mishap.thing)) for mishap in open_mishaps()],
@@ -187,10 +188,11 @@ def _letters(found: Impact, link: str) -> Iterator[Letter]:
         yield Letter(owner, len(hits), message_to(owner, hits, found, link))
 
 
-def _listed(found: Impact) -> Iterator[Listed]:
+def _listed(found: Impact, is_whole: bool) -> Iterator[Listed]:
     for name, heading, lead, tone in _LISTS:
         hits = getattr(found, name)
-        yield Listed(name, heading, lead, tone, hits[:SHOWN], len(hits))
+        shown = hits if is_whole else [*hits[:SHOWN], *[hit for hit in hits[SHOWN:] if hit.is_end][-SHOWN:]]
+        yield Listed(name, heading, lead, tone, shown, len(hits))
 
 
 def _csv_row(hit: Hit) -> tuple[str, ...]:

@@ -38,9 +38,12 @@ class LostReads:
 
     @property
     def in_words(self) -> str:
-        """Who reads it: "12 queries by 3 readers, 2 of them people"."""
-        readers = f"{self.readers:,} reader{'' if self.readers == 1 else 's'}"
-        return f"{self.reads:,} quer{'y' if self.reads == 1 else 'ies'} by {readers}, {self.people:,} of them people"
+        """Who reads it: "12 queries by 2 people and 1 other account"."""
+        others = self.readers - self.people
+        people = f"{self.people:,} {'person' if self.people == 1 else 'people'}" if self.people else ""
+        accounts = f"{others:,} other account{'' if others == 1 else 's'}" if others else ""
+        readers = " and ".join(filter(None, [people, accounts]))
+        return f"{self.reads:,} quer{'y' if self.reads == 1 else 'ies'} by {readers}"
 
 
 def impact_of(

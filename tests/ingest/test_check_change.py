@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from ingest.changes import read_version
+from ingest.changes import compare, read_version
 from ingest.settings import prepared
 from tests.ingest.folders import write
 
@@ -32,6 +32,12 @@ def version(folder, **changed):
     """The files above with some changed: `core__orders="SELECT …"`, None for one that is gone."""
     files = {**FILES, **{path.replace("__", "/") + ".sql": text for path, text in changed.items()}}
     return write(folder, {path: text for path, text in files.items() if text is not None})
+
+
+def read(folder, before=None):
+    options = dict.fromkeys(("layout", "dialect", "source", "default_database", "default_schema"))
+    settings, layout = prepared(folder, options)
+    return read_version(folder, layout, settings, 0, before)
 
 
 @pytest.fixture
@@ -96,6 +102,19 @@ def test_a_star_does_not_break_but_passes_the_loss_on(check):
     ]
 
 
+def test_what_a_broken_pipeline_no_longer_builds_keeps_its_columns(tmp_path):
+    filtered = {
+        "mart__everything": "SELECT * FROM core.orders AS o WHERE o.amount > 0",
+        "mart__named": "SELECT e.amount FROM mart.everything AS e",
+    }
+    base = version(tmp_path / "base", **filtered)
+    new = version(tmp_path / "new", **filtered, core__orders=ORDERS.replace(", raw.amount", ""))
+    older = read(base)
+    report = compare(older, read(new, older))
+    assert [hit.pipeline for hit in report.breaks] == ["mart.everything", "mart.revenue"]
+    assert "mart.named" in {hit.pipeline for hit in report.affected}
+
+
 def test_a_column_used_only_in_a_filter_breaks_too(check):
     report, status = check(mart__revenue=REVENUE.replace("AS revenue FROM", "AS total FROM"))
     assert pipelines(report["breaks"]) == ["mart.top"]
@@ -119,12 +138,9 @@ def test_a_dropped_table_breaks_its_readers(check):
 
 def test_what_did_not_change_is_taken_from_the_older_version_and_comes_to_the_same(tmp_path):
     base, new = version(tmp_path / "base"), version(tmp_path / "new", core__orders=ORDERS.replace(", raw.amount", ""))
-    settings, layout = prepared(
-        base, dict.fromkeys(("layout", "dialect", "source", "default_database", "default_schema"))
-    )
-    older = read_version(base, layout, settings, 0)
-    again = read_version(new, layout, settings, 0, older)
-    assert again.lineages == read_version(new, layout, settings, 0).lineages
+    older = read(base)
+    again = read(new, older)
+    assert again.lineages == read(new).lineages
     kept = {name for name in again.lineages if again.lineages[name] is older.lineages[name]}
     assert kept == {"mart.top"}  # what reads core.orders has other columns to read
 

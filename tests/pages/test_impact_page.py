@@ -191,7 +191,7 @@ def test_who_reads_a_column_that_goes_is_counted_and_logs_alone_give_doubt(
     answer = with_token(viewer).get("/api/v1/impact/", {"change": DROP}).json()
     assert [(lost["node"], lost["reads"], lost["people"]) for lost in answer["reads"]] == [(column.node, 12, 1)]
     text = text_of(signed_in(viewer).get("/impact/", {"change": DROP}))
-    assert "12 queries by 1 reader, 1 of them people" in text and "pia" not in text
+    assert "12 queries by 1 person" in text and "pia" not in text
 
 
 WRONG = "wrong_rows table:warehouse:shop.orders 2026-03-01"
@@ -212,6 +212,17 @@ def test_a_declared_mishap_has_a_badge_on_every_page_downstream_until_it_is_ende
     assert signed_in(viewer).post(f"/impact/mishaps/{Mishap.objects.get().pk}/end/").status_code == 403
     client.post(f"/impact/mishaps/{Mishap.objects.get().pk}/end/")
     assert [page for page in pages if words in client.get(page).content.decode()] == []
+
+
+def test_a_long_list_shows_its_first_rows_and_its_dashboards(orders, viewer, signed_in) -> None:
+    for number in range(60):
+        make_edge(make_pipeline(f"copy_{number:02}"), orders, make_table(f"shop.copy_{number:02}"))
+    make_edge(make_pipeline("show"), orders, make_table("zz board", kind="dashboard"))
+    asked = {"change": "not_refreshed table:warehouse:shop.orders"}
+    text = text_of(signed_in(viewer).get("/impact/", asked))
+    assert "51 of 64: the first, and dashboards and exports" in text
+    assert "zz board" in text and "copy_59" not in text
+    assert "copy_59" in text_of(signed_in(viewer).get("/impact/", {**asked, "rows": "all"}))
 
 
 def test_what_is_planned_cannot_be_declared(orders, editor, viewer, signed_in) -> None:
