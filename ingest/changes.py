@@ -217,8 +217,8 @@ def _digest(version: Version, pipeline: str) -> str | None:
 def compare(base: Version, new: Version) -> Report:
     """What going from `base` to `new` breaks downstream and does not also mend.
 
-    A column of a table whose builders are not rewritten goes because of another that goes, and `lineage.breaks` finds
-    so; or it does not go at all, where its builder breaks and leaves the table as it was.
+    A column of a table whose builders are not rewritten goes because of another that goes, as `lineage.breaks` finds;
+    or it does not go at all, where a pipeline before it breaks and leaves its table as it was.
     """
     changes = list(changes_between(base, new))
     spread = Spread(_Graph(base, new, changes))
@@ -228,7 +228,7 @@ def compare(base: Version, new: Version) -> Report:
     for pipeline, why in _unread(changes, base, new):
         spread.doubt(pipeline, Cause(why, why))
     spread.run()
-    _begin(spread, [change for change in brought if not spread.broken.keys() & new.builders.get(change.table, set())])
+    _begin(spread, [change for change in brought if not _is_stale(spread, change.table)])
     spread.run()
     return _told(spread, new)
 
@@ -236,6 +236,10 @@ def compare(base: Version, new: Version) -> Report:
 def _is_brought(change: Change, new: Version, rewritten: set[str]) -> bool:
     builders = new.builders.get(change.table)
     return change.verb == "drop_column" and bool(builders) and not builders & rewritten
+
+
+def _is_stale(spread: Spread, table: str) -> bool:
+    return table in spread.tables and spread.tables[table].worst >= Level.STALE
 
 
 def _begin(spread: Spread, changes: Iterable[Change]) -> None:
