@@ -151,6 +151,8 @@ _VERBS: dict[str, Callable[..., Any]] = {
     "notify": services.notify,
     "remind": services.remind,
     "approve": services.approve,
+    "by-revoke": services.quarantine_by_revoke,
+    "by-rename": services.quarantine_by_rename,
     "quarantined": services.record_quarantine,
     "deleted": services.record_deletion,
     "restored": services.record_restoration,

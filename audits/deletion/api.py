@@ -77,9 +77,21 @@ class DeletionReviewViewSet(NounViewSet):
         return Response(self._shown(services.approve(actor=request.user, review=self.get_object())))
 
     @extend_schema(request=None)
+    @action(detail=True, methods=["post"], url_path="by-revoke")
+    def by_revoke(self, request: Request, **_: Any) -> Response:
+        """Hide the tables by taking rights away, which are read from the live source now and given back by the undo."""
+        return Response(self._shown(services.quarantine_by_revoke(actor=request.user, review=self.get_object())))
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"], url_path="by-rename")
+    def by_rename(self, request: Request, **_: Any) -> Response:
+        """Hide the tables by renaming them, as every review begins."""
+        return Response(self._shown(services.quarantine_by_rename(actor=request.user, review=self.get_object())))
+
+    @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def quarantined(self, request: Request, **_: Any) -> Response:
-        """Say that the builders are stopped and the tables renamed."""
+        """Say that the builders are stopped and the tables hidden."""
         return Response(self._shown(services.record_quarantine(actor=request.user, review=self.get_object())))
 
     @extend_schema(request=None)

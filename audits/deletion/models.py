@@ -148,6 +148,10 @@ class DeletionReview(models.Model):
 
     ENDED = (State.CONFIRMED, State.STOPPED)
 
+    class QuarantineBy(models.TextChoices):
+        RENAME = "rename", "Rename"
+        REVOKE = "revoke", "Revoke"
+
     state = models.CharField(max_length=12, choices=State.choices, default=State.FLAGGED)
     state_since = models.DateTimeField(default=timezone.now)
     opened_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -155,6 +159,7 @@ class DeletionReview(models.Model):
     opened_at = models.DateTimeField(default=timezone.now)
     evidence_until = models.DateField(help_text="Reads up to this day were looked at when it was flagged")
     notice_until = models.DateField(null=True, blank=True, help_text="After this day a steward may decide on silence")
+    quarantine_by = models.CharField(max_length=6, choices=QuarantineBy.choices, default=QuarantineBy.RENAME)
     quarantine_until = models.DateField(null=True, blank=True, help_text="Nothing is dropped up to this day")
     approvals_needed = models.PositiveSmallIntegerField(default=1)
     is_reversible = models.BooleanField(default=True)
@@ -184,7 +189,12 @@ class ReviewedTable(models.Model):
     review = models.ForeignKey(DeletionReview, on_delete=models.CASCADE, related_name="tables")
     table = models.ForeignKey(Table, on_delete=models.CASCADE, related_name="reviewed_in")
     position = models.PositiveIntegerField()
-    quarantine_name = models.CharField(max_length=500, help_text="Dotted, as the table's own name")
+    quarantine_name = models.CharField(
+        max_length=500, help_text="Dotted, as the table's own name, which it is in quarantine by revoke"
+    )
+    grants = models.JSONField(
+        default=list, blank=True, help_text="What a quarantine by revoke takes away: `scripts.Grant`, as read before"
+    )
     kept_name = models.CharField(max_length=500, blank=True, help_text="Where its data is kept after the drop")
 
     class Meta:

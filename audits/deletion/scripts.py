@@ -1,4 +1,4 @@
-"""The SQL that people run: quarantine by rename, keep the data and drop, and the way back of each. Pure text.
+"""The SQL that people run: quarantine by rename or revoke, keep the data and drop, and the way back of each. Pure text.
 
 Every name is a quoted identifier out of sqlglot's own printer, never CASCADE. Each script says on what evidence it
 stands, refuses to run after its expiry, and looks at the engine's own record of reads before each statement, where
@@ -8,6 +8,7 @@ the engine keeps one. The way back has no expiry.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -29,8 +30,21 @@ class NoScript(ValueError):
 
 
 @dataclass(frozen=True)
+class Grant:
+    """A right on a table, or on one column of it. `grantee` is a role, or user@host in MySQL; empty for everybody."""
+
+    privilege: str
+    grantee: str
+    column: str = ""
+    grantable: bool = False
+
+
+@dataclass(frozen=True)
 class Target:
-    """A table that goes. Names are dotted, as in the catalog; `definition` is the SQL that makes a view."""
+    """A table that goes. Names are dotted, as in the catalog; `definition` is the SQL that makes a view.
+
+    In quarantine by revoke it keeps its name, so `quarantine_name` is the same, and `grants` are what is taken away.
+    """
 
     name: str
     quarantine_name: str
@@ -39,6 +53,11 @@ class Target:
     definition: str = ""
     description: str = ""
     evidence: Sequence[str] = ()
+    grants: Sequence[Grant] = ()
+
+    @property
+    def keeps_its_name(self) -> bool:
+        return self.quarantine_name == self.name
 
 
 @dataclass(frozen=True)
@@ -88,16 +107,28 @@ def is_reversible(dialect: str, target: Target) -> bool:
 
 
 def quarantine_script(order: Order) -> Script:
-    """Stop the builders, then rename each table, so that whoever needs one finds out while nothing is lost."""
-    forward, back = [_head(order, "Quarantine", "It renames and drops nothing.")], [_back_head(order, "the quarantine")]
+    """Stop the builders, then hide each table, so that whoever needs one finds out while nothing is lost."""
+    promise = "It only takes rights away." if any(target.grants for target in order.targets) else "It only renames."
+    forward, back = [_head(order, "Quarantine", promise)], [_back_head(order, "the quarantine")]
     for number, target in enumerate(order.targets, 1):
-        hidden = target.quarantine_name
-        forward.append(_section(f"{number}. {target.name} becomes {last_part(hidden)}", target.evidence))
-        forward += [*_guard(order, target.name), rename(order.dialect, target.name, hidden, target.kind)]
-    back += [
-        rename(order.dialect, target.quarantine_name, target.name, target.kind) for target in reversed(order.targets)
-    ]
-    return Script(_joined(forward), _joined(back))
+        becomes = "is granted to nobody" if target.keeps_its_name else f"becomes {last_part(target.quarantine_name)}"
+        forward.append(_section(f"{number}. {target.name} {becomes}", target.evidence))
+        forward += [*_guard(order, target.name), *_hide(order.dialect, target)]
+    for target in reversed(order.targets):
+        back += _show(order.dialect, target)
+    return Script(_joined(forward), _joined(back), _HOLDS_NOT if any(each.grants for each in order.targets) else ())
+
+
+def _hide(dialect: str, target: Target) -> list[str]:
+    if target.keeps_its_name:
+        return revoke(dialect, target.name, target.grants)
+    return [rename(dialect, target.name, target.quarantine_name, target.kind)]
+
+
+def _show(dialect: str, target: Target) -> list[str]:
+    if target.keeps_its_name:
+        return [give(dialect, target.name, grant) for grant in target.grants]
+    return [rename(dialect, target.quarantine_name, target.name, target.kind)]
 
 
 def delete_script(order: Order) -> Script:
@@ -168,6 +199,49 @@ def drop(dialect: str, name: str, kind: str = "table") -> str:
     return exp.Drop(tables=[identifier(dialect, name)], kind=kind.upper()).sql(dialect=dialect) + ";"
 
 
+def give(dialect: str, name: str, grant: Grant) -> str:
+    """One GRANT."""
+    return _grant_or_revoke(exp.Grant, dialect, name, grant, grant_option=grant.grantable)
+
+
+def revoke(dialect: str, name: str, grants: Iterable[Grant]) -> list[str]:
+    """REVOKEs, never CASCADE. In MySQL the right to grant is one of its own, beside which may be none, called USAGE."""
+    options, rights = [], list(grants)
+    if dialect == "mysql":
+        may_grant = dict.fromkeys(grant.grantee for grant in rights if grant.grantable)
+        options = [Grant("GRANT OPTION", grantee) for grantee in may_grant]
+        rights = [grant for grant in rights if grant.privilege != "USAGE"]
+    return [_grant_or_revoke(exp.Revoke, dialect, name, grant) for grant in (*options, *rights)]
+
+
+def _grant_or_revoke(kind: type[exp.Grant | exp.Revoke], dialect: str, name: str, grant: Grant, **options: bool) -> str:
+    if not _PRIVILEGE.fullmatch(grant.privilege):
+        raise NoScript(f"{grant.privilege!r} on {name} is no right that a script should name.")
+    columns = [exp.to_identifier(grant.column, quoted=True)] if grant.column else []
+    statement = kind(
+        privileges=[exp.GrantPrivilege(this=exp.Var(this=grant.privilege), expressions=columns)],
+        kind="TABLE",
+        securable=identifier(dialect, name),
+        principals=[exp.GrantPrincipal(this=_principal(dialect, grant.grantee))],
+        **options,
+    )
+    return statement.sql(dialect=dialect) + ";"
+
+
+_PRIVILEGE = re.compile(r"[A-Z]+(?: [A-Z]+)*")
+
+
+def _principal(dialect: str, grantee: str) -> exp.Expression:
+    """A role; in MySQL `user`@`host`, which sqlglot knows no node for, or a role, which has no host."""
+    if not grantee:
+        return exp.Var(this="PUBLIC")
+    if any(part in grantee for part in (_TAG, "\x00", "\n")):
+        raise NoScript(f"{grantee!r} holds characters that no script should carry.")
+    user, at, host = grantee.rpartition("@") if dialect == "mysql" else (grantee, "", "")
+    names = [exp.to_identifier(part, quoted=True).sql(dialect=dialect) for part in (user or grantee, host) if part]
+    return exp.Var(this="@".join(names))
+
+
 def copy(dialect: str, name: str, new: str) -> str:
     """One statement that makes a new table of all the rows."""
     rows = exp.select("*").from_(identifier(dialect, name))
@@ -184,7 +258,8 @@ def text(value: str) -> str:
 
 def _keep_and_drop(order: Order, target: Target) -> list[str]:
     dialect, hidden, kept = order.dialect, target.quarantine_name, target.kept_name
-    guard = _guard(order, hidden, known_reads="0")
+    # What MySQL counts goes by name: only a new one begins with nothing.
+    guard = _guard(order, hidden, known_reads="" if target.keeps_its_name else "0")
     if target.kind in _VIEWS:
         return [*guard, drop(dialect, hidden, "view")]
     if dialect == "postgres":
@@ -265,11 +340,12 @@ END {_TAG};""",
 
 
 def _restore(dialect: str, target: Target) -> list[str]:
+    grants = [give(dialect, target.name, grant) for grant in target.grants]
     if target.kind in _VIEWS:
-        return [target.definition.rstrip().rstrip(";") + ";"]
+        return [target.definition.rstrip().rstrip(";") + ";", *grants]
     if dialect == "bigquery":
-        return [f"CREATE TABLE {quoted(dialect, target.name)} CLONE {quoted(dialect, target.kept_name)};"]
-    return [rename(dialect, target.kept_name, target.name)]
+        return [f"CREATE TABLE {quoted(dialect, target.name)} CLONE {quoted(dialect, target.kept_name)};", *grants]
+    return [rename(dialect, target.kept_name, target.name), *grants]
 
 
 # Guards
@@ -378,6 +454,10 @@ $$;"""
 # Words around
 
 
+_HOLDS_NOT = (
+    "Owners, superusers and accounts with rights on the whole schema or server can read the tables all the same; their "
+    "reads, under the tables' own names, stop the review as any read does.",
+)
 _KEEPS = f"It keeps the data aside for {KEPT_DAYS} days, then drops what lies in quarantine."
 
 

@@ -81,8 +81,8 @@ class DeletionReviewSerializer(serializers.ModelSerializer):
         model = DeletionReview
         fields = [
             *("id", "url", "page", "state", "state_since", "tables", "pipelines", "opened_by_name", "opened_at"),
-            *("evidence_until", "notice_until", "quarantine_until", "approvals_needed", "approvals", "is_reversible"),
-            *("stop_reason", "is_restored", "savings", "events"),
+            *("evidence_until", "notice_until", "quarantine_by", "quarantine_until", "approvals_needed", "approvals"),
+            *("is_reversible", "stop_reason", "is_restored", "savings", "events"),
         ]
         read_only_fields = [name for name in fields if name != "tables"]
 
@@ -103,7 +103,15 @@ class DeletionReviewSerializer(serializers.ModelSerializer):
 
     def to_representation(self, review: DeletionReview) -> dict[str, Any]:
         plain = ("state", "state_since", "opened_by_name", "opened_at", "evidence_until", "notice_until")
-        plain += ("quarantine_until", "approvals_needed", "is_reversible", "stop_reason", "is_restored", "savings")
+        plain += (
+            "quarantine_by",
+            "quarantine_until",
+            "approvals_needed",
+            "is_reversible",
+            "stop_reason",
+            "is_restored",
+            "savings",
+        )
         facts = {name: getattr(review, name) for name in plain} | {
             "id": review.pk,
             "url": f"{self.context['url']}{review.pk}/",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -25,6 +26,7 @@ from audits.deletion.asking import (
 )
 from audits.deletion.evidence import counted
 from audits.deletion.facts import DEFAULT_WINDOW
+from audits.deletion.grants import NoGrants, read_grants
 from audits.deletion.models import (
     Approval,
     DeletionReview,
@@ -41,6 +43,8 @@ from audits.deletion.savings import savings_of
 from audits.deletion.targets import target_of
 from catalog import policy
 from catalog import services as catalog
+from catalog.addresses import ConnectionProblem
+from catalog.connections import open_source
 from catalog.models import Pipeline, Table, User
 from catalog.policy import Action
 from catalog.undo import Undo, puts_back, stored
@@ -149,7 +153,7 @@ def _add_plan(review: DeletionReview, plan: Plan) -> None:
             review=review,
             table=table,
             position=position,
-            quarantine_name=scripts.beside(table.name, f"__quarantine_{review.pk}"),
+            quarantine_name=_hidden_name(table, review),
             kept_name=scripts.beside(table.name, f"__kept_{review.pk}"),
         )
         for position, table in enumerate(plan.tables, 1)
@@ -159,6 +163,10 @@ def _add_plan(review: DeletionReview, plan: Plan) -> None:
     ReviewedPipeline.objects.bulk_create(
         ReviewedPipeline(review=review, pipeline=pipeline, action=action) for pipeline, action in actions
     )
+
+
+def _hidden_name(table: Table, review: DeletionReview) -> str:
+    return scripts.beside(table.name, f"__quarantine_{review.pk}")
 
 
 def _approvals_needed(review: DeletionReview) -> int:
@@ -266,8 +274,44 @@ def approve(*, actor: User, review: DeletionReview) -> DeletionReview:
 
 
 @transaction.atomic
+def quarantine_by_revoke(*, actor: User, review: DeletionReview) -> DeletionReview:
+    """Choose to take away the rights on the tables, read from the live sources now, instead of renaming them."""
+    review = _locked(review, actor, Action.RETIRE, State.AGREED)
+    grants = {each: _live_grants(each) for each in _reviewed(review)}
+    for each, found in grants.items():
+        each.quarantine_name, each.grants = each.table.name, [asdict(grant) for grant in found]
+        each.save(update_fields=["quarantine_name", "grants"])
+    review.quarantine_by = DeletionReview.QuarantineBy.REVOKE
+    review.save(update_fields=["quarantine_by"])
+    _note(review, actor, f"Quarantine by revoke: read {counted(sum(map(len, grants.values())), 'grant')} to give back.")
+    return review
+
+
+def _live_grants(reviewed: ReviewedTable) -> list[scripts.Grant]:
+    table = reviewed.table
+    try:
+        with open_source(table.source) as source:
+            return read_grants(source, table.name)
+    except (NoGrants, scripts.NoScript, ConnectionProblem) as error:
+        raise ValidationError(f"The grants on {table.name} cannot be read. {error}") from error
+
+
+@transaction.atomic
+def quarantine_by_rename(*, actor: User, review: DeletionReview) -> DeletionReview:
+    """Choose to rename the tables, which every review begins with."""
+    review = _locked(review, actor, Action.RETIRE, State.AGREED)
+    for each in _reviewed(review):
+        each.quarantine_name, each.grants = _hidden_name(each.table, review), []
+        each.save(update_fields=["quarantine_name", "grants"])
+    review.quarantine_by = DeletionReview.QuarantineBy.RENAME
+    review.save(update_fields=["quarantine_by"])
+    _note(review, actor, "Quarantine by rename.")
+    return review
+
+
+@transaction.atomic
 def record_quarantine(*, actor: User, review: DeletionReview) -> DeletionReview:
-    """Say that the builders are stopped and the tables renamed. From now on a failed query stops the review."""
+    """Say that the builders are stopped and the tables hidden. From now on a failed query stops the review."""
     review = _locked(review, actor, Action.RETIRE, State.AGREED)
     refuse_if_needed(review)
     _set_pipelines(actor, review, Pipeline.Status.PAUSED)

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from audits.deletion import scripts
 from audits.deletion.models import DeletionReview, ReviewedPipeline, ReviewedTable
-from audits.deletion.scripts import Order, Script, Stop, Target
+from audits.deletion.scripts import Grant, Order, Script, Stop, Target
 from catalog.models import Source, Table
 from lineage.models import SqlVersion
 
@@ -37,6 +37,7 @@ def target_of(reviewed: ReviewedTable, evidence: Iterable[str] = ()) -> Target:
         definition=_definition(table) if table.kind == Table.Kind.VIEW else "",
         description=table.description,
         evidence=tuple(evidence),
+        grants=[Grant(**grant) for grant in reviewed.grants],
     )
 
 
