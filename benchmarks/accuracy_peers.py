@@ -2,9 +2,9 @@
 
     python -m benchmarks.accuracy_peers DIR… [--engines pipekeeper datahub …] [--failures pipekeeper]
 
-DIR: checkouts of reata/sqllineage, OpenLineage/OpenLineage and mozilla/bigquery-etl, kept outside this repository. A
-case counts when its tables, or its column edges, are exactly those its suite states, without regard to case and
-quotes. Cases that state a peer's own convention are left out, and counted, by reason.
+DIR: checkouts of reata/sqllineage, OpenLineage/OpenLineage, datahub-project/datahub and mozilla/bigquery-etl, kept
+outside this repository. A case counts when its tables, or its column edges, are exactly those its suite states, without
+regard to case and quotes. Cases that state a peer's own convention are left out, and counted, by reason.
 """
 
 import argparse

@@ -1,9 +1,11 @@
 """The peers' own public test suites as cases, from checkouts kept outside this repository, which ships none of them.
 
-A case is {"suite", "name", "sql", "dialect", "schema", "default_schema", "inputs", "outputs", "edges", "left_out"};
-what its suite does not state is None, and `left_out` says why a case is that peer's own convention (see CONVENTIONS).
+A case is {"suite", "name", "sql", "dialect", "schema", "default_schema", "default_database", "inputs", "outputs",
+"edges", "left_out"}; what its suite does not state is None, and `left_out` says why a case is that peer's own
+convention (see CONVENTIONS).
 """
 
+import ast
 import json
 import os
 import re
@@ -51,6 +53,9 @@ CONVENTIONS = {
     "star": "columns named beside an unexpanded star are swallowed by it",
     "kept": "a table that a script makes, reads and keeps is no output of it",
     "changed": "a table that DELETE, TRUNCATE, ALTER or DROP changes: an output to one, to the other none",
+    "updated": "a table that UPDATE changes is its own input",
+    "temporary": "a temporary table that nothing reads is an output",
+    "folded": "quoted names of another case are the same column",
     "renamed": "a table that is only renamed: its old name is gone and no input",
     "like": "CREATE TABLE … LIKE given the pattern as a source: no row flows",
     "location": "the files behind an external table are no input",
@@ -61,14 +66,15 @@ CONVENTIONS = {
 # What a text shows of these conventions; the first that matches is the reason.
 SIGNS = (
     ("template", r"\{\{|\{%"),
-    ("changed", r"(?i)^\s*(DELETE|TRUNCATE|DROP|ALTER TABLE \S+ ADD)\b"),
+    ("changed", r"(?i)^\s*(DELETE|TRUNCATE|DROP|ALTER TABLE \S+ (?:ADD|DROP))\b"),
     ("renamed", r"(?i)^\s*ALTER TABLE \S+ RENAME TO \S+$"),
     ("like", r"(?i)^\s*CREATE TABLE \S+ LIKE\b"),
     ("location", r"(?is)^\s*CREATE EXTERNAL TABLE\b"),
     ("cached", r"(?i)^\s*CACHE TABLE\b"),
     (
         "invalid",
-        r"(?is)SELECT tab2\.\*\s+FROM tab2 a|SELECT db\.t\.x.*db\.t as t1|SELECT a FROM t1\s+UNION ALL\s+SELECT b, a\b",
+        r"(?is) AS :\w"
+        r"|SELECT tab2\.\*\s+FROM tab2 a|SELECT db\.t\.x.*db\.t as t1|SELECT a FROM t1\s+UNION ALL\s+SELECT b, a\b",
     ),
 )
 
@@ -76,7 +82,7 @@ SIGNS = (
 def case(suite: str, name: str, sql: str, dialect: str, **stated: Any) -> Case:
     """One case; a dialect that is not read is the first reason to leave it out."""
     left_out = stated.pop("left_out", None) or (None if dialect in DIALECTS else "dialect")
-    blank = {"schema": None, "default_schema": None, "inputs": None, "outputs": None, "edges": None}
+    blank = dict.fromkeys(("schema", "default_schema", "default_database", "inputs", "outputs", "edges"))
     found = {"suite": suite, "name": name, "sql": sql, "dialect": DIALECTS.get(dialect, ""), "left_out": left_out}
     return blank | found | stated
 
@@ -91,7 +97,7 @@ def convention_of(sql: str, dialect: str) -> str | None:
 def plain(name: str | None) -> str:
     """A table name without quotes, case and date shard, a path without its last slash, no mark of a missing schema."""
     bare = re.sub(r'[`"\[\]]', "", name or "").lower().removeprefix("<default>.").removesuffix("/")
-    return re.sub(r"_20\d{6}$", "", bare)
+    return re.sub(r"_(20\d{6}|yyyymmdd)$", "", bare)
 
 
 def sqllineage_cases(checkout: Path, cache: Path) -> Iterator[Case]:
@@ -213,6 +219,68 @@ def bigquery_etl_cases(checkout: Path) -> Iterator[Case]:
             yield case("bigquery-etl", "/".join(folder.parts[-2:]), sql, "bigquery", inputs=inputs, left_out=left_out)
 
 
+DATAHUB_TESTS = "metadata-ingestion/tests/unit/sql_parsing"
+URN = re.compile(r"urn:li:dataset:\(urn:li:dataPlatform:\w+,(.+),PROD\)")
+
+
+def datahub_cases(checkout: Path) -> Iterator[Case]:
+    """DataHub's golden files, as far as the checkout has them, beside the statements that its test's text gives."""
+    folder = checkout / DATAHUB_TESTS
+    tree = ast.parse((folder / "test_sqlglot_lineage.py").read_text(encoding="utf-8"))
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "assert_sql_result":
+            given = {word.arg: word.value for word in call.keywords}
+            golden = folder / "goldens" / ast.literal_eval(given.pop("expected_file").right)  # type: ignore[attr-defined]
+            said = {name: ast.literal_eval(value) for name, value in given.items()}
+            if golden.is_file():
+                yield datahub_case(golden.stem, ast.literal_eval(call.args[0]), said, json.loads(golden.read_text()))
+
+
+def datahub_case(name: str, sql: str, said: dict[str, Any], golden: dict[str, Any]) -> Case:
+    lineage = golden.get("column_lineage")
+    edges = [
+        [
+            dataset(up["table"]),
+            top(up["column"]),
+            dataset(info["downstream"]["table"]),
+            info["downstream"]["column"].lower(),
+        ]
+        for info in lineage or ()
+        for up in info["upstreams"]
+    ]
+    return case(
+        "DataHub",
+        name,
+        sql,
+        said["dialect"],
+        schema={dataset(urn): columns for urn, columns in said.get("schemas", {}).items()} or None,
+        default_schema=said.get("default_schema"),
+        default_database=said.get("default_db"),
+        inputs=[dataset(urn) for urn in golden["in_tables"]],
+        outputs=[dataset(urn) for urn in golden["out_tables"]],
+        edges=edges if lineage is not None else None,
+        left_out=convention_of(sql, said["dialect"]) or datahub_convention(sql, said["dialect"]),
+    )
+
+
+def datahub_convention(sql: str, dialect: str) -> str | None:
+    if re.match(r"(?i)\s*UPDATE\b", sql):
+        return "updated"
+    if re.match(r"(?i)\s*CREATE TABLE #", sql):
+        return "temporary"
+    return "folded" if dialect == "snowflake" and re.search(r'"[^"]*[a-z][^"]*"', sql) else None
+
+
+def top(column: str) -> str:
+    """The column of a struct's field, which stands beside it as a path: a.b.c -> a."""
+    return column.lower().partition(".")[0]
+
+
+def dataset(urn: str | None) -> str:
+    found = URN.fullmatch(urn or "")
+    return plain(found[1]) if found else ""
+
+
 def own_cases() -> Iterator[Case]:
     """The product's own cases, for the peers' sake: without templates, which they do not render."""
     for path in sorted((ROOT / "tests/lineage/sql/cases").glob("*.yaml")):
@@ -251,4 +319,6 @@ def suite_of(checkout: Path, cache: Path = CACHE) -> list[Case]:
         return list(sqllineage_cases(checkout, cache))
     if (checkout / "tests/sql").is_dir() and (checkout / "sql").is_dir():
         return list(bigquery_etl_cases(checkout))
-    raise ValueError(f"{checkout} is no checkout of sqllineage, OpenLineage or bigquery-etl")
+    if (checkout / DATAHUB_TESTS).is_dir():
+        return list(datahub_cases(checkout))
+    raise ValueError(f"{checkout} is no checkout of sqllineage, OpenLineage, DataHub or bigquery-etl")

@@ -88,6 +88,7 @@ class Pipekeeper:
             dialect=statement["dialect"],
             schema=known,
             default_schema=statement.get("default_schema"),
+            default_database=statement.get("default_database"),
         ).to_dict()
 
     def read(self, raw: Any) -> Answer:
@@ -172,6 +173,7 @@ class DataHub:
             statement["sql"],
             schema_resolver=known,
             default_schema=statement.get("default_schema"),
+            default_db=statement.get("default_database"),
             override_dialect=statement["dialect"] or "postgres",
         )
 
@@ -274,7 +276,7 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
     one(engine, warm_up, engine.know(warm_up))
     while len(results) < len(statements) and sum(each["seconds"] for each in results) < order["seconds"]:
         statement = statements[len(results)]
-        key = json.dumps([statement.get(part) for part in ("dialect", "schema", "default_schema")])
+        key = json.dumps([statement.get(part) for part in ("dialect", "schema", "default_schema", "default_database")])
         if key not in known:
             known[key] = engine.know(statement)
         results.append(one(engine, statement, known[key]))

@@ -31,6 +31,7 @@ class Rules:
     struct_dot: bool = False  # a.b may be the field b of a struct column a
     implicit_recursion: bool = False  # WITH needs no RECURSIVE
     tables_keep_case: bool = False  # table names keep their case where columns do not
+    columns_ignore_case: bool = False  # column names do, quoted or not, where sqlglot keeps all case
     sharded: bool = False  # events_20240101 and events_* are shards of one table
     truncate_commits: bool | None = False  # TRUNCATE ends the transaction
     ddl_commits: bool | None = False  # CREATE, DROP, ALTER end the transaction
@@ -135,7 +136,9 @@ RULES = {
         truncate_commits=None,
         retokenize=True,
     ),
-    "mysql": Rules(
+    "mysql": Rules(  # https://dev.mysql.com/doc/refman/8.4/en/identifier-case-sensitivity.html
+        tables_keep_case=True,
+        columns_ignore_case=True,
         values_column="column_{place}",
         ctas_by_name=True,
         declares_by_statement=False,
@@ -192,12 +195,13 @@ class Language:
         self._parser = self.dialect.parser()
         strategy = self.dialect.normalization_strategy
         upper = strategy in (NormalizationStrategy.UPPERCASE, NormalizationStrategy.CASE_INSENSITIVE_UPPERCASE)
-        keeps = strategy is NormalizationStrategy.CASE_SENSITIVE
+        keeps = strategy is NormalizationStrategy.CASE_SENSITIVE and not self.rules.columns_ignore_case
         # A name written without quotes, in normal form.
         self.fold: Callable[[str], str] = str if keeps else str.upper if upper else str.lower
         self.fold_quoted: Callable[[str], str] = (
             self.fold
-            if strategy in (NormalizationStrategy.CASE_INSENSITIVE, NormalizationStrategy.CASE_INSENSITIVE_UPPERCASE)
+            if self.rules.columns_ignore_case
+            or strategy in (NormalizationStrategy.CASE_INSENSITIVE, NormalizationStrategy.CASE_INSENSITIVE_UPPERCASE)
             else str
         )
         self._types: dict[Any, str] = {}
