@@ -6,11 +6,13 @@ import datetime as dt
 import hashlib
 import secrets
 
+from django.db import connection
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from catalog.bulk import as_stored
 from catalog.models import ApiToken, User
 
 _USE_IS_NOTED_EVERY = dt.timedelta(minutes=5)  # a write per call would make every read wait for the database
@@ -30,24 +32,28 @@ def issue_token(*, user: User, name: str, scope: str) -> tuple[ApiToken, str]:
     return token, secret
 
 
-def _token(digest: str) -> ApiToken | None:
-    """The token of that digest with its user, of whom what is not read here comes when it is asked for.
+def _token(digest: str, now: dt.datetime) -> tuple[ApiToken, bool] | None:
+    """The token of that digest with its user, and whether its use is to be noted; what is not read here of the two
+    comes when it is asked for.
 
     One query, written out: every request of a program makes it, and composing it costs more than the database does.
     """
-    token = next(iter(ApiToken.objects.raw(_TOKEN, [digest])), None)
-    if token is not None:
-        token.user = User.from_db(
-            None, _USER_FIELDS, [token.user_id, *(getattr(token, f"its_{name}") for name in _READ)]
-        )
-    return token
+    with connection.cursor() as cursor:
+        cursor.execute(_TOKEN, [as_stored(now - _USE_IS_NOTED_EVERY), digest])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    token = ApiToken.from_db(None, _OF_TOKEN, row[1 : 1 + len(_OF_TOKEN)])
+    token.user = User.from_db(None, _OF_USER, row[1 + len(_OF_TOKEN) :])
+    return token, bool(row[0])
 
 
-# Of the user, in the order of the model's fields, as `from_db` takes them
-_READ = ("is_superuser", "username", "is_staff", "is_active", "role", "owner_id")
-_USER_FIELDS = ["id", *_READ]
+# In the order of the models' fields, as `from_db` takes them
+_OF_TOKEN = ("id", "user_id", "name", "scope")
+_OF_USER = ("id", "is_superuser", "username", "is_staff", "is_active", "role", "owner_id")
 _TOKEN = (
-    f"SELECT token.*, {', '.join(f'person.{name} AS its_{name}' for name in _READ)}"
+    f"SELECT token.last_used_at IS NULL OR token.last_used_at < %s,"
+    f" {', '.join(f'token.{name}' for name in _OF_TOKEN)}, {', '.join(f'person.{name}' for name in _OF_USER)}"
     f" FROM {ApiToken._meta.db_table} token JOIN {User._meta.db_table} person ON person.id = token.user_id"
     " WHERE token.digest = %s"
 )
@@ -62,11 +68,11 @@ class TokenAuthentication(BaseAuthentication):
             return None
         if len(parts) != 2:
             raise AuthenticationFailed("Write the header as: Authorization: Bearer <token>.")
-        token = _token(digest_of(parts[1]))
+        now = timezone.now()
+        token, is_to_note = _token(digest_of(parts[1]), now) or (None, False)
         if token is None or not token.user.is_active:
             raise AuthenticationFailed("This token is not known here. Make one on your account page.")
-        now = timezone.now()
-        if token.last_used_at is None or now - token.last_used_at > _USE_IS_NOTED_EVERY:
+        if is_to_note:
             ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
         return token.user, token
 

@@ -66,12 +66,13 @@ class Group:
     def store(self) -> list[bool]:
         """Store all of them; for each whether it was new. Raises BadEvent, and then nothing may be kept of any."""
         new = rows.insert_events(map(self._row, self._events))
-        answers: list[bool] = []
+        answers = []
         for each in self._events:
             answers.append(each.digest in new)
-            if each.digest in new:
-                new.remove(each.digest)
-                self._store(each.event)
+            new.discard(each.digest)  # an equal one that comes behind it is not new
+        fresh = [each.event for each, is_new in zip(self._events, answers, strict=True) if is_new]
+        for event in sorted(fresh, key=lambda event: event.at):  # what comes as it happened costs least
+            self._store(event)
         self._settle()
         return answers
 

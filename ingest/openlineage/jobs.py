@@ -56,7 +56,7 @@ def current_data(job: ReportedJob) -> Data:
 
     A run under way has perhaps not told all yet, so what its forerunner told still holds. One query.
     """
-    stated = job.facets.get("@data")
+    stated = job.facets.get("@data") if "@data" in job.stamps else None  # facets are seldom read yet
     stated_at = job.stamps["@data"][0] if stated else 0
     found = Data()
     for outcome, state in newest_runs(job.pipeline_id, _RUNS_LOOKED_AT):

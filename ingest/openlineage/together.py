@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+_PATIENCE = 0.005  # seconds
 
 
 @dataclass
@@ -18,14 +19,17 @@ class _Call(Generic[Item, Answer]):
 
     items: Sequence[Item]
     answers: list[Answer | BaseException] | None = None
-    turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.turn.acquire()
 
 
 class Together(Generic[Item, Answer]):
     """A function of many items, called by one thread at a time with the items of all that came meanwhile.
 
-    A thread that finds nobody at work begins at once, with what is there; what comes while it works is done next, by
-    the first that came. The function gives an answer for each item; what it raises is the answer to each.
+    A thread that finds nobody at work begins, with what is there; what comes while it works is done next, by the first
+    that came. Where several came together last time, as many are given a moment to come again. The function gives an answer for each item; what it raises is the answer to each.
     """
 
     def __init__(self, do_all: Callable[[Sequence[Item]], Sequence[Answer | BaseException]], most: int) -> None:
@@ -34,12 +38,15 @@ class Together(Generic[Item, Answer]):
         self._lock = threading.Lock()
         self._waiting: deque[_Call[Item, Answer]] = deque()
         self._is_led = False
+        self._lately, self._as_many = 1, threading.Event()
 
     def __call__(self, items: Sequence[Item]) -> list[Answer | BaseException]:
         call = _Call[Item, Answer](items)
         with self._lock:
             self._waiting.append(call)
             leads, self._is_led = not self._is_led, True
+            if len(self._waiting) >= self._lately:
+                self._as_many.set()
         if not leads:
             call.turn.acquire()
         if call.answers is None:
@@ -48,6 +55,8 @@ class Together(Generic[Item, Answer]):
         return call.answers
 
     def _lead(self) -> None:
+        if self._lately > 1:
+            self._as_many.wait(_PATIENCE)
         calls = self._next_calls()
         items = [item for call in calls for item in call.items]
         answers: Sequence[Answer | BaseException] = []
@@ -67,6 +76,9 @@ class Together(Generic[Item, Answer]):
             while self._waiting and size + len(self._waiting[0].items) <= self._most:
                 calls.append(self._waiting.popleft())
                 size += len(calls[-1].items)
+            self._lately = len(calls)
+            if len(self._waiting) < self._lately:
+                self._as_many.clear()
         return calls
 
     def _hand_out(self, calls: Sequence[_Call[Item, Answer]], answers: list[Answer | BaseException]) -> None:
