@@ -3,10 +3,11 @@ that a manifest of 200 MB needs.
 
     python -m benchmarks.bench_dbt [--models 10000] [--megabytes 200]
 
-The project is generated: staging models on sources, marts of 50 lines that join three of those before them, each
-documented and owned. Parsing runs on as many warm processes as the ingest; the ingest is the whole command, on an empty
-SQLite file. CPU seconds are those of all processes together. Memory is the largest sum of resident pages of the command
-and its workers, seen every 50 ms.
+Two projects are generated: staging models on sources, marts that join three of those before them, each documented and
+owned; in one the marts have 50 lines, in the other 15, as those of real projects. Parsing runs on as many warm
+processes as the ingest; the ingest is the whole command, on an empty SQLite file. CPU seconds are those of all
+processes together. Memory is seen every 50 ms: what is resident of the command at its peak, and of it and its workers,
+where pages that they share count once (Linux's proportional set size).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ from ingest.workers import Workers, cores
 ROOT = Path(__file__).parent.parent
 STAGING_SHARE = 0.3
 COLUMNS = ("order_id", "customer_id", "amount", "tax", "country", "channel", "status", "ordered_at")
+
+
+Mart = Callable[[int, list[int]], str]
 
 
 def staging(number: int) -> str:
@@ -97,7 +101,26 @@ select order_id, customer_id, amount, tax, country, channel, status, ordered_at 
 """
 
 
-def models(count: int) -> Iterator[tuple[int, str, list[str]]]:
+def short_mart(number: int, others: list[int]) -> str:
+    a, b, c = others
+    return f"""select
+    a.order_id, a.customer_id, coalesce(b.total, 0) + a.amount as amount, c.tax,
+    a.country, coalesce(c.channel, a.channel, 'none') as channel,
+    case when b.n > {number} then 'known' else a.status end as status,
+    greatest(a.ordered_at, c.ordered_at) as ordered_at
+from "shop"."mart"."model_{a}" as a
+left join (
+    select customer_id, sum(amount) as total, count(*) as n
+    from "shop"."mart"."model_{b}"
+    where status <> 'open'
+    group by customer_id
+) as b on a.customer_id = b.customer_id
+left join "shop"."mart"."model_{c}" as c on a.order_id = c.order_id
+where a.amount > 0
+"""
+
+
+def models(count: int, mart: Mart = mart) -> Iterator[tuple[int, str, list[str]]]:
     """(number, compiled SQL, ids it depends on), in an order that a project could be built in."""
     chance, first_marts = random.Random(7), max(3, int(count * STAGING_SHARE))
     for number in range(count):
@@ -137,7 +160,7 @@ def node(number: int, sql: str, depends_on: list[str]) -> dict[str, Any]:
     }
 
 
-def write_target(folder: Path, count: int, megabytes: int) -> None:
+def write_target(folder: Path, count: int, megabytes: int, mart: Mart) -> None:
     """The artifacts of a project of `count` models; macros fill the manifest up to its size."""
     groups = {f"group.shop.team_{n}": {"name": f"team_{n}", "owner": {"name": f"Team {n}"}} for n in range(40)}
     sources = {
@@ -156,7 +179,7 @@ def write_target(folder: Path, count: int, megabytes: int) -> None:
     macro = {"name": "x", "macro_sql": "{% macro x(a) %} select {{ a }} from {{ ref('b') }} {% endmacro %}\n" * 60}
     with (folder / "manifest.json").open("w") as file:
         file.write(f'{{"metadata": {json.dumps(metadata)}, "nodes": {{')
-        for place, (number, sql, depends_on) in enumerate(models(count)):
+        for place, (number, sql, depends_on) in enumerate(models(count, mart)):
             file.write(f"{', ' if place else ''}{json.dumps(f'model.shop.model_{number}')}: ")
             file.write(json.dumps(node(number, sql, depends_on)))
         file.write(f'}}, "sources": {json.dumps(sources)}, "groups": {json.dumps(groups)}, "macros": {{"macro.x": {{}}')
@@ -210,19 +233,19 @@ def command(target: Path, database: Path, jobs: int) -> tuple[Took, dict[str, An
 
 
 def follow_memory(process: subprocess.Popen[str], peak: list[int]) -> None:
-    page = os.sysconf("SC_PAGE_SIZE")
     while process.poll() is None:
-        own = _pages(process.pid) * page // 1_000_000
-        with_workers = own + sum(_pages(pid) for pid in _children(process.pid)) * page // 1_000_000
-        peak[:] = max(peak[0], own), max(peak[1], with_workers)
+        own, together = _kilobytes(process.pid, "Rss"), _kilobytes(process.pid, "Pss")
+        together += sum(_kilobytes(pid, "Pss") for pid in _children(process.pid))
+        peak[:] = max(peak[0], own // 1000), max(peak[1], together // 1000)
         time.sleep(0.05)
 
 
-def _pages(pid: int) -> int:
+def _kilobytes(pid: int, what: str) -> int:
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
         return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{what}:"))
 
 
 def _children(pid: int) -> list[int]:
@@ -236,19 +259,27 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--models", type=int, default=10_000)
     arguments.add_argument("--megabytes", type=int, default=200, help="size of the manifest")
+    arguments.add_argument("--only", choices=("", "long", "short"), default="", help="one of the two projects")
     arguments.add_argument("--jobs", type=int, default=cores())
     asked = arguments.parse_args()
+    print(f"{'':34}{'seconds':>9}{'CPU s':>9}{'÷ parse':>9}{'÷ CPU':>9}{'MB':>7}{'with workers':>14}")
+    for name, mart_of, megabytes in (("long", mart, asked.megabytes), ("short", short_mart, 0)):
+        if asked.only in ("", name):
+            compare(asked.models, mart_of, megabytes, asked.jobs)
+
+
+def compare(count: int, mart_of: Mart, megabytes: int, jobs: int) -> None:
+    """One project: its parse, its ingest, and its ingest again."""
     with tempfile.TemporaryDirectory(prefix="bench-dbt-") as temporary:
         target = Path(temporary)
-        write_target(target, asked.models, asked.megabytes)
-        texts = [sql for _, sql, _ in models(asked.models)]
-        size = (target / "manifest.json").stat().st_size / 1_000_000
+        write_target(target, count, megabytes, mart_of)
+        texts = [sql for _, sql, _ in models(count, mart_of)]
+        size, length = (target / "manifest.json").stat().st_size / 1e6, sum(map(len, texts)) / 1e3
         database = new_database(target)
-        parsed = parse_alone(texts, asked.jobs)
-        first, found, memory = command(target, database, asked.jobs)
-        second, _, _ = command(target, database, asked.jobs)
-    print(f"{asked.models:,} models, {sum(map(len, texts)) / 1e6:.1f} MB of SQL, manifest of {size:.0f} MB")
-    print(f"{'':34}{'seconds':>9}{'CPU s':>9}{'÷ parse':>9}{'÷ CPU':>9}{'MB':>7}{'with workers':>14}")
+        parsed = parse_alone(texts, jobs)
+        first, found, memory = command(target, database, jobs)
+        second, _, _ = command(target, database, jobs)
+    print(f"{count:,} models of {length / count:.2f} KB, manifest of {size:.0f} MB")
     print(f"{'parse of the compiled SQL':34}{parsed.wall:9.1f}{parsed.cpu:9.1f}{1:9.2f}{1:9.2f}")
     for name, took, size_of in (("ingest_dbt", first, memory), ("again, nothing changed", second, None)):
         ratios = f"{took.wall / parsed.wall:9.2f}{took.cpu / parsed.cpu:9.2f}"

@@ -17,7 +17,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from catalog.bulk import among, as_stored, chunks, insert_objects, insert_rows, update_rows
+from catalog.bulk import among, as_stored, chunks, insert_objects, insert_rows, merge_rows, update_rows
 from catalog.facts import ColumnFact, Measures, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
 from catalog.models import Column, Origin, Owner, Ownership, Pipeline, SchemaChange, Source, Table, Tag
 from catalog.schema_changes import Place, changes_between
@@ -463,23 +463,17 @@ def _store_ownerships(
         for role, slugs in _by_role(fact.owners)
         for slug in slugs
     }
-    have: dict[tuple[int, str, int], int] = {}
-    for ids in chunks(thing.pk for thing in things):
-        ingested = Ownership.objects.filter(**{f"{noun}_id__in": ids}, origin=Origin.INGEST)
-        have |= {
-            (row[0], row[1], row[2]): row[3] for row in ingested.values_list(f"{noun}_id", "role", "owner_id", "id")
-        }
+    ingested = Ownership.objects.filter(**{f"{noun}__in": among(thing.pk for thing in things)}, origin=Origin.INGEST)
+    have = {(of, role, owner): pk for of, role, owner, pk in ingested.values_list(noun, "role", "owner", "pk")}
     if not keep_missing:
-        for ids in chunks(pk for key, pk in have.items() if key not in wanted):
-            Ownership.objects.filter(pk__in=ids).delete()
-    Ownership.objects.bulk_create(
-        Ownership(**{f"{noun}_id": thing}, role=role, owner_id=owner, origin=Origin.INGEST)
-        for thing, role, owner in sorted(wanted - have.keys())
-    )
+        gone = [pk for key, pk in have.items() if key not in wanted]
+        Ownership.objects.filter(pk__in=among(gone)).delete()
+    rows = [(*key, Origin.INGEST.value) for key in sorted(wanted - have.keys())]
+    insert_rows(Ownership, (noun, "role", "owner", "origin"), rows)
 
 
 def _by_role(owned: Owned) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return (Ownership.Role.BUSINESS, owned.business), (Ownership.Role.TECHNICAL, owned.technical)
+    return (Ownership.Role.BUSINESS.value, owned.business), (Ownership.Role.TECHNICAL.value, owned.technical)
 
 
 def _store_tags(model: type[models.Model], changes: Iterable[tuple[Any, Collection[str], Collection[str]]]) -> None:
@@ -491,9 +485,7 @@ def _store_tags(model: type[models.Model], changes: Iterable[tuple[Any, Collecti
     ids = _tag_ids({name for _, name in (*given, *taken)})
     through = model.tags.through  # type: ignore[attr-defined]
     noun = model._meta.model_name
-    through.objects.bulk_create(
-        [through(**{f"{noun}_id": pk, "tag_id": ids[name]}) for pk, name in given], ignore_conflicts=True
-    )
+    merge_rows(through, (noun, "tag"), [(pk, ids[name]) for pk, name in given], {})
     for pk, name in taken:
         through.objects.filter(**{f"{noun}_id": pk, "tag_id": ids[name]}).delete()
 

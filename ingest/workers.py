@@ -7,6 +7,7 @@ with `Died`, and another process takes its place. Processes are spawned, so they
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -226,6 +227,8 @@ def _serve(pipe: Connection, modules: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
     for module in modules:
         importlib.import_module(module)
+    gc.freeze()  # what was imported is no garbage, and the rest dies with each job: look for it seldom
+    gc.set_threshold(50_000, 20, 100)
     pipe.send(True)
     while True:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from ingest.dbt.json_files import check_nesting, entries
@@ -36,7 +37,11 @@ def _table(data: Mapping[str, Any]) -> CatalogTable:
     return CatalogTable(
         kind=_kind(str((data.get("metadata") or {}).get("type") or "").lower().replace("_", " ")),
         columns=tuple(
-            (str(column.get("name") or ""), str(column.get("type") or ""), str(column.get("comment") or ""))
+            (
+                intern(str(column.get("name") or "")),
+                intern(str(column.get("type") or "")),
+                str(column.get("comment") or ""),
+            )
             for column in columns
         ),
         rows=_number(stats, _ROWS),

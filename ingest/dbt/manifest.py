@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from ingest.dbt.json_files import BadArtifact, check_nesting, entries, part
@@ -201,7 +202,10 @@ def _node(manifest: Manifest, key: str, data: Mapping[str, Any]) -> Node:
 def _columns(data: Mapping[str, Any]) -> tuple[DocumentedColumn, ...]:
     return tuple(
         DocumentedColumn(
-            name, _text(column.get("data_type")), _text(column.get("description")), column.get("quote") is True
+            intern(name),  # the same in many tables, and read anew from each
+            intern(_text(column.get("data_type"))),
+            intern(_text(column.get("description"))),
+            column.get("quote") is True,
         )
         for column in map(_mapping, _mapping(data.get("columns")).values())
         if (name := _text(column.get("name")))

@@ -58,7 +58,7 @@ class DbtReading:
 
     def _files(self, manifest: Manifest, project: Project) -> Iterator[File]:
         repository = project.repository
-        by_key = {key: repr(table) for key, table in repository.tables.items()}
+        by_key = {key: digest(repr(table)) for key, table in repository.tables.items()}
         about = repr((repository.owners, repository.sources, repository.problems, manifest.adapter))
         yield File(FILE, b"", digest(about))
         for path, node in project.nodes.items():
