@@ -215,13 +215,18 @@ class _Sql:
         cause = getattr(error, "orig", None) or error
         if _was_cancelled(cause):
             return _too_long(timeout)
-        if getattr(error, "statement", None) is None:  # it failed before there was anything to ask
-            return _cannot_connect(error)
-        if getattr(error, "connection_invalidated", False):
+        if getattr(cause, "sqlstate", None) == "55P03":
+            return ConnectionProblem(
+                "A table is locked there by another session, and views on it cannot be read meanwhile. Try again when "
+                "that session is done."
+            )
+        if getattr(error, "connection_invalidated", False):  # also while rows arrive, when it names no statement
             return ConnectionProblem(
                 "The connection to the database was lost before it had answered. Nothing was changed there. Try again "
                 "when it is back."
             )
+        if getattr(error, "statement", None) is None:  # it failed before there was anything to ask
+            return _cannot_connect(error)
         return ConnectionProblem(f"The database answered: {_cleaned(_message(cause), self.secrets)}")
 
     def close(self) -> None:

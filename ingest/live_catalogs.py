@@ -153,17 +153,24 @@ class _Namer:
 # PostgreSQL. pg_class shows every table, whatever the user may read of it. Partitions are part of their table; what
 # belongs to an extension is nobody's table.
 _PG_TABLES = """
-WITH own AS (
-    SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples, c.relispartition
+WITH plain AS MATERIALIZED (
+    SELECT set_config('search_path', 'pg_catalog', true) AS path,  -- so that views name their tables in full
+        set_config('lock_timeout', '30s', true) AS patience
+), locked AS MATERIALIZED (  -- rewritten at this moment: to ask for their size would wait until that is done
+    SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), own AS (
+    SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples, c.relispartition,
+        CASE WHEN c.relkind IN ('r', 'm') AND c.oid NOT IN (SELECT relation FROM locked)
+            THEN pg_total_relation_size(c.oid) END AS bytes
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
       AND NOT EXISTS (
         SELECT FROM pg_depend d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-), plain AS MATERIALIZED (
-    SELECT set_config('search_path', 'pg_catalog', true) AS path  -- so that views name their tables in full
 ), parts AS (
-    SELECT pg_partition_root(oid) AS root, sum(nullif(reltuples, -1)) AS rows, sum(pg_total_relation_size(oid)) AS bytes
+    SELECT pg_partition_root(oid) AS root, sum(nullif(reltuples, -1)) AS rows,
+        CASE WHEN bool_and(bytes IS NOT NULL) THEN sum(bytes) END AS bytes
     FROM own WHERE relispartition AND relkind = 'r' GROUP BY 1
 )
 SELECT current_database()::text, own.nspname::text, own.relname::text,
@@ -171,8 +178,7 @@ SELECT current_database()::text, own.nspname::text, own.relname::text,
         WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized_view' WHEN 'f' THEN 'external_table' ELSE 'table' END,
     about.description,
     CASE own.relkind WHEN 'v' THEN NULL WHEN 'p' THEN parts.rows::bigint ELSE nullif(own.reltuples, -1)::bigint END,
-    CASE own.relkind WHEN 'v' THEN NULL WHEN 'f' THEN NULL WHEN 'p' THEN parts.bytes
-        ELSE pg_total_relation_size(own.oid) END,
+    CASE own.relkind WHEN 'p' THEN parts.bytes ELSE own.bytes END,
     NULL::timestamptz,
     CASE WHEN own.relkind IN ('v', 'm') THEN pg_get_viewdef(own.oid) END
 FROM plain CROSS JOIN own

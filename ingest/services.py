@@ -164,7 +164,7 @@ class _Ingest:
         is_doubtful: bool,
         progress: Progress,
     ) -> None:
-        self.reading, self.kind, self.scope, self.workers = what, run.kind, run.scope, workers
+        self.reading, self.record, self.scope, self.workers = what, run, run.scope, workers
         self.allow_retire, self.is_doubtful, self.progress = allow_retire, is_doubtful, progress
         self.at = timezone.now()
         rows = IngestedFile.objects.filter(scope=self.scope).values_list("path", "digest")
@@ -189,11 +189,15 @@ class _Ingest:
         self.reading.walk(note)
 
     def unchanged(self) -> Outcome | None:
-        """The outcome of the last run, if it ended well and no file has changed since."""
+        """The outcome of the last run, if it ended well and no file has changed since.
+
+        One that ended early may have stored every file, but not all that follows from them.
+        """
         if self.digests != self.known_digests or not self._has_the_same_problems():
             return None
-        last = IngestRun.objects.filter(kind=self.kind, scope=self.scope).exclude(summary={}).first()
-        if last is None or last.state != IngestRun.State.DONE:
+        before = IngestRun.objects.filter(kind=self.record.kind, scope=self.scope).exclude(pk=self.record.pk)
+        last = before.filter(started_at__lte=self.record.started_at).first()
+        if self.record.attempt > 1 or last is None or last.state != IngestRun.State.DONE:
             return None
         has_errors = Problem.objects.filter(scope=self.scope, severity=ERROR).exists()
         return Outcome(Summary.from_dict(last.summary, len(self.reading.files)), has_errors, unchanged=True)

@@ -67,9 +67,10 @@ class PostgreSQL:
 
 
 class MariaDB:
-    """A database of a server, with a user who may read it and has a password."""
+    """A database of a server, MariaDB's or MySQL's, with a user who may read it and has a password."""
 
     dialect = "mysql"
+    server = os.environ.get("TEST_MYSQL", "127.0.0.1:3306")
 
     def __init__(self, folder: Path, name: str) -> None:
         self.database = self.schema = f"{name}_{WORKER}"
@@ -78,15 +79,17 @@ class MariaDB:
             self.run(
                 f"DROP DATABASE IF EXISTS {self.database}",
                 f"CREATE DATABASE {self.database}",
-                f"CREATE OR REPLACE USER {self.user}@'%' IDENTIFIED BY '{PASSWORD}'",
+                f"DROP USER IF EXISTS {self.user}@'%'",
+                f"CREATE USER {self.user}@'%' IDENTIFIED BY '{PASSWORD}'",
                 f"GRANT SELECT, SHOW VIEW ON {self.database}.* TO {self.user}@'%'",
             )
         except pymysql.err.OperationalError:
-            pytest.skip("no MariaDB at 127.0.0.1:3306 that lets root in")
-        self.address = f"mysql://{self.user}:{PASSWORD}@127.0.0.1:3306/{self.database}"
+            pytest.skip("no MariaDB at 127.0.0.1:3306 (or where TEST_MYSQL says) that lets root in")
+        self.address = f"mysql://{self.user}:{PASSWORD}@{self.server}/{self.database}"
 
     def run(self, *statements: str) -> list[tuple[Any, ...]]:
-        connection = pymysql.connect(host="127.0.0.1", user="root", connect_timeout=3, autocommit=True)
+        host, _, port = self.server.partition(":")
+        connection = pymysql.connect(host=host, port=int(port or 3306), user="root", connect_timeout=3, autocommit=True)
         with closing(connection), connection.cursor() as cursor:
             if cursor.execute("SHOW DATABASES LIKE %s", [self.database]):
                 connection.select_db(self.database)
