@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -56,6 +56,13 @@ class Standing:
 
     tables: Mapping[int, Badge] = field(default_factory=dict)
     pipelines: Mapping[int, Badge] = field(default_factory=dict)
+
+    def by_change(self) -> list[tuple[Badge, int, int]]:
+        """Each change with how many tables and pipelines it makes stale or wrong, the most tables first."""
+        tables, pipelines = (Counter(badge.change for badge in of.values()) for of in (self.tables, self.pipelines))
+        badges = {badge.change: badge for of in (self.pipelines, self.tables) for badge in of.values()}
+        told = [(badge, tables[change], pipelines[change]) for change, badge in badges.items()]
+        return sorted(told, key=lambda each: (-each[1], -each[2], each[0].change))
 
     def of(self, thing: Any) -> Badge | None:
         return (self.pipelines if isinstance(thing, Pipeline) else self.tables).get(thing.pk)

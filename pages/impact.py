@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from django.contrib import messages
@@ -22,10 +23,11 @@ from catalog.policy import Action
 from ingest.redact import redact
 from lineage.impact import Hit, Impact, message_to
 from lineage.mishaps import MISHAPS, declare_mishap, end_mishap, open_mishaps
+from lineage.models import Mishap
 from lineage.nodes import NodeId
 from lineage.planned import VERBS, PlannedChange
 from lineage.questions import keep_question
-from lineage.standing import planned
+from lineage.standing import Badge, planned, standing
 from pages.csv_rows import csv_response
 from pages.forms import find_tables
 
@@ -49,6 +51,20 @@ class Listed:
     tone: str
     hits: list[Hit]
     total: int
+
+
+@dataclass(frozen=True)
+class Amiss:
+    """A mishap or a failed run, and how many things are stale or wrong by it: none, once all is built again."""
+
+    change: str
+    words: str
+    since: dt.datetime
+    badge: Badge | None
+    tables: int
+    pipelines: int
+    mishap: Mishap | None = None
+    may_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,17 +151,31 @@ def _page(
         "changes": changes,
         "saved": saved,
         "faults": faults or [],
+        "amiss": list(_amiss(request, {str(change) for change in changes})),
         "impact": found,
         "reads": reads,
         "lists": list(_listed(found, is_whole=request.GET.get("rows") == "all")) if found else [],
         "whole": f"{url}&rows=all",
         "letters": list(_letters(found, link)) if found else [],
         "may_declare": bool(changes) and all(_may_declare(request, change) for change in changes),
-        "mishaps": [(mishap, planned(mishap), _may_edit(request, mishap.thing)) for mishap in open_mishaps()],
         "csv": f"{url}&format=csv",
         "rest": f"{reverse('api:impact')}?{url.partition('?')[2]}",
     }
     return render(request, "impact/impact.html", context, status=status)
+
+
+def _amiss(request: HttpRequest, asked: Collection[str]) -> Iterator[Amiss]:
+    """Open mishaps and failed runs with what they make stale or wrong; only those `asked` about, if any are."""
+    reach = {badge.change: (badge, tables, pipelines) for badge, tables, pipelines in standing().by_change()}
+    for mishap in open_mishaps():
+        change = planned(mishap)
+        badge, tables, pipelines = reach.pop(str(change), (None, 0, 0))
+        if not asked or str(change) in asked:
+            may_end = _may_edit(request, mishap.thing)
+            yield Amiss(str(change), change.words, mishap.declared_at, badge, tables, pipelines, mishap, may_end)
+    for badge, tables, pipelines in reach.values():
+        if not asked or badge.change in asked:
+            yield Amiss(badge.change, badge.words, badge.since, badge, tables, pipelines)
 
 
 def _may_declare(request: HttpRequest, change: PlannedChange) -> bool:

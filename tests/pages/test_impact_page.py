@@ -208,7 +208,7 @@ def test_a_declared_mishap_has_a_badge_on_every_page_downstream_until_it_is_ende
     words = "wrong: shop.orders has wrong rows for 2026-03-01"
     assert [page for page in pages if words not in client.get(page).content.decode()] == []
     text = text_of(client.get("/impact/"))
-    assert "Declared mishaps 1" in text and "by edith" in text
+    assert "shop.orders has wrong rows for 2026-03-01 3 tables, 2 pipelines; declared" in text and "by edith" in text
     assert signed_in(viewer).post(f"/impact/mishaps/{Mishap.objects.get().pk}/end/").status_code == 403
     client.post(f"/impact/mishaps/{Mishap.objects.get().pk}/end/")
     assert [page for page in pages if words in client.get(page).content.decode()] == []
