@@ -40,12 +40,9 @@
   }
 
   function offerColumns() {
-    const place = document.querySelector(".list-actions");
+    const menu = document.querySelector(".list-actions .columns");
     const heads = showColumns();
-    if (!place || !heads) return;
-    const menu = document.createElement("details");
-    menu.className = "menu";
-    menu.innerHTML = '<summary class="button quiet">Columns</summary><div></div>';
+    if (!menu || !heads) return;
     for (const head of heads.slice(1)) {
       const label = document.createElement("label");
       label.className = "check";
@@ -62,7 +59,6 @@
       });
       menu.lastChild.append(label);
     }
-    place.prepend(menu);
   }
   offerColumns();
 
