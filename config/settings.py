@@ -179,6 +179,7 @@ DEFAULT_FROM_EMAIL = os.environ.get("MAIL_FROM", "pipekeeper@localhost")
 WEBHOOK_HOSTS = env_list("WEBHOOK_HOSTS", [])  # hosts of a private network that webhooks may reach all the same
 # The longest body, unpacked, that /api/v1/lineage takes
 LINEAGE_MAX_BYTES = int(env_number("LINEAGE_MAX_BYTES", 10_000_000))
+LINEAGE_EVENTS_DAYS = env_number("LINEAGE_EVENTS_DAYS", 90)  # how long `prune_events` keeps them; 0 keeps all
 
 # What deletions save, in money; 0 says nothing of money
 PRICE_GB_MONTH = env_number("PRICE_GB_MONTH", 0)

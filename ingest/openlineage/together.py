@@ -29,7 +29,8 @@ class Together(Generic[Item, Answer]):
     """A function of many items, called by one thread at a time with the items of all that came meanwhile.
 
     A thread that finds nobody at work begins, with what is there; what comes while it works is done next, by the first
-    that came. Where several came together last time, as many are given a moment to come again. The function gives an answer for each item; what it raises is the answer to each.
+    that came. Where several came together last time, as many are given a moment to come again. The function gives an
+    answer for each item; what it raises is the answer to each.
     """
 
     def __init__(self, do_all: Callable[[Sequence[Item]], Sequence[Answer | BaseException]], most: int) -> None:
