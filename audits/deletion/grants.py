@@ -45,12 +45,12 @@ def _of_postgres(source: OpenSource, name: str) -> list[Grant]:
 
 
 def _oid(name: str) -> str:
-    return f"{text(quoted('postgres', name))}::regclass"
+    return f"{text('postgres', quoted('postgres', name))}::regclass"
 
 
 def _of_mysql(source: OpenSource, name: str) -> list[Grant]:
     """Rights on a whole database or server are not among them."""
-    *database, table = map(text, parts_of(name)[-2:])
+    *database, table = (text("mysql", part) for part in parts_of(name)[-2:])
     place = database[0] if database else "DATABASE()"
     where = f"TABLE_SCHEMA = {place} AND TABLE_NAME = {table}"
     rows = _rows(

@@ -95,8 +95,8 @@ class Script:
 
 
 def can_script(dialect: str, kind: str) -> bool:
-    """Whether quarantine and drop can be written down for such a table."""
-    return dialect in SUPPORTED and kind in (*_TABLES, *_VIEWS)
+    """Whether quarantine and drop can be written down for such a table. BigQuery renames no view."""
+    return dialect in SUPPORTED and kind in (*_TABLES, *_VIEWS) and (dialect, kind) != ("bigquery", "view")
 
 
 def is_reversible(dialect: str, target: Target) -> bool:
@@ -189,6 +189,8 @@ def rename(dialect: str, old: str, new: str, kind: str = "table") -> str:
     """One statement that gives a table or view another name in the same schema."""
     if dialect == "mysql":  # ALTER TABLE renames no view there
         return f"RENAME TABLE {quoted(dialect, old)} TO {quoted(dialect, new)};"
+    if dialect == "redshift":  # it renames views so too, and knows no ALTER VIEW … RENAME
+        kind = "table"
     action = exp.AlterRename(this=identifier(dialect, new))
     statement = exp.Alter(this=identifier(dialect, old), kind=kind.upper(), actions=[action])
     return statement.sql(dialect=dialect) + ";"
@@ -248,9 +250,9 @@ def copy(dialect: str, name: str, new: str) -> str:
     return exp.Create(this=identifier(dialect, new), kind="TABLE", expression=rows).sql(dialect=dialect) + ";"
 
 
-def text(value: str) -> str:
-    """A string literal; a quote is doubled, and backslashes are left out, which dialects read differently."""
-    return "'" + value.replace("\\", "/").replace("'", "''") + "'"
+def text(dialect: str, value: str) -> str:
+    """A string literal, quotes escaped as the dialect does; backslashes, which dialects read differently, are left out."""
+    return exp.Literal.string(value.replace("\\", "/")).sql(dialect=dialect)
 
 
 # Keep, drop, restore
@@ -274,7 +276,7 @@ def _copied(order: Order, target: Target) -> list[str]:
         return ["CREATE TABLE {} DEEP CLONE {};".format(*names)]
     statements = [copy(order.dialect, target.quarantine_name, target.kept_name)]
     if order.dialect == "duckdb" and target.description:
-        comment = text(target.description)
+        comment = text("duckdb", target.description)
         statements.append(f"COMMENT ON TABLE {quoted(order.dialect, target.kept_name)} IS {comment};")
     return statements
 
@@ -313,8 +315,8 @@ def _postgres_copy(name: str, kept: str) -> list[str]:
         f"INSERT INTO {new} OVERRIDING SYSTEM VALUE SELECT * FROM {old};",
         f"""DO {_TAG}
 DECLARE
-  old_table regclass := {text(old)};
-  new_table regclass := {text(new)};
+  old_table regclass := {text("postgres", old)};
+  new_table regclass := {text("postgres", new)};
   row record;
 BEGIN
   EXECUTE format('COMMENT ON TABLE %s IS %L', new_table, obj_description(old_table, 'pg_class'));
@@ -358,10 +360,12 @@ def _guard(order: Order, name: str, known_reads: str = "") -> list[str]:
     """
     until = order.expires_at.strftime("%Y-%m-%d %H:%M:%S")
     since = order.written_at.strftime("%Y-%m-%d %H:%M:%S")
+    ran_out = text(
+        order.dialect, f"This script ran out on {until} UTC: write a new one in deletion review {order.review}"
+    )
     match order.dialect:
         case "duckdb":
-            too_old = text(f"This script ran out on {until} UTC: write a new one in deletion review {order.review}")
-            return [f"SELECT CASE WHEN now() > TIMESTAMPTZ '{until}+00' THEN error({too_old}) END AS guard;"]
+            return [f"SELECT CASE WHEN now() > TIMESTAMPTZ '{until}+00' THEN error({ran_out}) END AS guard;"]
         case "postgres":
             return [_postgres_guard(order, name, until, since)]
         case "mysql":
@@ -370,12 +374,17 @@ def _guard(order: Order, name: str, known_reads: str = "") -> list[str]:
             return [_bigquery_guard(order, name, until, since)]
         case "snowflake":
             return [_snowflake_guard(order, name, until, since)]
-    return [f"SELECT 1 / CASE WHEN CURRENT_TIMESTAMP > TIMESTAMP '{until}' THEN 0 ELSE 1 END AS guard_not_expired;"]
+        case "databricks" | "spark":  # without ANSI mode a division by zero is NULL there
+            is_old = f"CURRENT_TIMESTAMP() > TIMESTAMP '{until}+00:00'"
+            return [f"SELECT CASE WHEN {is_old} THEN RAISE_ERROR({ran_out}) END AS guard_not_expired;"]
+        case "redshift":  # its time is the session's, which is UTC unless somebody set it
+            return [f"SELECT 1 / CASE WHEN GETDATE() > TIMESTAMP '{until}' THEN 0 ELSE 1 END AS guard_not_expired;"]
+    return [f"SELECT 1 / IF(CURRENT_TIMESTAMP > TIMESTAMP '{until} UTC', 0, 1) AS guard_not_expired;"]
 
 
 def _postgres_guard(order: Order, name: str, until: str, since: str) -> str:
     """PostgreSQL 16 and newer know when a table was last scanned; older ones only whether it is old enough to run."""
-    table = text(quoted("postgres", name))
+    table = text("postgres", quoted("postgres", name))
     return f"""DO {_TAG}
 DECLARE
   read_at timestamptz;
@@ -406,22 +415,22 @@ def _mysql_guard(name: str, until: str, known_reads: str) -> list[str]:
 def _mysql_reads(name: str) -> str:
     """How often rows of the table were fetched since it has this name, as far as the server counts."""
     *database, table = parts_of(name)[-2:]
-    schema = text(database[0]) if database else "DATABASE()"
+    schema = text("mysql", database[0]) if database else "DATABASE()"
     counts = "performance_schema.table_io_waits_summary_by_table"
-    where = f"OBJECT_SCHEMA = {schema} AND OBJECT_NAME = {text(table)}"
+    where = f"OBJECT_SCHEMA = {schema} AND OBJECT_NAME = {text('mysql', table)}"
     return f"(SELECT COALESCE(SUM(COUNT_FETCH), 0) FROM {counts} WHERE {where})"
 
 
 def _bigquery_guard(order: Order, name: str, until: str, since: str) -> str:
     """Needs the right to list jobs; set the region in the text where it is not US."""
-    *_, dataset, table = ["", *parts_of(name)]
+    dataset, table = (text("bigquery", part) for part in ["", *parts_of(name)][-2:])
     return f"""BEGIN
   DECLARE reads INT64;
   IF CURRENT_TIMESTAMP() > TIMESTAMP '{until}+00' THEN
     RAISE USING MESSAGE = 'This script ran out: write a new one in deletion review {order.review}';
   END IF;
   SET reads = (SELECT COUNT(*) FROM `region-us`.INFORMATION_SCHEMA.JOBS_BY_PROJECT AS job, job.referenced_tables AS used
-    WHERE used.dataset_id = {text(dataset)} AND used.table_id = {text(table)} AND job.error_result IS NULL
+    WHERE used.dataset_id = {dataset} AND used.table_id = {table} AND job.error_result IS NULL
       AND job.creation_time > TIMESTAMP '{since}+00' AND job.statement_type = 'SELECT');
   IF reads > 0 THEN
     RAISE USING MESSAGE = 'It was read after the script of deletion review {order.review} was written';
@@ -431,7 +440,7 @@ END;"""
 
 def _snowflake_guard(order: Order, name: str, until: str, since: str) -> str:
     """Snowflake's access history is up to three hours late, and needs the Enterprise edition."""
-    full_name = text(".".join(parts_of(name)))
+    full_name = text("snowflake", ".".join(parts_of(name)))
     return f"""EXECUTE IMMEDIATE $$
 DECLARE
   ran_out EXCEPTION (-20001, 'This script ran out: write a new one in deletion review {order.review}');
