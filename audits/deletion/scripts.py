@@ -251,7 +251,7 @@ def copy(dialect: str, name: str, new: str) -> str:
 
 
 def text(dialect: str, value: str) -> str:
-    """A string literal, quotes escaped as the dialect does; backslashes, which dialects read differently, are left out."""
+    """A string literal, quotes escaped as the dialect does, without backslashes, which dialects read differently."""
     return exp.Literal.string(value.replace("\\", "/")).sql(dialect=dialect)
 
 
