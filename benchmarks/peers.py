@@ -21,6 +21,7 @@ PACKAGES = {
 }
 ENVIRONMENTS = {  # engine -> environment; None is the product's own
     "parse": None,
+    "parse, gc at rest": None,
     "pipekeeper": None,
     "sqlglot.lineage": None,
     "datahub": "datahub",
