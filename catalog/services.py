@@ -21,6 +21,7 @@ from django.utils.text import slugify
 from catalog import policy, search_index
 from catalog.models import Column, HistoryEntry, Origin, Owner, Ownership, Pipeline, Run, Source, Table, Tag, User
 from catalog.policy import Action
+from catalog.touched import touch
 from catalog.undo import Undo, belongs, puts_back, revived, stored
 
 _NOT_RECORDED = {"stated_fields", "ingested", "created_at", "kind_is_inferred"}
@@ -285,3 +286,4 @@ def record_history(
     )
     belongs(entry)
     entry.save()
+    touch(thing)

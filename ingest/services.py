@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Count, Exists, Model, OuterRef, Q, Sum
 from django.utils import timezone
 
 from audits.checks.models import Check
 from audits.checks.services import state_checks
+from audits.practices.rejudge import judge_touched
 from audits.usage.services import attach_all_seen_names
 from catalog import ingested, search_index
 from catalog.bulk import among, chunks, insert_rows
@@ -30,6 +31,7 @@ from ingest.layout import Layout
 from ingest.locks import only_one
 from ingest.models import IngestedFile, IngestRun
 from ingest.names import TableKey
+from ingest.read_files import FileFacts
 from ingest.reading import Known, Read, Readable, Reading, output_columns
 from ingest.runs import Progress, Recorder, quiet, recorded
 from ingest.settings import Settings
@@ -149,6 +151,7 @@ def read_and_store(
     attach_all_seen_names()  # reads of tables that the logs knew before the catalog did
     if not outcome.unchanged:
         ingest.index()
+        judge_touched(ingest.touched)
     return outcome
 
 
@@ -176,6 +179,7 @@ class _Ingest:
         self.pipelines: dict[str, int] = {}
         self.listed: set[TableKey] = set()  # tables whose columns are known from a schema or from their first builder
         self.refused: list[FileProblem] = []
+        self.touched: dict[type[Model], set[int]] = {Pipeline: set(), Table: set()}
 
     def walk(self) -> None:
         """Read and digest the files; the first one that changed starts the workers, which takes them a moment."""
@@ -298,6 +302,7 @@ class _Ingest:
         self.pipelines |= ids
         mine = {path: ids[fact.name] for path, fact in facts.items() if fact.name in ids}
         lineages = {path: lineage for path, lineage in lineages.items() if path in mine}
+        self.touched[Pipeline].update(pk for path, pk in mine.items() if path in lineages or self._is_changed(path))
         self._store_output_columns(lineages.values())
         keys = {path: read.key for path, read in part if read}
         store_lineage(self._resolved(mine, lineages, keys), self.at)
@@ -417,7 +422,7 @@ class _Ingest:
     def _store_checks(self) -> None:
         """Checks that files beside tables state, where such a file is new, changed or gone."""
         files = {path: facts for path, facts in self.reading.facts.items() if facts.form == "checks"}
-        changed = [path for path in files if self.known_digests.get(path) != self.digests[path]]
+        changed = [path for path in files if self._is_changed(path)]
         gone = [] if self.held_back else self.known_digests.keys() - self.digests.keys()
         if not changed and not gone:
             return
@@ -472,13 +477,19 @@ class _Ingest:
     def _store_other_files(self) -> None:
         """Metadata files come last: while one is missing here, the next run knows that this one did not end."""
         sql = self.repository.pipelines
-        self._store_files(
-            {
-                path: ("", None)
-                for path, known in self.digests.items()
-                if path not in sql and self.known_digests.get(path) != known
-            }
-        )
+        changed = [path for path in self.digests if path not in sql and self._is_changed(path)]
+        self._store_files(dict.fromkeys(changed, ("", None)))
+        keys = [
+            self._key(self.repository.names.qualified(facts.about)) for facts in self._facts(changed) if facts.about
+        ]
+        self.touched[Table].update(self.tables[key] for key in keys if key in self.tables)
+
+    def _is_changed(self, path: str) -> bool:
+        """Whether the file is new, or not as it was when it was stored last."""
+        return self.known_digests.get(path) != self.digests.get(path)
+
+    def _facts(self, paths: Iterable[str]) -> Iterator[FileFacts]:
+        return (self.reading.facts[path] for path in paths if path in self.reading.facts)
 
 
 WALK_CODES = ("unreadable_file", "unreadable_folder", "outside_folder", "path_too_long")

@@ -30,6 +30,7 @@ from catalog.policy import Action
 from catalog.queries import find_table
 from catalog.schedules import next_start
 from catalog.services import policy_checked, record_history
+from catalog.touched import touch
 from catalog.undo import Undo, puts_back, revived, stored
 
 FAILING = (State.WARN, State.FAIL)
@@ -346,13 +347,15 @@ def _rank(state: str) -> int:
 
 def _settle(check: Check) -> None:
     """Read the check's state off its results, and tell its owners of what is new since it last passed."""
-    failing_since, error_since = check.failing_since, check.error_since
+    state, failing_since, error_since = check.state, check.failing_since, check.error_since
     check.checked_at = check.results.aggregate(last=Max("at"))["last"]
     latest = check.results.filter(at=check.checked_at).values_list("state", flat=True)
     check.state = min(latest, key=_rank)
     check.failing_since = _first_since_it_passed(check, FAILING)
     check.error_since = _first_since_it_passed(check, (State.ERROR,))
     check.save(update_fields=["checked_at", "state", "failing_since", "error_since"])
+    if check.state != state:
+        touch(check)
     if not check.is_active:
         return
     if check.state in FAILING and failing_since is None:

@@ -23,6 +23,7 @@ from catalog.models import User
 from catalog.policy import Action
 from catalog.search_index import index
 from catalog.services import policy_checked
+from catalog.touched import touch
 
 LONGEST_SECTION = 100_000  # characters
 State = PostMortem.State
@@ -211,6 +212,7 @@ def _move(actor: User | None, post_mortem: PostMortem, state: str, words: str) -
     post_mortem.save()
     _keep(actor, post_mortem, words, content_of(post_mortem))
     index("incident", [post_mortem.incident_id])
+    touch(post_mortem)
     return post_mortem
 
 

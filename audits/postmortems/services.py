@@ -25,6 +25,7 @@ from catalog.moments import in_words
 from catalog.policy import Action
 from catalog.search_index import index
 from catalog.services import policy_checked, record_history
+from catalog.touched import touch
 from catalog.undo import Undo, puts_back, revived, stored
 
 LONGEST_ENTRY = 20_000  # characters; a longer text becomes an attachment
@@ -431,6 +432,7 @@ def _note(incident: Incident, actor: User | None, words: str, at: dt.datetime | 
     TimelineEntry.objects.create(
         incident=incident, at=at or timezone.now(), text=words, source=Source.STATUS, by_name=name_of(actor)
     )
+    touch(incident)
 
 
 def _locked(incident: Incident) -> Incident:

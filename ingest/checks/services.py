@@ -16,6 +16,7 @@ from audits.checks.models import Check
 from audits.checks.services import Reported, change_check, create_check, record_results
 from audits.usage.names import match_names
 from catalog.models import Owner, Pipeline, Source, Table
+from catalog.touched import told_together
 from ingest.checks.definitions import MAX_BYTES, Definition, read_definitions
 from ingest.checks.results import NoResults, ToolResult, read_results
 from ingest.owners import slug_of
@@ -51,6 +52,7 @@ def files_in(path: Path) -> Iterator[Path]:
             yield each
 
 
+@told_together()
 def ingest_file(path: Path, *, source: str, scope: str, allow_retire: bool, into: Summary) -> None:
     """One file, of definitions or of results; every fault is added with the file's name."""
     faults: list[str] = []

@@ -13,6 +13,7 @@ from audits.checks.models import Check, State
 from audits.checks.run import TIMEOUT, Measured, run
 from audits.checks.services import record_measured
 from catalog.models import Source, Table
+from catalog.touched import told_together
 
 
 class Command(BaseCommand):
@@ -36,11 +37,12 @@ class Command(BaseCommand):
         if not 0 < options["timeout"] <= 3600:
             raise CommandError("A statement may take up to 3600 seconds.", returncode=2)
         measured = []
-        for each in run(_chosen(options), options["timeout"]):
-            record_measured(each)
-            measured.append(each)
-            if not options["json"]:
-                self.stdout.write(in_words(each))
+        with told_together():
+            for each in run(_chosen(options), options["timeout"]):
+                record_measured(each)
+                measured.append(each)
+                if not options["json"]:
+                    self.stdout.write(in_words(each))
         if options["json"]:
             self.stdout.write(json.dumps([as_json(each) for each in measured], ensure_ascii=False, indent=1))
         else:
