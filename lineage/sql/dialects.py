@@ -57,6 +57,7 @@ class Rules:
     declares_by_statement: bool = True  # DECLARE x … is a statement that sqlglot reads
     declare_sections: bool = False  # DECLARE opens a section that BEGIN ends
     lookups: tuple[str, ...] = ()  # functions whose name begins so read the table that their first argument names
+    tables_in_text: frozenset[str] = frozenset()  # functions in FROM that read the table which their text names
     retokenize: bool = False  # the tokens depend on the kind of statement
 
 
@@ -113,7 +114,7 @@ RULES = {
     ),
     "spark": SPARK,
     "spark2": SPARK,
-    "databricks": replace(SPARK, own_schema="live", copy_remembers=True),
+    "databricks": replace(SPARK, own_schema="live", copy_remembers=True, tables_in_text=frozenset({"table_changes"})),
     "hive": Rules(
         values_column="col{number}",
         unnamed="_c{place}",

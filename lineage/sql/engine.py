@@ -166,6 +166,8 @@ class Run:
             except Exception as error:  # a fault of ours costs this statement, never the caller's run
                 message = f"{type(error).__name__}: {error}"
                 self.fail(number, "internal_error", message, self.script.line_at(piece.start))
+        elif piece.kind == LOOP and len(piece.tokens) == 1:
+            self.script.name_row(piece.name, piece.tokens[0].text)
         if effects is None:
             effects = Effects(piece.kind.upper() if piece.kind == OPAQUE else piece.words(1)[0] if piece.tokens else "")
         effects.tree = tree

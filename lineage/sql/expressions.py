@@ -352,6 +352,11 @@ def read_count(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, s
 
 
 def read_column(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    if node.args["this"].__class__ is exp.Literal:  # tuple.1 of ClickHouse
+        parts = [reader.column(node.args[key]) for key in ("catalog", "db", "table") if node.args.get(key)]
+        found = path_flow(reader, parts, node, scope) if len(parts) > 1 else unqualified(reader, parts[0], node, scope)
+        add_flow(sink, found, mode or TRANSFORMATION)
+        return
     if node.args["this"].__class__ is not exp.Identifier:  # to_json(t.*)
         source = scope.by_alias(reader.column(node.args["table"])) if node.args.get("table") is not None else None
         if source is not None:

@@ -24,7 +24,7 @@ from .relations import (
     merged,
     used_as,
 )
-from .selection import name_of, text_of
+from .selection import expand_columns, name_of, text_of
 
 
 def pivot_last(reader: Reader, pivot: exp.Pivot, scope: Scope) -> None:
@@ -101,6 +101,7 @@ def unpivoted(reader: Reader, pivot: exp.Pivot, scope: Scope) -> list[Item | Sta
 def unpivoted_into(reader: Reader, nodes: list[Any], into: exp.UnpivotColumns, scope: Scope) -> list[Item | Star]:
     """UNPIVOT t ON a, (b + 1) AS c INTO NAME n VALUE v, a statement of DuckDB."""
     column = reader.language.column
+    nodes = [part for node in nodes for part in columns_of(reader, node, scope)]
     values = [column(name_of(node)) for node in into.expressions]
     rows = [node.expressions if isinstance(node, exp.Tuple) else [node] for node in nodes]
     flows = [
@@ -113,6 +114,13 @@ def unpivoted_into(reader: Reader, nodes: list[Any], into: exp.UnpivotColumns, s
         (column(name_of(into.this)), NOTHING, None),
         *((name, flow, None) for name, flow in zip(values, flows, strict=True)),
     ]
+
+
+def columns_of(reader: Reader, node: Any, scope: Scope) -> list[Any]:
+    """COLUMNS(* EXCLUDE (id)) as the columns that it stands for, as far as they are known."""
+    if node.__class__ is not exp.Columns:
+        return [node]
+    return [exp.column(item[0]) for item in expand_columns(reader, node, scope) if item.__class__ is not Star]  # type: ignore[index]
 
 
 def flat_names(nodes: list[Any]) -> list[Any]:

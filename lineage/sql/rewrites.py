@@ -83,6 +83,9 @@ def rewrite_create(tokens: Tokens, language: Language) -> Any:
         tokens = tokens[:place] + tokens[place + 1 :]
     if "VIEW" in heads or (language.rules.optional_semicolons and "EXTERNAL" not in heads[:3]):
         tokens = without_options(tokens)
+    scheduled = find_word(tokens, "SCHEDULE", "AS") if "VIEW" in heads or "STREAMING" in heads else len(tokens)
+    if scheduled < len(tokens) and tokens[scheduled].text.upper() == "SCHEDULE":  # EVERY 1 HOUR, of Databricks
+        tokens = tokens[:scheduled] + tokens[find_word(tokens, "AS", start=scheduled) :]
     if "STREAM" in heads[1:5] and find_word(tokens, "ON") < len(tokens):
         return stream(tokens)
     if "EXTERNAL" in heads[1:5]:

@@ -294,6 +294,13 @@ class Script:
         made = self.made.get(table)
         return made if made is not None else self.schemas.columns(table)
 
+    def name_row(self, row: str, cursor: str) -> None:
+        """FOR r IN c: each row of a cursor that was declared before."""
+        rows = self.rows_of.get(self.language.fold(cursor))
+        if rows is not None:
+            name = self.language.fold(row)
+            self.rows_of[name], self.variables[name] = rows, rows.whole()
+
     # --- writing
 
     def apply(self, number: int, effects: Effects, writes: list[Write], reader: Reader) -> list[str]:

@@ -273,6 +273,11 @@ def add_function(reader: Reader, node: Any, function: Any, scope: Scope) -> None
     if made is not None:
         scope.add(Source(alias or function_alias(reader, function), under_names(made, names) if names else made))
         return
+    text = named_by_text(reader, function)
+    if text:
+        relation, path = reader.relation_of(named_table(text, reader.language.dialect))
+        scope.add(Source(alias or path[-1], under_names(relation, names) if names else relation))
+        return
     files = reader.script.files_of(function)
     if files:
         relations: list[Relation] = [reader.script.file_relation(reader, uri) for uri in files]
@@ -284,6 +289,15 @@ def add_function(reader: Reader, node: Any, function: Any, scope: Scope) -> None
         function = function.expressions[0]
     relation = argument_relation(reader, function, names, scope)
     scope.add(Source(alias or function_alias(reader, function), relation))
+
+
+def named_by_text(reader: Reader, function: Any) -> str:
+    """table_changes('db.t', 2) of Databricks reads db.t: that text, else ""."""
+    if not reader.rules.tables_in_text or function.__class__ is not exp.Anonymous:
+        return ""
+    first = function.expressions[0] if function.expressions else None
+    is_table = function.name.lower() in reader.rules.tables_in_text and first.__class__ is exp.Literal
+    return str(first.name) if is_table else ""
 
 
 def called_name(reader: Reader, node: Any, function: Any) -> str:

@@ -203,10 +203,21 @@ class Splitter:
         """Words that steer a script and move no data; GO and DELIMITER end with their line."""
         if word in ("GO", "DELIMITER"):
             line = self.tokens[self.at].line
+            if word == "DELIMITER":
+                self.part_delimiter(line)
             while self.at < self.size and self.tokens[self.at].line == line:
                 self.at += 1
         else:
             self.at = self.find_end(self.at)
+
+    def part_delimiter(self, line: int) -> None:
+        """DELIMITER $$: from here on END$$ is END."""
+        mark = "".join(token.text for token in self.tokens[self.at + 1 : self.at + 4] if token.line == line)
+        for place in range(self.at + 1, self.size if mark and mark != ";" else 0):
+            token = self.tokens[place]
+            if token.text.endswith(mark) and token.text != mark:
+                kept = token.text.removesuffix(mark)
+                self.tokens[place] = Token(token.token_type, kept, token.line, token.col, token.start, token.end)
 
     def take_statement(self) -> None:
         if self.is_label():
