@@ -61,11 +61,17 @@ def _sent(request: Request | HttpRequest) -> Any:
     try:
         if int(request.META.get("CONTENT_LENGTH") or 0) > most:
             raise TooLong(most)
-        return parsed(read_body(request, request.META.get("HTTP_CONTENT_ENCODING", ""), most))
+        return parsed(read_body(_stream(request), request.META.get("HTTP_CONTENT_ENCODING", ""), most))
     except TooLong as error:
         raise TooLarge(most) from error
     except BadEvent as error:
         raise _invalid(error) from error
+
+
+def _stream(request: HttpRequest) -> Any:
+    """The body. Of one whose length is not told beforehand Django reads nothing, though the server knows its end."""
+    is_in_chunks = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+    return request.META["wsgi.input"] if is_in_chunks and request.META.get("wsgi.input_terminated") else request
 
 
 def _invalid(error: BadEvent) -> exceptions.ValidationError:

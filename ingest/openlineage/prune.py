@@ -12,7 +12,10 @@ _AT_ONCE = 1_000  # deleted in one transaction, so that those who send events ne
 
 
 def prune_events(days: float) -> int:
-    """Drop events that came in more than `days` days ago; how many. It reads no more than it drops: ids grow as events come."""
+    """Drop events that came in more than `days` days ago; how many.
+
+    It reads little more than it drops, since ids grow as events come in.
+    """
     before, dropped = timezone.now() - dt.timedelta(days=days), 0
     while old := _oldest(before):
         LineageEvent.objects.filter(pk__in=old).delete()

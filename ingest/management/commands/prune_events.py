@@ -29,7 +29,6 @@ class Command(BaseCommand):
         dropped = prune_events(days) if days else 0
         if options["json"]:
             self.stdout.write(json.dumps({"events": dropped}))
-        else:
-            self.stdout.write(
-                f"{dropped:,} events dropped that came more than {days:g} days ago." if days else "All are kept."
-            )
+            return
+        told = f"{dropped:,} events dropped that came more than {days:g} days ago."
+        self.stdout.write(told if days else "All are kept.")
