@@ -195,6 +195,9 @@ class ReviewedTable(models.Model):
     grants = models.JSONField(
         default=list, blank=True, help_text="What a quarantine by revoke takes away: `scripts.Grant`, as read before"
     )
+    scans = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="How often the source had scanned it when the quarantine began; see `live`"
+    )
     kept_name = models.CharField(max_length=500, blank=True, help_text="Where its data is kept after the drop")
 
     class Meta:

@@ -27,6 +27,7 @@ from audits.deletion.asking import (
 from audits.deletion.evidence import counted
 from audits.deletion.facts import DEFAULT_WINDOW
 from audits.deletion.grants import NoGrants, read_grants
+from audits.deletion.live import note_scans
 from audits.deletion.models import (
     Approval,
     DeletionReview,
@@ -315,6 +316,7 @@ def record_quarantine(*, actor: User, review: DeletionReview) -> DeletionReview:
     review = _locked(review, actor, Action.RETIRE, State.AGREED)
     refuse_if_needed(review)
     _set_pipelines(actor, review, Pipeline.Status.PAUSED)
+    note_scans(_reviewed(review))
     review.quarantine_until = timezone.now().date() + dt.timedelta(days=QUARANTINE_DAYS)
     return _move(review, actor, State.QUARANTINED, f"In quarantine until {review.quarantine_until}.")
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlglot
 from django.utils import timezone
 from sqlglot import exp
 
 from audits.deletion import scripts
+from audits.deletion.live import said_of_scans
 from audits.deletion.models import DeletionReview, ReviewedPipeline, ReviewedTable
 from audits.deletion.scripts import Grant, Order, Script, Stop, Target
 from catalog.models import Source, Table
 from lineage.models import SqlVersion
+
+State = DeletionReview.State
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,16 @@ def quarantine_scripts(review: DeletionReview, evidence: dict[int, list[str]]) -
 
 
 def delete_scripts(review: DeletionReview, evidence: dict[int, list[str]]) -> list[SourceScript]:
-    """The same for the drop."""
-    return _by_source(review, evidence, scripts.delete_script)
+    """The same for the drop; in quarantine the live sources are asked whether the tables were read meanwhile."""
+    written = _by_source(review, evidence, scripts.delete_script)
+    return [_with_live_notes(review, each) for each in written] if review.state == State.QUARANTINED else written
+
+
+def _with_live_notes(review: DeletionReview, written: SourceScript) -> SourceScript:
+    if written.script is None:
+        return written
+    said = said_of_scans(written.source, review.tables.filter(table__source=written.source))
+    return replace(written, script=replace(written.script, notes=[*said, *written.script.notes]))
 
 
 def forget_scripts(review: DeletionReview) -> list[SourceScript]:

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from audits.deletion import scripts, services
 from audits.deletion.grants import NoGrants, read_grants
 from audits.deletion.scripts import Grant, NoScript, Order, Target
-from audits.deletion.targets import quarantine_scripts, target_of
+from audits.deletion.targets import delete_scripts, quarantine_scripts, target_of
 from catalog.connections import open_source
 from catalog.models import Source, Table
 from tests.deletion.helpers import agreed
@@ -200,6 +200,30 @@ def test_a_steward_chooses_and_takes_the_choice_back(
     (found,) = quarantine_scripts(review, {})
     assert "REVOKE" not in found.script.forward and found.script.forward.count("RENAME") == 2
     engine.drop()
+
+
+@pytest.mark.django_db
+def test_the_drop_script_tells_of_scans_in_quarantine(
+    tmp_path, monkeypatch, review, warehouse, jo, steward, editor
+) -> None:
+    engine = PostgreSQL(tmp_path, "pk_grants")
+    engine.run("CREATE SCHEMA shop; CREATE TABLE shop.first (id int); CREATE TABLE shop.second (id int)")
+    monkeypatch.setenv("SHOP_URL", engine.address)
+    Source.objects.filter(pk=warehouse.pk).update(dialect="postgres", connection="SHOP_URL")
+    review = agreed(review, jo, steward, editor)
+    (found,) = quarantine_scripts(review, {})
+    engine.run(found.script.forward)
+    review = services.record_quarantine(actor=steward, review=review)
+    hidden = {each.table.name: each.quarantine_name for each in review.tables.all()}
+    assert list(review.tables.values_list("scans", flat=True)) == [0, 0]
+    assert not any("scans" in note for each in delete_scripts(review, {}) for note in each.script.notes)
+    engine.run(f"SELECT * FROM {scripts.quoted('postgres', hidden['shop.first'])}")
+    notes = delete_scripts(review, {})[0].script.notes
+    assert f"counts 1 more scans of {hidden['shop.first']} than" in notes[0]
+    assert hidden["shop.second"] not in "".join(notes)
+    engine.drop()
+    notes = delete_scripts(review, {})[0].script.notes
+    assert "could not be asked" in notes[0]
 
 
 @pytest.mark.django_db
