@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -59,7 +60,9 @@ def merge_rows(model: type[models.Model], keys: Sequence[str], rows: Iterable[Ro
     conflict = f" ON CONFLICT ({', '.join(constraint)}) DO {conflict}"
     for batch in chunks(rows, _COPIED):
         if connection.vendor == "postgresql" and len(batch) > _ROWS:
-            _copy_and_merge(table, columns, batch, conflict)
+            listed = ", ".join(columns)
+            with _new_rows(table, columns, batch) as cursor:
+                cursor.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM new_rows{conflict}")
         else:
             _insert(table, columns, batch, conflict)
 
@@ -82,12 +85,17 @@ def update_rows(model: type[models.Model], fields: Sequence[str], rows: Collecti
 
     `bulk_update` builds one CASE for each field, which takes thirty times as long.
     """
-    if not rows:
-        return
     table, (key, *columns) = _names(model, ("pk", *fields))
-    changes = ", ".join(f"{column} = %s" for column in columns)
-    with connection.cursor() as cursor:
-        cursor.executemany(f"UPDATE {table} SET {changes} WHERE {key} = %s", [(*values, pk) for pk, *values in rows])
+    if connection.vendor == "postgresql" and len(rows) > _ROWS:
+        changes = ", ".join(f"{column} = new_rows.{column}" for column in columns)
+        with _new_rows(table, [key, *columns], rows) as cursor:
+            cursor.execute(f"UPDATE {table} SET {changes} FROM new_rows WHERE {table}.{key} = new_rows.{key}")
+    elif rows:
+        changes = ", ".join(f"{column} = %s" for column in columns)
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"UPDATE {table} SET {changes} WHERE {key} = %s", [(*values, pk) for pk, *values in rows]
+            )
 
 
 def as_stored(moment: dt.datetime) -> Any:
@@ -136,15 +144,15 @@ def _copy(table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
             copy.write_row(row)
 
 
-@transaction.atomic
-def _copy_and_merge(table: str, columns: Sequence[str], rows: Iterable[Row], conflict: str) -> None:
-    """By way of a table of this transaction: a tenth of the time of INSERT."""
+@contextmanager
+def _new_rows(table: str, columns: Sequence[str], rows: Iterable[Row]) -> Iterator[Any]:
+    """A cursor of PostgreSQL's where the table new_rows holds `rows`: with it many take a tenth of the time."""
     listed = ", ".join(columns)
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TEMP TABLE merged_rows AS SELECT {listed} FROM {table} WITH NO DATA")
-        _copy("merged_rows", columns, rows)
-        cursor.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM merged_rows{conflict}")
-        cursor.execute("DROP TABLE merged_rows")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMP TABLE new_rows AS SELECT {listed} FROM {table} WITH NO DATA")
+        _copy("new_rows", columns, rows)
+        yield cursor
+        cursor.execute("DROP TABLE new_rows")
 
 
 def _new_ids(model: type[models.Model], count: int) -> list[int]:

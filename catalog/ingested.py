@@ -130,17 +130,16 @@ def note_live_tables(source: Source, measures: Mapping[int, Measures], at: dt.da
     """
     fields = tuple(field.name for field in dataclasses.fields(Measures))
     rows = []
-    tables = Table.objects.filter(pk__in=among(measures))
-    for pk, stated, *known in tables.order_by().values_list("pk", "stated_fields", *fields):
+    tables = Table.objects.filter(pk__in=among(measures)).order_by()
+    for pk, stated, *known in tables.values_list("pk", "stated_fields", *fields):
         new = [getattr(measures[pk], field) for field in fields]
-        kept = [
+        kept = (
             old if value is None or field in stated else value
             for field, old, value in zip(fields, known, new, strict=True)
-        ]
-        if kept != known:
-            rows.append((pk, *(as_stored(value) if isinstance(value, dt.datetime) else value for value in kept)))
-    update_rows(Table, fields, rows)
-    tables.update(crawled_at=at)
+        )
+        moments = (as_stored(value) if isinstance(value, dt.datetime) else value for value in (*kept, at))
+        rows.append((pk, *moments))
+    update_rows(Table, (*fields, "crawled_at"), rows)
     if is_all:
         Source.objects.filter(pk=source.pk).update(crawled_at=at)
 

@@ -19,7 +19,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from catalog import search_index, services
-from catalog.bulk import as_stored, chunks, insert_objects, insert_rows
+from catalog.bulk import among, as_stored, chunks, insert_objects, insert_rows
 from catalog.models import Pipeline, Table, User
 from catalog.policy import Action
 from catalog.undo import Undo, puts_back
@@ -64,7 +64,8 @@ def store_lineage(lineages: Sequence[PipelineLineage], at: dt.datetime) -> None:
     by_pipeline = {lineage.pipeline: lineage for lineage in lineages}
     versions = _current_versions(by_pipeline)
     same = {pk for pk, version in versions.items() if version.digest == by_pipeline[pk].read.digest}
-    _end_versions([version.pk for pk, version in versions.items() if pk not in same], at)
+    if ended := [version.pk for pk, version in versions.items() if pk not in same]:
+        SqlVersion.objects.filter(pk__in=among(ended)).update(valid_to=at)
     for pk in same:
         _describe(versions[pk], by_pipeline[pk])
     SqlVersion.objects.bulk_update([versions[pk] for pk in same], _DESCRIBED, 200)
@@ -82,12 +83,9 @@ def store_lineage(lineages: Sequence[PipelineLineage], at: dt.datetime) -> None:
 @transaction.atomic
 def end_lineage(pipelines: Collection[int], at: dt.datetime) -> None:
     """What was read off SQL holds no more from `at`: the pipelines' SQL is gone."""
-    changed = 0
-    for ids in chunks(pipelines):
-        SqlVersion.objects.filter(pipeline_id__in=ids, valid_to=None).update(valid_to=at)
-        for model in (TableEdge, ColumnEdge):
-            changed += model._default_manager.filter(pipeline_id__in=ids, valid_to=None).update(valid_to=at)
-    if changed:
+    current = {"pipeline__in": among(pipelines), "valid_to": None}
+    SqlVersion.objects.filter(**current).update(valid_to=at)
+    if sum(model._default_manager.filter(**current).update(valid_to=at) for model in (TableEdge, ColumnEdge)):
         bump_graph_version()
 
 
@@ -179,8 +177,7 @@ def add_problems(scope: str, problems: Iterable[tuple[FileProblem, int | None]],
 def _current_versions(pipelines: Iterable[int]) -> dict[int, SqlVersion]:
     return {
         version.pipeline_id: version
-        for ids in chunks(pipelines)
-        for version in SqlVersion.objects.filter(pipeline_id__in=ids, valid_to=None).defer("sql", "practices")
+        for version in SqlVersion.objects.filter(pipeline__in=among(pipelines), valid_to=None).defer("sql", "practices")
     }
 
 
@@ -194,11 +191,6 @@ def _describe(version: SqlVersion, lineage: PipelineLineage) -> SqlVersion:
         setattr(version, name, getattr(lineage.read, name))
     version.practices = dict(lineage.read.practices)
     return version
-
-
-def _end_versions(ids: Collection[int], at: dt.datetime) -> None:
-    for part in chunks(ids):
-        SqlVersion.objects.filter(pk__in=part).update(valid_to=at)
 
 
 def _replace_edges(
@@ -218,15 +210,15 @@ def _replace_edges(
     kept: dict[int, set[tuple[Any, ...]]] = defaultdict(set)
     wanted = {pipeline: set(edges) if pipeline in known else edges for pipeline, edges in wanted.items()}
     ended: list[int] = []
-    for ids in chunks(known):
-        current = model._default_manager.filter(pipeline_id__in=ids, valid_to=None, origin=origin)
-        for pk, pipeline, version, *edge in current.values_list("id", "pipeline_id", "sql_version_id", *fields):
-            if version == versions.get(pipeline) and tuple(edge) in wanted[pipeline]:
-                kept[pipeline].add(tuple(edge))
-            else:
-                ended.append(pk)
-    for part in chunks(ended):
-        model._default_manager.filter(pk__in=part).update(valid_to=Greatest(F("valid_from"), Value(at)))
+    stored = model._default_manager
+    current = stored.filter(pipeline__in=among(known), valid_to=None, origin=origin) if known else stored.none()
+    for pk, pipeline, version, *edge in current.values_list("id", "pipeline_id", "sql_version_id", *fields):
+        if version == versions.get(pipeline) and tuple(edge) in wanted[pipeline]:
+            kept[pipeline].add(tuple(edge))
+        else:
+            ended.append(pk)
+    if ended:
+        stored.filter(pk__in=among(ended)).update(valid_to=Greatest(F("valid_from"), Value(at)))
     since, origin_value = as_stored(at), origin.value
     rows = [
         (pipeline, versions.get(pipeline), origin_value, since, *edge)
@@ -240,14 +232,8 @@ def _replace_edges(
 
 
 def _stated_by_people(pipelines: Iterable[int]) -> set[int]:
-    return {
-        pk
-        for ids in chunks(pipelines)
-        for pk, stated in Pipeline.objects.filter(pk__in=ids)
-        .exclude(stated_fields=[])
-        .values_list("id", "stated_fields")
-        if _DECLARED in stated
-    }
+    spoken_of = Pipeline.objects.filter(pk__in=among(pipelines)).exclude(stated_fields=[])
+    return {pk for pk, stated in spoken_of.values_list("id", "stated_fields") if _DECLARED in stated}
 
 
 def _declared_names(pipeline: Pipeline) -> dict[str, list[str]]:

@@ -6,8 +6,9 @@ import datetime as dt
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
-from catalog.bulk import among, chunks, insert_objects, insert_rows, merge_rows
+from catalog.bulk import among, chunks, insert_objects, insert_rows, merge_rows, update_rows
 from catalog.models import Column, Origin, SearchVariant, Table
 from tests.factories import make_source, make_table
 
@@ -72,6 +73,15 @@ def test_the_latest_or_the_earliest_stays(how: str, left: int) -> None:
         row = (table.pk, "c", position, "", "", False, "[]", "{}")
         merge_rows(Column, ("table", "name"), [row], {"position": how} | fixed)
     assert Column.objects.get().position == left
+
+
+@pytest.mark.parametrize("count", [0, 2, MANY])
+def test_rows_are_changed_by_their_key(count: int) -> None:
+    pks = [make_table(f"t{number}", description="before").pk for number in range(count)]
+    other = make_table("other", description="before")
+    update_rows(Table, ("description", "row_count"), [(pk, "after", pk) for pk in pks])
+    assert set(Table.objects.filter(description="after", row_count=F("pk")).values_list("pk", flat=True)) == set(pks)
+    assert Table.objects.get(description="before") == other
 
 
 def test_a_row_that_is_there_stays_where_nothing_says_how_to_merge() -> None:
