@@ -212,14 +212,13 @@ class _Draft:
         self.reading_pipelines = np.bincount(others[:, 0], minlength=n)
 
     def _edges_that_run(self) -> Ints:
-        """Sources, targets and pipelines of all edges between what the catalog has, of pipelines not retired."""
+        """Sources, targets and pipelines of all edges, but those of retired pipelines and of tables made just now."""
         edges = np.ascontiguousarray(current_edges().T)
-        working = Pipeline.objects.exclude(status=Pipeline.Status.RETIRED).order_by().values_list("pk")
-        runs = np.isin(edges[2], _rows(working, 1))
-        known = np.append(self.ids, 0)
-        if edges[:2].max(initial=0) > self.ids.max(initial=0) or len(known) != known.max() + 1:
-            runs &= np.isin(edges[0], known) & np.isin(edges[1], known)
-        return edges if runs.all() else edges[:, runs]
+        retired = Pipeline.objects.filter(status=Pipeline.Status.RETIRED).order_by().values_list("pk", flat=True)
+        keep = edges[:2].max(axis=0, initial=0) <= self.ids.max(initial=0)
+        if gone := list(retired):
+            keep &= ~np.isin(edges[2], gone)
+        return edges if keep.all() else edges[:, keep]
 
     def _edges_in_log(self) -> Ints:
         both = [(row["source_table_id"], row["target_table_id"]) for row in self.logged if row["target_table_id"]]
@@ -537,13 +536,14 @@ def _unique_pairs(first: Ints, second: Ints) -> Ints:
 
 
 def _without(pairs: Ints, others: Ints) -> Ints:
-    """The pairs that are not among the others."""
+    """The pairs that are not among the others; both as `_unique_pairs` makes them."""
     if not len(pairs) or not len(others):
         return pairs
     low = min(pairs[:, 1].min(), others[:, 1].min())
     width = max(pairs[:, 1].max(), others[:, 1].max()) - low + 1
     keys, known = (rows[:, 0] * width + rows[:, 1] - low for rows in (pairs, others))
-    return pairs[~np.isin(keys, known)]
+    nearest = np.minimum(np.searchsorted(known, keys), len(known) - 1)  # both are in order, which `isin` would not use
+    return pairs[known[nearest] != keys]
 
 
 def _by_source(sources: Ints, values: dict[int, int]) -> Ints:
