@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from audits.usage.impact import LostReads, impact_of
-from catalog.bulk import among
+from catalog.bulk import chunks
 from catalog.models import Pipeline
 from catalog.rest import refuse_unknown_parameters
 from catalog.serializers import StrictSerializer
@@ -189,7 +189,9 @@ def _parsed_from_repository(texts: list[str]) -> tuple[list[PlannedChange], list
 
 
 def _pipelines_of(repository: dict[str, list[str]]) -> RepositoryPipelines:
-    ids = dict(Pipeline.objects.filter(name__in=among(repository["pipelines"])).values_list("name", "pk"))
+    ids: dict[str, int] = {}
+    for names in chunks(repository["pipelines"]):
+        ids.update(Pipeline.objects.filter(name__in=names).values_list("name", "pk"))
     rewritten = frozenset(ids[name] for name in repository["rewritten"] if name in ids)
     return RepositoryPipelines(frozenset(ids.values()), rewritten)
 
