@@ -7,6 +7,7 @@ MAX_DEPTH = 120  # brackets and CASEs inside each other
 MAX_INDEXES = 200  # a[0][0]…
 MAX_RUN = 1_000  # operators in front of one operand
 MAX_OPEN_JOINS = 12  # JOINs without ON: the parser reads what follows one twice, to see whether an ON comes for it
+MAX_OPEN_FROMS = 12  # brackets inside each other that begin with FROM: where one does not fit, each is read twice
 LONG_LIST = 20_000  # a statement with more tokens than this has its literal lists cut
 
 OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE})
@@ -17,7 +18,7 @@ class TooLarge(Exception):
     """A bound was passed: (code, message)."""
 
 
-def bounded(tokens: list[Token], has_many_brackets: bool, has_many_joins: bool) -> list[Token]:
+def bounded(tokens: list[Token], has_many_brackets: bool, has_many_joins: bool, has_many_froms: bool) -> list[Token]:
     """The tokens to parse, long literal lists cut. Raises TooLarge."""
     if len(tokens) > LONG_LIST:
         tokens = cut_lists(tokens)
@@ -27,6 +28,8 @@ def bounded(tokens: list[Token], has_many_brackets: bool, has_many_joins: bool) 
         check_depth(tokens)
     if has_many_joins:
         check_joins(tokens)
+    if has_many_froms:
+        check_froms(tokens)
     return tokens
 
 
@@ -65,6 +68,20 @@ def check_indexes(tokens: list[Token]) -> None:
     pairs = zip(kinds, kinds[1:], strict=False)
     if sum(pair == (TokenType.R_BRACKET, TokenType.L_BRACKET) for pair in pairs) > MAX_INDEXES:
         raise TooLarge("too_deep", f"more than {MAX_INDEXES} indexes behind indexes")
+
+
+def check_froms(tokens: list[Token]) -> None:
+    begins_with_from: list[bool] = []  # by bracket
+    for token, following in zip(tokens, tokens[1:], strict=False):
+        kind = token.token_type
+        if kind is TokenType.L_PAREN:
+            begins_with_from.append(following.token_type is TokenType.FROM)
+            if sum(begins_with_from) > MAX_OPEN_FROMS:
+                raise TooLarge(
+                    "too_deep", f"more than {MAX_OPEN_FROMS} brackets that begin with FROM inside each other"
+                )
+        elif kind is TokenType.R_PAREN and begins_with_from:
+            begins_with_from.pop()
 
 
 def check_joins(tokens: list[Token]) -> None:

@@ -219,7 +219,7 @@ class Language:
     def parse_text(self, text: str) -> exp.Expression | None:
         """The tree of SQL that stands in a string, within the bounds of every statement; None where it is none."""
         try:
-            return self.parse(bounded(self.tokenize(text), has_many_brackets=True, has_many_joins=True), text)
+            return self.parse(bounded(self.tokenize(text), True, True, True), text)
         except (SqlglotError, TooLarge):
             return None
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlglot.errors import TokenError
 from sqlglot.tokens import Token, TokenType
 
-from .bounds import CLOSING, MAX_DEPTH, MAX_OPEN_JOINS, OPENING, TooLarge, bounded
+from .bounds import CLOSING, MAX_DEPTH, MAX_OPEN_FROMS, MAX_OPEN_JOINS, OPENING, TooLarge, bounded
 from .dialects import Language, words
 
 MAX_CHARACTERS = 6_000_000
@@ -22,6 +22,7 @@ MAX_BODIES = 3  # quoted bodies inside each other
 
 STATEMENT, CONDITION, LOOP, DECLARATION, OPAQUE = "statement", "condition", "loop", "declaration", "opaque"
 
+FROM_FIRST = re.compile(r"\(\s*FROM\b")  # in upper case
 TEXTS = frozenset({TokenType.STRING, TokenType.RAW_STRING, TokenType.HEREDOC_STRING, TokenType.NATIONAL_STRING})
 STARTERS = words(
     "SELECT INSERT UPDATE DELETE MERGE DROP CREATE ALTER TRUNCATE EXEC EXECUTE DECLARE SET IF WHILE PRINT RETURN "
@@ -106,7 +107,9 @@ class Splitter:
         self.blocks = 0
         self.pieces: list[Piece] = []
         self.has_many_brackets = sum(map(text.count, "([{")) > MAX_DEPTH
-        self.has_many_joins = text.upper().count("JOIN") > MAX_OPEN_JOINS
+        upper = text.upper()
+        self.has_many_joins = upper.count("JOIN") > MAX_OPEN_JOINS
+        self.has_many_froms = len(FROM_FIRST.findall(upper)) > MAX_OPEN_FROMS
         self.declares = False  # inside a DECLARE section
 
     def run(self) -> list[Piece]:
@@ -166,7 +169,7 @@ class Splitter:
             return
         piece = Piece(kind, tokens, self.text, self.offset, name)
         try:
-            piece.tokens = bounded(tokens, self.has_many_brackets, self.has_many_joins)
+            piece.tokens = bounded(tokens, self.has_many_brackets, self.has_many_joins, self.has_many_froms)
         except TooLarge as bound:
             piece = Piece(OPAQUE, tokens[:1], self.text, self.offset, name, bound.args[1], bound.args[0])
         self.pieces.append(piece)

@@ -243,6 +243,15 @@ def test_joins_that_wait_for_an_on_are_bounded() -> None:
         assert [problem.code for problem in analyze(sql, dialect="tsql").problems] == ["too_deep"]
 
 
+def test_brackets_that_begin_with_from_are_bounded() -> None:
+    """Where one of them does not fit, the parser reads what follows each twice: 21 took minutes."""
+    never_closed = "SELECT v FROM t, " + "LATERAL FLATTEN(FROM t, " * 21 + "x"
+    assert [problem.code for problem in analyze(never_closed, dialect="snowflake").problems] == ["too_deep"]
+    beside_each_other = " UNION ALL ".join("SELECT a FROM (FROM t)" for _ in range(40))
+    analysis = analyze(beside_each_other, dialect="duckdb")
+    assert (analysis.inputs, analysis.problems) == (("t",), analyze("SELECT a FROM (FROM t)", "duckdb").problems)
+
+
 def test_sql_in_a_string_is_bounded_too() -> None:
     many = "SELECT 1 FROM a" + " JOIN b" * 50
     assert analyze(f"CREATE TABLE u AS SELECT * FROM crosstab('{many}') AS c (a int)", dialect="postgres").inputs == ()
