@@ -129,7 +129,7 @@ def note_live_tables(source: Source, measures: Mapping[int, Measures], at: dt.da
     What a person stated stays, and so does what the database does not say.
     """
     fields = tuple(field.name for field in dataclasses.fields(Measures))
-    rows = []
+    rows, now = [], as_stored(at)
     tables = Table.objects.filter(pk__in=among(measures)).order_by()
     for pk, stated, *known in tables.values_list("pk", "stated_fields", *fields):
         new = [getattr(measures[pk], field) for field in fields]
@@ -137,8 +137,7 @@ def note_live_tables(source: Source, measures: Mapping[int, Measures], at: dt.da
             old if value is None or field in stated else value
             for field, old, value in zip(fields, known, new, strict=True)
         )
-        moments = (as_stored(value) if isinstance(value, dt.datetime) else value for value in (*kept, at))
-        rows.append((pk, *moments))
+        rows.append((pk, *(as_stored(value) if isinstance(value, dt.datetime) else value for value in kept), now))
     update_rows(Table, (*fields, "crawled_at"), rows)
     if is_all:
         Source.objects.filter(pk=source.pk).update(crawled_at=at)
