@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from audits.deletion import queries, services, targets
 from audits.deletion.filters import DeletionReviewFilter, VerdictFilter
+from audits.deletion.grants import can_read_grants
 from audits.deletion.mails import notice_of
 from audits.deletion.models import DeletionReview, OwnerNotice, Protection, Verdict
 from audits.deletion.needs import doubts_about
@@ -142,6 +143,7 @@ def review_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "scripts": _scripts(review, evidence),
         "may_edit": policy.may(request.user, Action.EDIT),
         "may_approve": policy.may(request.user, Action.RETIRE),
+        "may_revoke": all(can_read_grants(each.table.source) for each in reviewed),
         "my_notice": next((each for each in review.notices.all() if services.speaks_for(request.user, each)), None),
     }
     return render(request, "deletion/review_detail.html", context)

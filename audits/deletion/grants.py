@@ -6,6 +6,7 @@ import re
 
 from audits.deletion.scripts import Grant, quoted, text
 from catalog.connections import OpenSource
+from catalog.models import Source
 from catalog.table_names import parts_of
 
 MOST_GRANTS = 2_000  # on one table
@@ -14,6 +15,11 @@ _ACCOUNT = re.compile(r"'(.*)'@'(.*)'", re.DOTALL)
 
 class NoGrants(ValueError):
     """Grants cannot be taken away and given back exactly, said in words."""
+
+
+def can_read_grants(source: Source) -> bool:
+    """Whether there is any use in asking."""
+    return bool(source.connection) and source.dialect in _READERS
 
 
 def read_grants(source: OpenSource, name: str) -> list[Grant]:

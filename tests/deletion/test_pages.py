@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from audits.deletion import services
 from audits.deletion.mails import token_of
 from audits.deletion.models import DeletionReview, Protection, UnreadWindow
-from catalog.models import Table
+from catalog.models import Source, Table
 from tests.deletion.helpers import TODAY, agreed, build, quarantined
 from tests.factories import make_table, make_user
 
@@ -232,3 +232,12 @@ def test_an_admin_states_a_window(admin, steward, signed_in) -> None:
     assert "A window is for one source" in text_of(browser.post(path, {"tier": "", "days": 30}))
     browser.post(path, {"tier": 1, "days": 30})
     assert UnreadWindow.objects.get().days == 30
+
+
+def test_revoking_is_offered_where_grants_can_be_read(review, warehouse, jo, steward, editor, signed_in) -> None:
+    review = agreed(review, jo, steward, editor)
+    page = signed_in(steward).get(review.get_absolute_url())
+    assert "Revoke rights" not in page.content.decode()
+    Source.objects.filter(pk=warehouse.pk).update(dialect="postgres", connection="SHOP_URL")
+    page = signed_in(steward).get(review.get_absolute_url())
+    assert "Revoke rights" in page.content.decode()
