@@ -120,8 +120,11 @@ def check_dialect(dialect: str, where: str = "") -> None:
     from sqlglot.dialects import DIALECTS
     from sqlglot.dialects.dialect import Dialect
 
-    known = sorted({*Dialect.classes, *(name.lower() for name in DIALECTS)} - {"", "dialect"})
-    if dialect and dialect not in known:
+    usual = {name.lower() for name in DIALECTS} - {"dialect"}
+    if not dialect or dialect in usual:
+        return  # without a look at `classes`, which loads every dialect that there is
+    known = sorted({*Dialect.classes, *usual} - {"", "dialect"})
+    if dialect not in known:
         near = difflib.get_close_matches(dialect.lower(), known, 3, 0.5)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         raise SettingsError(f"{where}Unknown dialect {dialect!r}. {hint}Known are {', '.join(known)}.")
