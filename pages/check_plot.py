@@ -46,6 +46,7 @@ def plot(results: Sequence[CheckResult]) -> Plot | None:
         return None
     bounds = [bound for result in drawn for bound in (result.low, result.high) if bound is not None]
     low, high = min(figures + bounds), max(figures + bounds)
+    high += (abs(low) or 1) if high == low else 0  # one figure all along is no scale
     scale = _Scale(drawn[0].at, drawn[-1].at, low, high)
     points = [(scale.x(result.at), scale.y(result.value)) for result in drawn if result.value is not None]
     return Plot(
@@ -74,8 +75,6 @@ class _Scale:
         """Where a figure is; what could not be measured stands on the lower edge."""
         if value is None:
             return HEIGHT - MARGIN
-        if self.high == self.low:
-            return HEIGHT / 2
         return round(MARGIN + (HEIGHT - 2 * MARGIN) * (self.high - value) / (self.high - self.low), 1)
 
 

@@ -68,6 +68,14 @@ def test_the_band_holds_what_passes_and_not_what_fails(check) -> None:
     assert plot(list(check.results.all()[:1])) is None
 
 
+def test_one_figure_all_along_has_a_scale(check) -> None:
+    for day in range(3):
+        record(check, day, "pass", 0, low=None, high=0)
+    drawn = plot(list(check.results.all()))
+    assert (drawn.top, drawn.bottom) == ("1", "0")
+    assert {dot.y for dot in drawn.dots} == {HEIGHT - 8}
+
+
 def test_the_list_is_narrowed_and_shows_the_latest_result(check, viewer, signed_in) -> None:
     record(check, 0, "pass", 120)
     record(check, 1, "fail", 7)
