@@ -93,7 +93,8 @@ def _older(folder: Path, options: dict[str, Any]) -> Iterator[Path]:
         top, inside = _git(folder, "rev-parse", "--show-toplevel", "--show-prefix").decode().splitlines()
         archive = _git(Path(top), "archive", "--format=tar", f"{options['git']}:{inside}")
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(scratch, filter="data")
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11 has it from 3.11.4 on
+            tar.extractall(scratch)  # noqa: S202 as git packed it
         yield Path(scratch)
 
 
