@@ -84,3 +84,15 @@ def assert_accessible(page: Page) -> Callable[[], None]:
         assert bad == [], page.url
 
     return check
+
+
+@pytest.fixture
+def change_to(page: Page, sign_in) -> Callable[[User], None]:
+    """Another person sits down at the browser."""
+
+    def change(user: User) -> None:
+        page.goto("about:blank")  # what the page still loads would come back with cookies of its own
+        page.context.clear_cookies()
+        sign_in(user)
+
+    return change

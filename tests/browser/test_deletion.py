@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 
 import pytest
 from django.core import mail
@@ -31,17 +30,6 @@ def owner() -> User:
     build(second, first, name="build_b", owner=jo)
     call_command("flag_unused")
     return make_user("viewer", owner=jo, username="jo")
-
-
-@pytest.fixture
-def change_to(page: Page, sign_in) -> Callable[[User], None]:
-    """Another person sits down at the browser."""
-
-    def change(user: User) -> None:
-        page.context.clear_cookies()
-        sign_in(user)
-
-    return change
 
 
 def ingest_failed_query(path, name: str) -> None:

@@ -4,7 +4,6 @@ who leads, who owns what is hit, who reviews, and a stranger who gets nowhere.""
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 
 import pytest
 from django.core import mail
@@ -41,17 +40,6 @@ def owner(lead: User) -> User:
     from catalog.models import Owner
 
     return make_user("viewer", owner=Owner.objects.get(slug="jo"), username="jo")
-
-
-@pytest.fixture
-def change_to(page: Page, sign_in) -> Callable[[User], None]:
-    """Another person sits down at the browser."""
-
-    def change(user: User) -> None:
-        page.context.clear_cookies()
-        sign_in(user)
-
-    return change
 
 
 def alert(program) -> None:
