@@ -239,13 +239,10 @@ class _Runs:
 
     def repaired(self, seed: _Seed) -> dt.datetime | None:
         """When what a mishap is about was right again."""
-        if seed.days is None:
-            return min(filter(None, (self.first(key, seed.since) for key in seed.builders)), default=None)
-        done = [
-            min(filter(None, (self.first(key, seed.since, day) for key in seed.builders)), default=None)
-            for day in seed.days
-        ]
-        return None if not done or None in done else max(done)  # type: ignore[type-var]
+        days = (None,) if seed.days is None else seed.days
+        return _all_of(
+            min(filter(None, (self.first(key, seed.since, day) for key in seed.builders)), default=None) for day in days
+        )
 
 
 def _all_of(moments: Iterable[dt.datetime | None]) -> dt.datetime | None:
@@ -268,7 +265,7 @@ def _now(reach: _Reach) -> Standing:
     for table in reach.levels:
         moments = [repaired[seed] for seed in of_table[table]]
         moments += _rebuilt(table, reach, right, runs)
-        right[table] = None if None in moments else max(moments, default=None)  # type: ignore[type-var]
+        right[table] = _all_of(moments)
     seeds = {seed.change: seed for seed in reach.seeds}
     tables = {
         table: _badge(level, seeds[reach.changes[table]])

@@ -46,7 +46,8 @@ class _EventsView(APIView):
             if (found := TokenAuthentication().authenticate(request)) is None:
                 return super().dispatch(request, *args, **kwargs)
             request.user, request.auth = found
-            RolePermission().has_permission(request, self)
+            if not RolePermission().has_permission(request, self):
+                return super().dispatch(request, *args, **kwargs)
             return self.post(request)
         except Exception as error:
             self.headers = self.default_response_headers

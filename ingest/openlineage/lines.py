@@ -52,11 +52,13 @@ def take_file(path: Path, progress: Progress = quiet) -> Taken:
 def _parts(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
     """Lines that are stored at once: not too many, and not too long together."""
     part: list[tuple[int, bytes]] = []
+    size = 0
     for line in lines:
         part.append(line)
-        if len(part) == MOST_AT_ONCE or sum(len(text) for _, text in part) > _AT_ONCE:
+        size += len(line[1])
+        if len(part) == MOST_AT_ONCE or size > _AT_ONCE:
             yield part
-            part = []
+            part, size = [], 0
     if part:
         yield part
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from django.db import connection
 from django.db.models import Model
 
-from catalog.bulk import as_stored, chunks
+from catalog.bulk import as_stored, chunks, update_rows
 from catalog.models import Run
 from ingest.models import LineageEvent, ReportedDataset, ReportedJob, ReportedRun
 from ingest.openlineage.merge import RunState
@@ -32,21 +32,9 @@ _HELD = {"postgresql": " FOR UPDATE"}  # SQLite has one writer at a time anyway
 _JOBS = f"SELECT id, namespace, name, pipeline_id, stamps, data FROM {_table(ReportedJob)}"
 _DATASETS = f"SELECT id, namespace, name, table_id, seen_at, stamps FROM {_table(ReportedDataset)}"
 _EVENT_FIELDS = (
-    *(
-        "digest",
-        "kind",
-        "event_type",
-        "event_time",
-        "received_at",
-        "producer",
-        "job_id",
-        "dataset_id",
-        "run_id",
-        "body",
-    ),
+    *("digest", "kind", "event_type", "event_time", "received_at", "producer", "job_id", "dataset_id", "run_id"),
+    "body",
 )
-_UPDATE_JOB = f"UPDATE {_table(ReportedJob)} SET stamps = %s WHERE id = %s"
-_UPDATE_DATASET = f"UPDATE {_table(ReportedDataset)} SET stamps = %s, seen_at = %s WHERE id = %s"
 _RUNS = (
     f"SELECT r.pipeline_id, r.external_id, r.state, s.state FROM {_table(Run)} r LEFT JOIN {_table(ReportedRun)} s"
     " ON s.run_id = r.id WHERE "
@@ -112,18 +100,12 @@ def _insert(
 
 
 def update_job_stamps(jobs: Iterable[ReportedJob]) -> None:
-    _update(_UPDATE_JOB, [(json.dumps(job.stamps), job.pk) for job in jobs])
+    update_rows(ReportedJob, ["stamps"], [(job.pk, json.dumps(job.stamps)) for job in jobs])
 
 
 def update_dataset_stamps(datasets: Iterable[ReportedDataset]) -> None:
-    rows = [(json.dumps(dataset.stamps), dataset.seen_at, dataset.pk) for dataset in datasets]
-    _update(_UPDATE_DATASET, rows)
-
-
-def _update(statement: str, rows: Sequence[Sequence[Any]]) -> None:
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(statement, rows)
+    rows = [(dataset.pk, json.dumps(dataset.stamps), dataset.seen_at) for dataset in datasets]
+    update_rows(ReportedDataset, ["stamps", "seen_at"], rows)
 
 
 def find_runs(keys: Iterable[RunKey]) -> dict[RunKey, tuple[str, RunState]]:
