@@ -79,22 +79,15 @@ class Impact:
         return dict(sorted(found.items(), key=lambda item: (item[0].name, item[0].pk)))
 
 
-def impact_of_changes(
-    changes: Collection[PlannedChange],
-    repository: RepositoryPipelines | None = None,
-    logged: LoggedTargets = lambda tables: (),
-) -> Impact:
-    """What these changes do together; what is `logged` to be filled from what they hit is in doubt. A few queries a
-    hop."""
-    return told(spread_of(changes, repository, logged), list(changes))
-
-
 def spread_of(
     changes: Collection[PlannedChange],
     repository: RepositoryPipelines | None = None,
     logged: LoggedTargets = lambda tables: (),
 ) -> Spread:
-    """The same as keys and causes."""
+    """What these changes do together, as keys and causes; what is `logged` to be filled from what they hit is in doubt.
+
+    A few queries a hop.
+    """
     spread = Spread(CatalogGraph(repository, [change.table_id for change in changes if change.table_id]))
     for change in changes:
         begin(spread, change)

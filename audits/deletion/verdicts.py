@@ -35,11 +35,6 @@ class Judged:
     is_proposed: NDArray[np.bool_]
 
     @property
-    def is_flagged(self) -> NDArray[np.bool_]:
-        """Nobody needs it."""
-        return np.isin(self.verdict, FLAGGED) & ~self.facts.is_retired
-
-    @property
     def places(self) -> Ints:
         """The places of the tables that have a verdict."""
         return np.flatnonzero(~self.facts.is_retired)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter as Tally
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from audits.usage.models import ColumnRead, FailedRead, LogCoverage, LoggedEdge, Read, Reader, SeenName
 from catalog import policy
-from catalog.models import Role, Source, Table, User
+from catalog.models import Role, Table, User
 from catalog.queries import Owners
 from lineage.models import TableEdge
 
@@ -216,19 +216,6 @@ def edges_only_in_log() -> QuerySet[LoggedEdge]:
         source_table=OuterRef("source_table"), target_table=OuterRef("target_table"), valid_to__isnull=True
     )
     return LoggedEdge.objects.exclude(source_name="").exclude(Exists(stored))
-
-
-def covered_periods(sources: Collection[Source] | None = None) -> dict[int, dict[str, tuple[dt.datetime, dt.datetime]]]:
-    """By source id and channel, the first and last moment that any import covers. Gaps between are not looked at."""
-    rows = LogCoverage.objects.order_by()
-    if sources is not None:
-        rows = rows.filter(source__in=sources)
-    found: dict[int, dict[str, tuple[dt.datetime, dt.datetime]]] = {}
-    for source, channel, first, last in rows.values_list("source", "channel").annotate(
-        Min("covers_from"), Max("covers_to")
-    ):
-        found.setdefault(source, {})[channel] = (first, last)
-    return found
 
 
 def unknown_names(limit: int = 50, source: str = "") -> QuerySet[SeenName]:

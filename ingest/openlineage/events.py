@@ -62,10 +62,6 @@ class Event:
         """Its time as registers keep it."""
         return micros_of(self.at)
 
-    @property
-    def has_datasets(self) -> bool:
-        return bool(self.inputs or self.outputs)
-
     def datasets(self) -> Iterator[tuple[Side, Dataset]]:
         yield from (("inputs", dataset) for dataset in self.inputs)
         yield from (("outputs", dataset) for dataset in self.outputs)

@@ -17,7 +17,7 @@ from catalog.models import Table
 from ingest.changes import Report, Version, compare, read_version
 from ingest.layout import read_layout
 from ingest.settings import read_settings
-from lineage.impact import impact_of_changes
+from lineage.impact import spread_of, told
 from lineage.planned import PlannedChange
 from tests.factories import make_edge, make_pipeline, make_table
 from tests.ingest.folders import ingest, write
@@ -193,7 +193,8 @@ def test_the_catalog_says_the_same_and_never_calls_unaffected_what_it_cannot_rea
         doubts = {f"main/{file}.sql": sql.format(column=column, name=name) for file, sql in DOUBTS.items()}
         ingest(write(Path(scratch), files(base) | doubts))
     make_edge(make_pipeline("declared"), Table.objects.get(name=f"memory.main.{name}"), make_table("end"))
-    found = impact_of_changes([PlannedChange.parse(f"drop_column column:warehouse:memory.main.{name}:{column}")])
+    changes = [PlannedChange.parse(f"drop_column column:warehouse:memory.main.{name}:{column}")]
+    found = told(spread_of(changes), changes)
     failed, tables = run(without(base, name, column), base)
     assert {hit.thing.name.rsplit(".", 1)[-1] for hit in found.breaks} == failed
     unknown = {hit.thing.name for hit in found.unknown}

@@ -7,7 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from catalog.models import Column, Pipeline, Table
-from lineage.impact import Impact, Level, impact_of_changes
+from lineage.impact import Impact, Level, spread_of
+from lineage.impact import told as told_of
 from lineage.models import ColumnEdge, SqlVersion
 from lineage.planned import PlannedChange
 from tests.factories import NOON, make_column, make_edge, make_owner, make_pipeline, make_sql_version, make_table
@@ -73,7 +74,8 @@ def shop() -> Warehouse:
 
 
 def impact(*changes: str) -> Impact:
-    return impact_of_changes([PlannedChange.parse(change) for change in changes])
+    planned = [PlannedChange.parse(change) for change in changes]
+    return told_of(spread_of(planned), planned)
 
 
 def told(hits) -> dict[str, Level]:
