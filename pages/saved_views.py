@@ -56,9 +56,26 @@ def save(request: HttpRequest) -> HttpResponse:
         return redirect(page if page in PAGES else "home")
     kept = form.cleaned_data
     facts = {"query": kept["query"], "is_shared": kept["is_shared"]}
-    SavedView.objects.update_or_create(user=request.user, page=kept["page"], name=kept["name"], defaults=facts)
+    view, is_new = SavedView.objects.get_or_create(
+        user=request.user, page=kept["page"], name=kept["name"], defaults=facts
+    )
+    if not is_new:
+        _replace(request.user, view, facts)
     messages.success(request, f"The view {kept['name']} is saved.")
     return redirect(f"{reverse(kept['page'])}?{kept['query']}")
+
+
+@puts_back("replaced view", SavedView)
+def _replace(actor: User, view: SavedView, facts: dict[str, Any]) -> None:
+    """Keep another list under the name of a view, and remember the one that it was."""
+    if actor != view.user:
+        raise PermissionDenied("Only who kept this view can put it back.")
+    before = stored(view, facts)
+    for name, value in facts.items():
+        setattr(view, name, value)
+    view.save()
+    if before != facts:
+        record_history(actor, "changed", view, before, facts, Undo("replaced view", before, facts))
 
 
 @require_POST

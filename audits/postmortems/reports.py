@@ -22,8 +22,9 @@ from catalog import policy
 from catalog.models import User
 from catalog.policy import Action
 from catalog.search_index import index
-from catalog.services import policy_checked
+from catalog.services import policy_checked, record_history
 from catalog.touched import touch
+from catalog.undo import Undo, puts_back
 
 LONGEST_SECTION = 100_000  # characters
 State = PostMortem.State
@@ -96,10 +97,37 @@ def set_causes(*, actor: User | None, post_mortem: PostMortem, root: str, contri
     unknown = [code for code in wanted if code not in Cause.Code.values]
     if unknown:
         raise ValidationError({"causes": f"No cause is called {', '.join(unknown)}. Known: {', '.join(Cause.Code)}."})
+    before = _causes_now(post_mortem)
     post_mortem.causes.all().delete()
     Cause.objects.bulk_create(
         Cause(post_mortem=post_mortem, code=code, is_root=is_root) for code, is_root in wanted.items()
     )
+    after = _causes_now(post_mortem)
+    if before != after:
+        undo = Undo("causes of a post-mortem", before, after, post_mortem.pk)
+        record_history(actor, "changed", post_mortem.incident, _in_words(before), _in_words(after), undo)
+
+
+def _causes_now(post_mortem: PostMortem, names: Iterable[str] = ()) -> dict[str, Any]:
+    """The code of the root cause, "" for none, and those of what contributed."""
+    causes = list(post_mortem.causes.order_by("code"))
+    return {
+        "root_cause": next((cause.code for cause in causes if cause.is_root), ""),
+        "causes": [cause.code for cause in causes if not cause.is_root],
+    }
+
+
+def _in_words(causes: dict[str, Any]) -> dict[str, Any]:
+    root, others = causes["root_cause"], causes["causes"]
+    return {
+        "root_cause": Cause.Code(root).label if root else "",
+        "contributing_causes": [Cause.Code(code).label for code in others],
+    }
+
+
+@puts_back("causes of a post-mortem", PostMortem, _causes_now)
+def _put_causes_back(actor: User | None, post_mortem: PostMortem, had: dict[str, Any]) -> None:
+    set_causes(actor=actor, post_mortem=post_mortem, root=had["root_cause"], contributing=had["causes"])
 
 
 @transaction.atomic
@@ -162,12 +190,7 @@ def reopen(*, actor: User | None, post_mortem: PostMortem, words: str) -> PostMo
 
 def content_of(post_mortem: PostMortem) -> dict[str, Any]:
     """The report as it reads now. Two queries."""
-    causes = list(post_mortem.causes.all())
-    return {
-        "sections": dict(post_mortem.sections.values_list("name", "text")),
-        "root_cause": next((cause.code for cause in causes if cause.is_root), ""),
-        "causes": [cause.code for cause in causes if not cause.is_root],
-    }
+    return {"sections": dict(post_mortem.sections.values_list("name", "text"))} | _causes_now(post_mortem)
 
 
 def _keep(actor: User | None, post_mortem: PostMortem, words: str, content: dict[str, Any]) -> PostMortemVersion:

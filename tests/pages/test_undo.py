@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from audits.deletion.models import Protection
 from audits.deletion.services import lift, protect
+from audits.postmortems import reports
+from audits.postmortems.services import open_incident
 from audits.practices import services as practices
 from audits.practices.models import Waiver
 from catalog.models import HistoryEntry, Ownership, SavedView
@@ -131,6 +133,34 @@ def test_a_forgotten_view_comes_back(viewer, editor, signed_in) -> None:
     again = client.post(reverse("undo-entry", args=[forgotten.pk]), follow=True)
     assert "There is a view mine again" in again.content.decode()
     assert signed_in(editor).post(reverse("undo-entry", args=[forgotten.pk])).status_code == 403
+
+
+def test_a_view_that_was_saved_over_is_as_before(viewer, editor, signed_in) -> None:
+    client = signed_in(viewer)
+    first = {"page": "table-list", "name": "mine", "query": "q=old", "is_shared": "on"}
+    client.post(reverse("saved-view-save"), first)
+    assert "/undo/" not in client.get(reverse("table-list")).content.decode(), "nothing was lost"
+    client.post(reverse("saved-view-save"), {**first, "query": "q=new", "is_shared": ""})
+    undo_of_the_last_act(client, reverse("table-list"))
+    back = SavedView.objects.get()
+    assert (back.query, back.is_shared) == ("q=old", True)
+    saving, undoing = HistoryEntry.objects.filter(noun="savedview").order_by("pk")
+    again = client.post(reverse("undo-entry", args=[saving.pk]), follow=True)
+    assert "was changed since: query" in again.content.decode()
+    assert signed_in(editor).post(reverse("undo-entry", args=[undoing.pk])).status_code == 403
+
+
+def test_causes_that_were_taken_out_of_a_post_mortem_stand_again(editor, signed_in) -> None:
+    incident = open_incident(actor=editor, title="Wrong", things=[make_table()])
+    report = reports.start_post_mortem(actor=editor, incident=incident)
+    client, causes = signed_in(editor), reverse("post-mortem-act", args=[report.pk, "causes"])
+    client.post(causes, {"root": "bug", "contributing": ["capacity", "rerun"]})
+    client.post(causes, {"root": ""})
+    assert not report.causes.exists()
+    undo_of_the_last_act(client, reverse("post-mortem-edit", args=[report.pk]))
+    assert set(report.causes.values_list("code", "is_root")) == {("bug", True), ("capacity", False), ("rerun", False)}
+    shown = client.get(incident.get_absolute_url()).content.decode()
+    assert "root cause: " in shown and "Undo: changed root cause, contributing causes" in shown
 
 
 def test_declared_lineage_is_put_back(editor) -> None:
