@@ -29,18 +29,8 @@ _SOURCE_FIELDS = ("name", "platform", "storage", "dialect", "description")
 _OWNER_FIELDS = ("name", "kind", "email", "status")
 _TABLE_FIELDS = ("kind", "status", "description", "provenance", "retention_days", "keep_forever")
 _PIPELINE_FIELDS = (
-    *(
-        "kind",
-        "kind_is_inferred",
-        "status",
-        "description",
-        "schedule",
-        "orchestrator",
-        "dag",
-        "repository_path",
-        "tier",
-    ),
-    *("load_strategy", "backfill"),
+    *("kind", "kind_is_inferred", "status", "description", "schedule", "orchestrator", "dag", "repository_path"),
+    *("tier", "load_strategy", "catchup", "backfill"),
 )
 _RETENTION = {"retention_days", "keep_forever"}
 _KEPT_UNLESS_STATED = {"kind", "kind_is_inferred"}  # read off SQL, which may not have been looked at again

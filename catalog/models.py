@@ -338,6 +338,9 @@ class Pipeline(models.Model):
         help_text="Criticality: 1 is the most critical",
     )
     load_strategy = models.CharField(max_length=15, choices=LoadStrategy.choices, blank=True, default="")
+    catchup = models.BooleanField(
+        null=True, blank=True, help_text="Whether its scheduler runs by itself the dates that it missed"
+    )
     backfill = models.TextField(blank=True, help_text="How to run it again for a range of dates")
     tags = models.ManyToManyField(Tag, blank=True, related_name="pipelines")
     stated_fields = models.JSONField(default=list, blank=True)

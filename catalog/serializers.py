@@ -264,8 +264,8 @@ class PipelineSerializer(OwnedSerializer):
         model = Pipeline
         fields = [
             *("id", "url", "node", "name", "kind", "kind_is_inferred", "status", "description", "schedule"),
-            *("orchestrator", "dag", "repository_path", "tier", "load_strategy", "backfill", "tags", "owners"),
-            *("origin", "disagreements", "created_at"),
+            *("orchestrator", "dag", "repository_path", "tier", "load_strategy", "catchup", "backfill", "tags"),
+            *("owners", "origin", "disagreements", "created_at"),
         ]
         read_only_fields = ["kind_is_inferred", "origin", "created_at"]
 

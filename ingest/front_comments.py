@@ -17,6 +17,7 @@ _CHOICES = {
     "load_strategy": ("full_refresh", "incremental", "append", "merge"),
     "status": ("active", "paused", "deprecated", "retired"),
     "tier": ("1", "2", "3", "4"),
+    "catchup": ("true", "false"),
 }
 
 

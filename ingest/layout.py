@@ -52,7 +52,7 @@ class FieldPath:
     values: Mapping[str, str] | None = None
     value: str | None = None
     match: str | None = None
-    default: str | None = None
+    default: str | bool | None = None
 
     def read(self, data: Any) -> Any:
         """The fact in `data`, or None."""

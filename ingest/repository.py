@@ -20,7 +20,8 @@ from ingest.settings import FILE, Settings, names_in, path_regex
 from lineage.facts import ERROR, WARNING, FileProblem
 
 _PIPELINE_FIELDS = (
-    *("kind", "status", "description", "schedule", "orchestrator", "dag", "tier", "load_strategy", "backfill"),
+    *("kind", "status", "description", "schedule", "orchestrator", "dag", "tier", "load_strategy", "catchup"),
+    "backfill",
 )
 _TABLE_KINDS = (
     *("table", "view", "materialized_view", "external_table", "topic", "index", "key_space", "files", "dashboard"),
@@ -30,11 +31,15 @@ _TABLE_KEYS = {
     *("owner", "owners", "business_owner"),
 }
 _PIPELINE_KEYS = {*_PIPELINE_FIELDS, "name", "inputs", "outputs", "tags", "owner", "owners", "business_owner"}
-_CHOICES = {
+_TEXTS = {
     "kind": ("raw_ingest", "summary", "ab_test", "production_export"),
     "load_strategy": ("full_refresh", "incremental", "append", "merge"),
     "status": ("active", "paused", "deprecated", "retired"),
-    "tier": (1, 2, 3, 4),
+}
+_CHOICES: Mapping[str, Mapping[str, Any]] = {  # values by how files write them
+    **{name: {text: text for text in texts} for name, texts in _TEXTS.items()},
+    "tier": {str(tier): tier for tier in (1, 2, 3, 4)},
+    "catchup": {"true": True, "false": False},
 }
 
 
@@ -209,12 +214,13 @@ def _pipeline_fields(draft: _Draft, path: str, said: Mapping[str, Any]) -> dict[
         value = said.get(name)
         if value in (None, ""):
             continue
-        value = int(value) if name == "tier" and str(value).isdigit() else value
-        if name in _CHOICES and value not in _CHOICES[name]:
-            wanted = ", ".join(map(str, _CHOICES[name]))
-            draft.complain(path, "bad_metadata", f"`{name}: {value}` should be one of {wanted}.")
-            continue
-        fields[name] = value if isinstance(value, int) and name == "tier" else str(value)
+        choices, text = _CHOICES.get(name), str(value)
+        if choices is None:
+            fields[name] = text
+        elif text.lower() in choices:
+            fields[name] = choices[text.lower()]
+        else:
+            draft.complain(path, "bad_metadata", f"`{name}: {text}` should be one of {', '.join(choices)}.")
     return fields
 
 

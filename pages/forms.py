@@ -165,7 +165,7 @@ class PipelineForm(OwnedForm):
     layout = [
         ("", ["name", "description", "kind", "status", "tier", "tags"]),
         ("Owners", ["business_owners", "technical_owners"]),
-        ("How it runs", ["schedule", "orchestrator", "dag", "repository_path", "load_strategy", "backfill"]),
+        ("How it runs", ["schedule", "orchestrator", "dag", "repository_path", "load_strategy", "catchup", "backfill"]),
         ("What it reads and writes", ["inputs", "outputs"]),
     ]
 
@@ -182,6 +182,7 @@ class PipelineForm(OwnedForm):
             "dag",
             "repository_path",
             "load_strategy",
+            "catchup",
             "backfill",
         ]
         widgets = {"tier": forms.Select(choices=[("", "Not stated"), *((tier, str(tier)) for tier in range(1, 5))])}

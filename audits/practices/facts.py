@@ -89,13 +89,14 @@ class IncidentFact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One pipeline. `load_strategy`, `backfill` and `scheduled` are what people and files declare, the last as the
-    shortest and the usual time between two starts."""
+    """One pipeline. `load_strategy`, `backfill`, `catchup` and `scheduled` are what people and files declare, the last
+    as the shortest and the usual time between two starts."""
 
     name: str
     tier: int | None = None
     load_strategy: str = ""
     backfill: str = ""
+    catchup: bool | None = None
     scheduled: tuple[dt.timedelta, dt.timedelta] | None = None
     orchestrator: str = ""
     sql: Sql | None = None

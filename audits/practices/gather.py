@@ -10,7 +10,20 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Max, Min, Q, QuerySet
+from django.db.models import (
+    Avg,
+    Count,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audits.checks.models import Check, State
@@ -51,9 +64,11 @@ def gather(ids: Ids = None) -> dict[int, Facts]:
     tables = _tables(edges, ids, checks)
     sqls, runs, owners, incidents = _sqls(ids), _runs(ids), _owners(ids), _incidents(edges, ids, sides)
     any_incident = Incident.objects.exists()
-    fields = ("pk", "name", "tier", "load_strategy", "backfill", "orchestrator", "schedule")
+    of_its_dag = Pipeline.objects.filter(name=OuterRef("dag")).values("catchup")
+    catchup = Coalesce("catchup", Subquery(of_its_dag))  # stated of a DAG, it holds for each of its tasks
+    fields = ("pk", "name", "tier", "load_strategy", "backfill", catchup, "orchestrator", "schedule")
     found = {}
-    for pk, name, tier, load_strategy, backfill, orchestrator, schedule in pipelines.values_list(*fields):
+    for pk, name, tier, load_strategy, backfill, is_on, orchestrator, schedule in pipelines.values_list(*fields):
         reads, writes = sides.get(pk, ((), ()))
         own = checks.get(("pipeline", pk), Checks())
         found[pk] = Facts(
@@ -61,6 +76,7 @@ def gather(ids: Ids = None) -> dict[int, Facts]:
             tier=tier,
             load_strategy=load_strategy,
             backfill=backfill.strip(),
+            catchup=is_on,
             orchestrator=orchestrator,
             scheduled=rhythm(schedule),
             sql=sqls.get(pk),

@@ -58,6 +58,7 @@ def repository(tmp_path: Path) -> Path:
 def test_each_query_view_and_script_is_a_pipeline_with_its_metadata(repository: Path) -> None:
     outcome = ingest(repository, "bigquery-etl")
     daily = pipeline("proj.tel_derived.daily_v1")
+    assert (daily.catchup, pipeline("proj.tel.daily").catchup) == (False, None)
     assert (daily.dag, daily.orchestrator, daily.schedule, daily.tier) == ("bqetl_main", "airflow", "0 2 * * *", 1)
     assert (daily.load_strategy, daily.kind, daily.kind_is_inferred) == ("incremental", "summary", True)
     assert daily.backfill.splitlines() == [
@@ -115,6 +116,14 @@ def test_a_name_without_project_is_of_the_files_own(tmp_path: Path) -> None:
     write(tmp_path, {f"{DAILY}/query.sql": "SELECT a FROM tel_stable.main_v5"})
     ingest(tmp_path, "bigquery-etl")
     assert edges() == {("proj.tel_stable.main_v5", "proj.tel_derived.daily_v1")}
+
+
+@pytest.mark.parametrize(("stated", "known"), [("", False), ("catchup: true", True), ("catchup: false", False)])
+def test_a_dag_that_says_nothing_of_catchup_has_it_off(tmp_path: Path, stated: str, known: bool) -> None:
+    files = {name: FILES[name] for name in (f"{DAILY}/query.sql", f"{DAILY}/metadata.yaml")}
+    write(tmp_path, files | {"dags.yaml": f"bqetl_main: {{schedule_interval: 0 2 * * *, {stated}}}"})
+    ingest(tmp_path, "bigquery-etl")
+    assert pipeline("proj.tel_derived.daily_v1").catchup is known
 
 
 def test_a_dag_that_is_described_nowhere_is_a_problem(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_front_comments_state_owners_and_facts(tmp_path: Path) -> None:
     -- tier: 2
     -- tags: money, board
     -- load_strategy: incremental
+    -- catchup: false
 
     SELECT 1 AS one FROM t -- owner: not.here@example.com
     """
@@ -74,7 +75,7 @@ def test_front_comments_state_owners_and_facts(tmp_path: Path) -> None:
     assert [owner.email or owner.name for owner in owners.technical] == ["Data Platform", "ann@example.com"]
     assert [(owner.name, owner.kind) for owner in owners.business] == [("Finance", "team")]
     assert (found.schedule, found.kind, found.kind_is_inferred, found.tier) == ("0 4 * * *", "ab_test", False, 2)
-    assert found.load_strategy == "incremental"
+    assert (found.load_strategy, found.catchup) == ("incremental", False)
     assert sorted(tag.name for tag in found.tags.all()) == ["board", "money"]
 
 

@@ -156,6 +156,13 @@ def test_evidence_names_the_line() -> None:
         (facts(sql=Sql(1), backfill="Run it again."), "pass"),
         (facts(backfill="Run it again."), "pass"),
         (facts(), "unknown"),
+        (facts(sql=SLICE, catchup=True), "pass"),
+        (facts(sql=SLICE, catchup=False), "fail"),
+        (facts(sql=SLICE, orchestrator="airflow", catchup=False), "pass"),
+        (facts(sql=CLOCK, catchup=True), "fail"),
+        (facts(sql=Sql(1), catchup=True), "pass"),
+        (facts(catchup=True), "pass"),
+        (facts(catchup=False), "unknown"),
     ],
 )
 def test_backfill_is_easy(known: Facts, expected: str) -> None:
@@ -165,6 +172,15 @@ def test_backfill_is_easy(known: Facts, expected: str) -> None:
 def test_instructions_that_the_sql_contradicts_are_told() -> None:
     assert said("backfill", facts(sql=CLOCK, backfill="Trigger with a day."))[1] == (
         "It moves with the clock. Yet it is written: “Trigger with a day.”"
+    )
+
+
+def test_what_catchup_does_is_told() -> None:
+    assert "runs by itself the dates that it missed" in said("backfill", facts(sql=SLICE, catchup=True))[1]
+    off = facts(sql=SLICE, orchestrator="airflow", catchup=False)
+    assert "when it is told to; catchup is off" in said("backfill", off)[1]
+    assert said("backfill", facts(sql=CLOCK, catchup=True))[1] == (
+        "It moves with the clock. Yet catchup is on: dates that it missed are run later, and leave those other rows."
     )
 
 

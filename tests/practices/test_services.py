@@ -18,7 +18,10 @@ from audits.practices.gather import gather, rhythm
 from audits.practices.models import Finding, Score, Waiver, today
 from audits.practices.rules import RULES
 from catalog.models import Pipeline, Table
+from catalog.services import change_pipeline
+from ingest.openlineage.store import take
 from tests.factories import NOON, make_edge, make_owner, make_pipeline, make_run, make_sql_version, make_table, own
+from tests.openlineage.events import RECORDED, recorded
 from tests.practices.conftest import standing
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +71,21 @@ def test_facts_of_tables_runs_and_owners_come_out_of_rows(appending) -> None:
     assert [(table.name, table.keeps, table.rows) for table in facts.inputs] == [("shop.orders", 90, 500)]
     assert [(table.name, table.verdict) for table in facts.outputs] == [("shop.daily", "unread")]
     assert [person.name for person in (*facts.business, *facts.technical)] == ["Finance", "Finance"]
+
+
+def test_catchup_of_a_dag_holds_for_its_tasks_unless_they_say_otherwise() -> None:
+    """As Airflow reports them: the DAG and each task are pipelines, and catchup itself is stated by a person."""
+    for name in ("airflow-002", "airflow-004"):
+        take(RECORDED[name])
+    dag, task = (Pipeline.objects.get(name=name) for name in ("orders_daily", "orders_daily.load"))
+    assert gather([task.pk])[task.pk].catchup is None
+    change_pipeline(actor=None, pipeline=dag, catchup=True)
+    assert gather([task.pk])[task.pk].catchup is True
+    services.judge_pipelines([task.pk])
+    assert finding(task, "backfill").outcome == "pass"
+    change_pipeline(actor=None, pipeline=task, catchup=False)
+    take(recorded("airflow-003") | {"eventTime": "2026-11-24T00:00:00Z"})  # which says nothing of it
+    assert gather()[task.pk].catchup is False
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from audits.practices.facts import (
     unknown,
 )
 
+_CAUGHT_UP = "Catchup is on: its scheduler runs by itself the dates that it missed."
+
 
 def judge(facts: Facts) -> Judgement:
     """The SQL decides where it can; what is written down counts beside it, and may be contradicted by it."""
@@ -28,8 +30,8 @@ def judge(facts: Facts) -> Judgement:
         return passes(how, "Running it again loads everything.")
     if facts.backfill:
         return passes(how, _written(facts))
-    if facts.orchestrator.lower() == "airflow":
-        return passes(how, "Airflow runs it again for past dates.")
+    if again := _by_its_scheduler(facts):
+        return passes(how, again)
     return fails(
         how,
         "How to run it again for past days is written nowhere.",
@@ -40,10 +42,12 @@ def judge(facts: Facts) -> Judgement:
 def _unsafe(facts: Facts) -> Judgement:
     assert facts.sql is not None  # noqa: S101 it said so
     reason = facts.sql.reason("backfill_safe", "idempotent")
-    written = [f"Yet it is written: {_quoted(facts.backfill)}"] if facts.backfill else []
+    against = [f"Yet it is written: {_quoted(facts.backfill)}"] if facts.backfill else []
+    if facts.catchup:
+        against.append("Yet catchup is on: dates that it missed are run later, and leave those other rows.")
     return fails(
         shown_by(reason, "A run for a past day leaves other rows than that day's own run."),
-        *written,
+        *against,
         mend=[REPEATABLE],
     )
 
@@ -52,7 +56,22 @@ def _untold(facts: Facts) -> Judgement:
     doubt = Sentence("There is no SQL to read it off.")
     if facts.sql:
         doubt = shown_by(facts.sql.reason("backfill_safe", "idempotent"), "Its SQL alone does not tell.")
-    return passes(_written(facts), doubt) if facts.backfill else unknown(doubt, "Nothing is written down either.")
+    if facts.backfill:
+        return passes(_written(facts), doubt)
+    if facts.catchup:
+        return passes(_CAUGHT_UP, doubt)
+    return unknown(doubt, "Nothing is written down either.")
+
+
+def _by_its_scheduler(facts: Facts) -> str:
+    """How its scheduler runs it for past dates, "" where none is known to."""
+    if facts.catchup:
+        return _CAUGHT_UP
+    if facts.orchestrator.lower() != "airflow":
+        return ""
+    if facts.catchup is None:
+        return "Airflow runs it again for past dates."
+    return "Airflow runs it again for past dates when it is told to; catchup is off, so that none is run by itself."
 
 
 def _written(facts: Facts) -> Sentence:
