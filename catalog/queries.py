@@ -150,11 +150,6 @@ def find_table(source: str, name: str) -> Table:
     return Table.objects.select_related("source").get(source__slug=source, name=name)
 
 
-def table_by_dotted_name(name: str) -> list[Table]:
-    """Every table called so, whatever its source."""
-    return list(Table.objects.select_related("source").filter(name=name))
-
-
 def sources_with_counts() -> QuerySet[Source]:
     """Sources with `table_count`, counted by sub-query so that no join multiplies."""
     return Source.objects.annotate(table_count=_count_by("source", Table.objects))

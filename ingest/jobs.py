@@ -62,13 +62,12 @@ def start(run: IngestRun) -> None:
 
 
 def _send(run: IngestRun) -> None:
+    from celery import current_app
     from kombu.exceptions import OperationalError
-
-    from ingest.tasks import run_ingest
 
     IngestRun.objects.filter(pk=run.pk).update(host="")  # any worker's
     try:
-        run_ingest.apply_async([run.pk], retry_policy={"max_retries": 2})
+        current_app.send_task("ingest.run", [run.pk], retry_policy={"max_retries": 2})
     except OperationalError:
         error = "The broker at CELERY_BROKER_URL does not answer. Start it, then take this run up again."
         IngestRun.objects.filter(pk=run.pk).update(state=IngestRun.State.FAILED, ended_at=timezone.now(), error=error)

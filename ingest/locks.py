@@ -41,11 +41,6 @@ def held(name: str) -> Iterator[None]:
                 _file(name).unlink(missing_ok=True)
 
 
-def is_held(name: str) -> bool:
-    """Whether a living process holds the lock `name`: on this machine, or on any where locks are shared."""
-    return name in held_among([name])
-
-
 def held_among(names: Collection[str]) -> set[str]:
     """Those of the locks that a living process holds. At most one query."""
     if not names or not are_shared():

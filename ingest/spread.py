@@ -101,14 +101,13 @@ class SpreadWorkers(Workers):
             pause = 0.01 if answers else min(pause * 1.5, 0.5)
 
     def _send(self, chunk: Chunk) -> int:
+        from celery import current_app
         from kombu.exceptions import OperationalError
-
-        from ingest.tasks import do_chunk
 
         row = IngestChunk.objects.create(payload=packed(chunk))
         self._made.add(row.pk)
         with suppress(OperationalError):  # a broker that is away for a while: the chunk is done here
-            do_chunk.apply_async([row.pk], retry=False)
+            current_app.send_task("ingest.chunk", [row.pk], retry=False)
         return row.pk
 
     def _collect(self, out: dict[int, list[Key]]) -> list[tuple[Key, Any]]:

@@ -1,4 +1,4 @@
-"""What Celery workers do: whole ingest runs, and chunks of them. Imported only where there is a broker.
+"""What Celery workers do: whole ingest runs, and chunks of them. Only workers import it; who sends work names the task.
 
 A task is confirmed after it is done, so that the broker gives what a killed worker held to another one.
 """

@@ -159,16 +159,5 @@ def shown_by(reason: Reason | None, otherwise: str) -> Sentence:
     return Sentence(f"{reason.words[0].upper()}{reason.words[1:]}.", reason.line) if reason else Sentence(otherwise)
 
 
-def lasting(span: dt.timedelta) -> str:
-    """A span of time as people say it: "40 ms", "14 min", "2.5 h", "3 days"."""
-    seconds = span.total_seconds()
-    if seconds < 1:
-        return f"{max(1, round(seconds * 1000))} ms"
-    for unit, size, most in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
-        if seconds < most:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 86_400:.3g} days"
-
-
 def _sentences(evidence: Iterable[Sentence | str]) -> tuple[Sentence, ...]:
     return tuple(Sentence(one) if isinstance(one, str) else one for one in evidence)

@@ -16,6 +16,7 @@ from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from audits.checks.judge import written
+from catalog import moments
 from catalog.runs import SLOW
 from catalog.search import Hit, Marked
 from lineage.nodes import NodeId
@@ -165,17 +166,8 @@ def _in_utc(at: dt.datetime) -> str:
 
 @register.filter
 def lasting(span: dt.timedelta | None) -> str:
-    """A span of time in its two largest units: "2 h 5 min", "40 ms"."""
-    if span is None:
-        return "–"
-    seconds = max(0, int(span.total_seconds()))
-    if not seconds and span.microseconds:
-        return f"{max(1, span.microseconds // 1000)} ms"
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    """A span of time in words; a dash for none."""
+    return "–" if span is None else moments.lasting(span)
 
 
 @register.filter

@@ -29,9 +29,8 @@ def test_a_share_is_never_rounded_up_to_all(share, text) -> None:
     assert words.percent(share) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (0.0404, "40 ms"), (65, "1 min 5 s"), (7500, "2 h 5 min")])
-def test_spans_in_their_two_largest_units(seconds, text) -> None:
-    assert words.lasting(dt.timedelta(seconds=seconds)) == text
+def test_a_span_that_nobody_knows_is_a_dash() -> None:
+    assert (words.lasting(None), words.lasting(dt.timedelta(minutes=5))) == ("–", "5 min")
 
 
 @pytest.mark.parametrize(

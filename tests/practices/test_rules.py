@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from audits.practices.facts import Facts, IncidentFact, Person, Reason, Runs, Sql, TableFact, lasting
+from audits.practices.facts import Facts, IncidentFact, Person, Reason, Runs, Sql, TableFact
 from audits.practices.rules import RULES
 
 DAY = dt.timedelta(days=1)
@@ -290,11 +290,3 @@ def test_checks_in_proportion_to_the_tier(known: Facts, expected: str) -> None:
 def test_a_failing_check_is_told_and_still_checks() -> None:
     failing = facts(tier=2, outputs=(replace(KEYED, is_failing=True),))
     assert said("checked", failing) == ("pass", "Its tables are checked as tier 2 needs. Failing now: those of daily.")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.04, "40 ms"), (14, "14 s"), (840, "14 min"), (9000, "2.5 h"), (86_400, "24 h"), (600_000, "6.94 days")],
-)
-def test_spans_are_said_as_people_say_them(seconds: float, words: str) -> None:
-    assert lasting(dt.timedelta(seconds=seconds)) == words

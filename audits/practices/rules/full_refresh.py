@@ -15,11 +15,11 @@ from audits.practices.facts import (
     Judgement,
     Sentence,
     fails,
-    lasting,
     passes,
     shown_by,
     unknown,
 )
+from catalog.moments import lasting
 
 FITS = 4  # a whole load fits where it takes a quarter of the time between runs at most
 TOO_LONG = 2  # and is too long where it takes more than half of it
