@@ -61,8 +61,8 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class TableFact:
     """A table that a pipeline reads or writes. `keeps` is its retention in days, None where nobody limits it; `checks`
-    are the kinds of those that are measured, `is_failing` says that one fails, and `is_unheard` that of some, which the
-    repository of the SQL states and has run, no result arrives here."""
+    are the kinds of those that are measured, of which `is_failing` says that one fails; `unheard` has the kind of each
+    that another tool is said to run and of which no result has ever arrived."""
 
     node: str
     name: str
@@ -73,7 +73,7 @@ class TableFact:
     verdict: str = ""
     checks: frozenset[str] = frozenset()
     is_failing: bool = False
-    is_unheard: bool = False
+    unheard: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

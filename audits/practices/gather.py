@@ -46,12 +46,12 @@ MEASURED = (State.PASS, State.WARN, State.FAIL)  # a check that could not be run
 
 @dataclass
 class Checks:
-    """Kinds of the checks on one table or pipeline that were measured, whether one fails, and whether results of some
-    that the SQL's own repository has run never arrived."""
+    """Kinds of the checks on one table or pipeline that were measured, whether one fails, and the kind of each that
+    another tool is said to run and of which no result has ever arrived."""
 
     kinds: set[str] = field(default_factory=set)
     is_failing: bool = False
-    is_unheard: bool = False
+    unheard: list[str] = field(default_factory=list)
 
 
 def gather(ids: Ids = None) -> dict[int, Facts]:
@@ -195,23 +195,25 @@ def _tables(edges: QuerySet, ids: Ids, checks: Mapping[tuple[str, int], Checks])
             verdict=verdict or "",
             checks=frozenset(own.kinds),
             is_failing=own.is_failing,
-            is_unheard=own.is_unheard,
+            unheard=tuple(sorted(own.unheard)),
         )
     return found
 
 
 def _checks(edges: QuerySet, ids: Ids) -> dict[tuple[str, int], Checks]:
     """The checks of each table and each pipeline, by its kind of thing and id."""
-    unheard = Q(origin=Check.Origin.REPOSITORY, checked_at=None)
-    measured = Check.objects.filter(Q(state__in=MEASURED) | unheard, is_active=True).order_by()
+    unheard = Q(origin__in=Check.MEASURED_ELSEWHERE, checked_at=None)
+    told = Check.objects.filter(Q(state__in=MEASURED) | unheard, is_active=True).order_by()
     if ids is not None:
-        measured = measured.filter(_at(edges, "table") | Q(pipeline__in=ids))
+        told = told.filter(_at(edges, "table") | Q(pipeline__in=ids))
     found: dict[tuple[str, int], Checks] = defaultdict(Checks)
-    for table, pipeline, kind, state in measured.values_list("table_id", "pipeline_id", "kind", "state"):
+    for table, pipeline, kind, state in told.values_list("table_id", "pipeline_id", "kind", "state"):
         own = found[("table", table) if table else ("pipeline", pipeline)]
-        own.kinds.add(kind)
-        own.is_failing |= state == State.FAIL
-        own.is_unheard |= state == State.UNKNOWN
+        if state in MEASURED:
+            own.kinds.add(kind)
+            own.is_failing |= state == State.FAIL
+        else:
+            own.unheard.append(kind)
     return found
 
 

@@ -265,6 +265,7 @@ def test_where_nobody_records_incidents_nobody_can_say() -> None:
 
 KEYED = replace(DAILY, checks=frozenset({"unique_key", "row_count"}))
 FRESH = replace(ORDERS, checks=frozenset({"freshness"}))
+STATED = replace(DAILY, unheard=("not_null", "row_count", "unique_key"))
 
 
 @pytest.mark.parametrize(
@@ -281,10 +282,24 @@ FRESH = replace(ORDERS, checks=frozenset({"freshness"}))
         (facts(), "unknown"),
         (facts(outputs=(KEYED,)), "pass"),
         (facts(tier=1, outputs=()), "unknown"),
+        (facts(tier=2, outputs=(STATED,)), "unknown"),
+        (facts(outputs=(STATED,)), "unknown"),
+        (facts(tier=1, outputs=(STATED,)), "fail"),  # nobody states any of its input
+        (facts(tier=2, outputs=(replace(DAILY, unheard=("unique_key",)),)), "fail"),
+        (facts(tier=2, outputs=(replace(STATED, checks=KEYED.checks),)), "pass"),
     ],
 )
 def test_checks_in_proportion_to_the_tier(known: Facts, expected: str) -> None:
     assert outcome("checked", known) == expected
+
+
+def test_checks_that_are_only_stated_prove_nothing() -> None:
+    assert said("checked", facts(tier=2, outputs=(STATED,), inputs=(replace(ORDERS, unheard=("freshness",)),))) == (
+        "unknown",
+        "3 checks are stated for daily, and none has reported a result. "
+        "1 check is stated for orders, and none has reported a result. "
+        "Whether they are run is not known until their results arrive here.",
+    )
 
 
 def test_a_failing_check_is_told_and_still_checks() -> None:

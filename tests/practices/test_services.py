@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audits.checks import services as check_services
 from audits.checks.models import Check, State
 from audits.deletion.models import Verdict
 from audits.postmortems.models import ActionItem, Hit, Incident, PostMortem
@@ -120,6 +121,25 @@ def test_only_checks_that_were_measured_count(appending) -> None:
     facts = gather([appending.pk])[appending.pk]
     assert (facts.outputs[0].checks, facts.outputs[0].is_failing) == ({"unique_key"}, True)
     assert (facts.checks, facts.is_failing) == ({"in_out_ratio"}, False)
+
+
+def test_what_another_tool_is_said_to_check_counts_from_its_first_result_on(appending) -> None:
+    daily, orders = (Table.objects.get(name=f"shop.{name}") for name in ("daily", "orders"))
+    check_services.state_checks(
+        [
+            Check(table=table, kind=kind, name=kind, parameters=parameters, stated_in="checks.sql")
+            for table in (daily, orders)
+            for kind, parameters in (("row_count", {"min": 1}), ("unique_key", {"columns": ["day"]}))
+        ],
+        files=["checks.sql"],
+    )
+    services.judge_all()
+    assert gather()[appending.pk].outputs[0].unheard == ("row_count", "unique_key")
+    assert finding(appending, "checked").outcome == "unknown"
+    for check in Check.objects.filter(origin="repository"):
+        check_services.record_result(actor=None, check=check, at=NOON, value=0 if check.kind == "unique_key" else 9)
+    services.judge_pipelines([appending.pk])
+    assert (finding(appending, "checked").outcome, gather()[appending.pk].outputs[0].unheard) == ("pass", ())
 
 
 def test_incidents_count_where_they_began(appending) -> None:
