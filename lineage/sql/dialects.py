@@ -47,6 +47,8 @@ class Rules:
     files_in_from: bool = False  # FROM 'x.parquet' reads a file
     names_tables_in_calls: bool = False  # f(TABLE t) hands a table to a function
     ctas_by_name: bool = False  # CREATE TABLE u (a INT) SELECT … fills its columns by name
+    arrow_is_access: bool = False  # f(doc -> 'a') hands over a part of doc, no function
+    as_table_is_like: bool = False  # CREATE TABLE u AS t takes t's columns and none of its rows
     formats_in_from: bool = False  # FROM parquet.`path` reads a file
     columns_function: bool = False  # COLUMNS('pattern') stands for several columns
     row_values: bool = False  # a table's alias may stand for its whole row
@@ -105,6 +107,7 @@ RULES = {
         declare_sections=True,
     ),
     "postgres": Rules(
+        arrow_is_access=True,
         pseudo_columns=POSTGRES_PSEUDO,
         row_values=True,
         unnamed="{function}",
@@ -138,6 +141,7 @@ RULES = {
         retokenize=True,
     ),
     "mysql": Rules(  # https://dev.mysql.com/doc/refman/8.4/en/identifier-case-sensitivity.html
+        arrow_is_access=True,
         tables_keep_case=True,
         columns_ignore_case=True,
         values_column="column_{place}",
@@ -148,6 +152,7 @@ RULES = {
         parts=2,
     ),
     "duckdb": Rules(
+        arrow_is_access=True,
         columns_function=True,
         values_column="col{place}",
         lateral_alias=True,
@@ -168,6 +173,8 @@ RULES = {
         lateral_alias=True,
         struct_dot=True,
         parts=2,
+        as_table_is_like=True,
+        overwrite_is_atomic=True,
         lookups=("DICTGET", "JOINGET"),
         pseudo_columns=frozenset({"_part", "_file"}),
     ),
@@ -179,7 +186,7 @@ RULES = {
         declare_sections=True,
         no_columns=frozenset({"ROWNUM", "LEVEL"}),
     ),
-    "sqlite": Rules(pseudo_columns=frozenset({"rowid"})),
+    "sqlite": Rules(arrow_is_access=True, pseudo_columns=frozenset({"rowid"})),
 }
 
 

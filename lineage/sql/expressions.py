@@ -316,8 +316,8 @@ def read_chance(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, 
 
 
 def read_any_row(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
-    """ANY_VALUE(x), and ARRAY_AGG(x LIMIT 1) without ORDER BY: which row is taken is open."""
-    if not isinstance(node.this, exp.Order):
+    """ANY_VALUE(x), and ARRAY_AGG(x LIMIT 1) without ORDER BY: which row is taken is open, save by HAVING MAX y."""
+    if not isinstance(node.this, exp.Order | exp.HavingMax):
         reader.notes["limit"] = None
     stack.append((AGGREGATE if isinstance(node, exp.AggFunc) else SAME, node, mode))
 
@@ -427,19 +427,28 @@ def read_decode(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, 
 
 def read_window(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
     args = node.args
-    push(stack, args.get("this"), mode or TRANSFORMATION)
-    push_window(reader, args, as_condition(mode, WINDOW), scope, stack)
+    function = args.get("this")
+    push(stack, function, mode or TRANSFORMATION)
+    has_order = push_window(reader, args, as_condition(mode, WINDOW), scope, stack)
+    if not has_order and (function.this if function.__class__ in NULL_RULES else function).__class__ in BY_ORDER:
+        reader.notes["limit"] = None
 
 
-def push_window(reader: Reader, args: dict[str, Any], mode: int, scope: Scope, stack: Stack) -> None:
-    """PARTITION BY and ORDER BY, written here or under a name in the WINDOW clause."""
+NULL_RULES = (exp.IgnoreNulls, exp.RespectNulls)
+BY_ORDER = (exp.RowNumber, exp.FirstValue, exp.LastValue, exp.NthValue, exp.Lag, exp.Lead)
+
+
+def push_window(reader: Reader, args: dict[str, Any], mode: int, scope: Scope, stack: Stack) -> bool:
+    """PARTITION BY and ORDER BY, written here or under a name in the WINDOW clause; whether there is an ORDER BY."""
     for part in args.get("partition_by") or ():
         push(stack, part, mode)
-    push(stack, args.get("order"), mode)
+    order = args.get("order")
+    push(stack, order, mode)
     alias = args.get("alias")
     named = scope.windows.get(reader.language.column(alias)) if alias is not None else None
     if named is not None and named.args is not args:
-        push_window(reader, named.args, mode, scope, stack)
+        return push_window(reader, named.args, mode, scope, stack) or order is not None
+    return order is not None
 
 
 def read_ordered_list(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
@@ -603,6 +612,18 @@ def read_call(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, st
     stack.append((PLAIN, node, mode))
 
 
+def read_lambda(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
+    """x -> x + k reads k. coalesce(doc -> 'a' ->> 'b', '') has no function in it, though sqlglot parses one: what
+    follows the arrow begins with a literal, which is a key of doc."""
+    first = node.this
+    while isinstance(first, exp.Binary | exp.Cast):
+        first = first.this
+    if reader.rules.arrow_is_access and first.__class__ is exp.Literal and len(node.expressions) == 1:
+        path = reader.language.dialect.to_json_path(first.copy())
+        first.replace(exp.JSONExtract(this=exp.Column(this=node.expressions[0]), expression=path))
+    stack.append((PLAIN, node, mode))
+
+
 def look_up(reader: Reader, arguments: list[Any], mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:
     """dictGet('db.dictionary', 'column', key) of ClickHouse reads a column of the dictionary, or a tuple of columns."""
     named, columns, *keys = arguments
@@ -645,6 +666,7 @@ HANDLERS: dict[type, Any] = {
     exp.In: read_in,
     exp.Comprehension: read_comprehension,
     exp.Anonymous: read_call,
+    exp.Lambda: read_lambda,
 }
 ACTIONS = Actions({**HANDLERS, list: LIST})
 

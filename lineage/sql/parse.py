@@ -9,7 +9,7 @@ from sqlglot.tokens import Token, TokenType
 
 from .dialects import Language, words
 from .render import is_placeholder
-from .rewrites import REWRITES, named_tables, open_rowset, plain_pipes, without_expectations, word
+from .rewrites import REWRITES, named_tables, open_rowset, plain_create, plain_pipes, without_expectations, word
 from .tokens import CONDITION, DECLARATION, LOOP, Piece
 
 # Statements that move no data. Anything else that sqlglot keeps as a Command is opaque, and so an error.
@@ -143,6 +143,8 @@ def parse_statement(piece: Piece, language: Language) -> Any:
     if language.rules.retokenize and found is tokens and not piece.is_anew:
         found = tokens_anew(piece, language)
     tree = language.parse(found, piece.text)
+    if tree.__class__ is exp.Command and head == "CREATE" and (plain := plain_create(found)):
+        tree = language.parse(plain, piece.text)
     if tree.__class__ is exp.Command:
         if head in HARMLESS or head in ("ALTER", "DROP") or (head == "CREATE" and holds_nothing(piece)):
             return None

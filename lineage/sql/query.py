@@ -33,6 +33,7 @@ from .selection import expand_around, expand_columns, expand_star, fields_of_val
 
 Ctes = dict[str, Relation]
 
+PIPED = "__tmp"  # what sqlglot calls the rows before a |> of BigQuery
 MAX_ROUNDS = 5  # of a recursive CTE, until its columns depend on nothing new
 
 
@@ -56,6 +57,7 @@ def finish(scope: Scope, items: list[Item | Star]) -> QueryRelation:
     relation = QueryRelation(items)
     relation.rows = scope.rows
     relation.reads = scope.reads
+    relation.sources = scope.sources
     return relation
 
 
@@ -90,6 +92,8 @@ def read_ctes(reader: Reader, with_: exp.With, parent: Scope | None, ctes: Ctes)
             ctes[name] = read_recursive(reader, name, names, cte.this, parent, ctes)
         else:
             ctes[name] = renamed(read_query(reader, cte.this, parent, ctes), names)
+            if name.startswith(PIPED) and not any(item.__class__ is exp.Star for item in cte.this.expressions):
+                ctes[name].sources = ()  # |> SELECT and |> AGGREGATE make rows that no alias of before names
     return ctes
 
 

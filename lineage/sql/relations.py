@@ -175,12 +175,13 @@ class TableRelation(Relation):
 class QueryRelation(Relation):
     """The result of a query or a CTE: named columns, and stars that could not be expanded."""
 
-    __slots__ = ("index", "is_open", "items", "made_of", "stars")
+    __slots__ = ("index", "is_open", "items", "made_of", "sources", "stars")
 
     def __init__(self, items: list[Item | Star]) -> None:
         super().__init__(())
         self.items = items
         self.made_of: tuple[Relation, ...] = ()  # relations of the same columns in the same places
+        self.sources: Sequence[Source] = ()  # of the SELECT that gives it
         self.build_index()
 
     def build_index(self) -> None:

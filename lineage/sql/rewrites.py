@@ -7,6 +7,7 @@ ALTER TABLE u APPEND FROM t                INSERT INTO u SELECT * FROM t
 UNLOAD ('SELECT …') TO 's3://x'            COPY (SELECT …) TO 's3://x'
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,21 @@ def without_options(tokens: Tokens) -> Tokens:
     ):
         tokens = tokens[:place] + tokens[bracket_end(tokens, place + 1) :]
     return tokens
+
+
+def plain_create(tokens: Tokens) -> Tokens:
+    """CREATE TABLE u (a, b) ON COMMIT DROP … AS SELECT …: the name, its columns and the query; [] where none is made of
+    a query."""
+    start = next((place for place, token in enumerate(tokens[:8]) if token.text.upper() in ("TABLE", "VIEW")), 8) + 1
+    if [token.text.upper() for token in tokens[start : start + 3]] == ["IF", "NOT", "EXISTS"]:
+        start += 3
+    end = name_at(tokens, start)
+    if end < len(tokens) and tokens[end].token_type is TokenType.L_PAREN:
+        end = bracket_end(tokens, end)
+    query = find_word(tokens, "AS", start=end)
+    while query < len(tokens) - 1 and tokens[query + 1].text.upper() not in ("SELECT", "WITH", "("):
+        query = find_word(tokens, "AS", start=query + 1)
+    return [*tokens[:end], *tokens[query:]] if query < len(tokens) - 1 else []
 
 
 def find_last(tokens: Tokens, text: str) -> int:
@@ -335,6 +351,7 @@ def terms_of(tokens: Tokens) -> list[Tokens]:
     return [term for term in terms if term]
 
 
+FROM_TABLE = re.compile(r"\bFROM [^(]")
 OPENING_BRACKETS = (TokenType.L_PAREN, TokenType.L_BRACKET)
 CLOSING_BRACKETS = (TokenType.R_PAREN, TokenType.R_BRACKET)
 
@@ -483,6 +500,18 @@ def rewrite_alter(tokens: Tokens, language: Language) -> Any:
         return moved_rows(table, tokens[end + 2 : name_at(tokens, end + 2)], tokens[0])
     if "SWITCH" in texts and "TO" in texts:  # T-SQL: the rows of one table become another's partition
         place = texts.index("TO") + 1
+        return moved_rows(tokens[place : name_at(tokens, place)], table, tokens[0])
+    if (
+        after[1:] == ["PARTITION"] and after[0] in ("REPLACE", "ATTACH") and FROM_TABLE.search(" ".join(texts))
+    ):  # ClickHouse
+        place = texts.index("FROM") + 1
+        moved = language.parse(moved_rows(table, tokens[place : name_at(tokens, place)], tokens[0]), "")
+        if moved is not None and after[0] == "REPLACE":
+            moved.set("overwrite", True)
+            moved.this.set("partition", exp.Partition(expressions=[exp.column("partition")]))
+        return moved
+    if after == ["MOVE", "PARTITION"] and "TABLE" in texts[end:]:
+        place = texts.index("TABLE", end) + 1
         return moved_rows(tokens[place : name_at(tokens, place)], table, tokens[0])
     if after[:1] == ["EXCHANGE"] and "TABLE" in texts[end:]:
         place = texts.index("TABLE", end) + 1

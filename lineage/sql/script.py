@@ -136,7 +136,8 @@ class Script:
 
     def created_name(self, table: exp.Table, is_temporary: bool) -> str:
         """The name of a table that is made: temp tables lie outside all schemas."""
-        parts = self.parts_of(table)
+        text = identified(table.this)
+        parts = self.parts_of(named_table(text, self.language.dialect) if text else table)
         return dotted(parts) if is_temporary else self.full(parts)
 
     def renamed_to(self, old: str, table: Any) -> str:

@@ -109,6 +109,8 @@ def add_table(reader: Reader, node: exp.Table, scope: Scope) -> None:
     if names:
         relation = under_names(relation, names)
     scope.add(Source(alias or path[-1], relation, () if alias else path))
+    if relation.__class__ is QueryRelation and path[-1].startswith(query.PIPED):  # aliases live on through |> EXTEND
+        scope.sources += [Source(each.alias, each.relation, each.path, False) for each in relation.sources]
     as_of = node.args.get("version") or node.args.get("when")
     if as_of is not None and is_relative(as_of):
         note_clock(reader, FILTER)
@@ -529,14 +531,18 @@ def add_final(reader: Reader, node: exp.Final, scope: Scope) -> None:
     add_source(reader, node.this, scope)
 
 
+PATTERN_VARIABLE = re.compile(r"[A-Za-z_]\w*")  # it stands for rows of the source, defined or not
+
+
 def match_rows(reader: Reader, match: exp.MatchRecognize, scope: Scope) -> None:
     """MATCH_RECOGNIZE: the partition's columns and the measures; all of the source's too where each row is shown."""
     source = scope.sources.pop()
     inner = Scope(scope.parent, scope.ctes)
     inner.sources = [source]
     args = match.args
-    for symbol in args.get("define") or ():  # a pattern variable stands for rows of the source
-        inner.sources.append(Source(reader.column(symbol.args["alias"]), source.relation, in_star=False))
+    for symbol in PATTERN_VARIABLE.findall(args["pattern"].name if args.get("pattern") else ""):
+        inner.sources.append(Source(reader.language.fold(symbol), source.relation, in_star=False))
+    for symbol in args.get("define") or ():
         collect_rows(reader, symbol.this, FILTER, inner)
     items = query.read_items(reader, args.get("partition_by") or [], inner)
     for term in args["order"].expressions if args.get("order") else ():
@@ -552,12 +558,15 @@ def match_rows(reader: Reader, match: exp.MatchRecognize, scope: Scope) -> None:
 
 
 def add_stream(reader: Reader, node: Any, scope: Scope) -> None:
-    """STREAM(t) of Databricks reads t."""
-    inner = node.this
+    """STREAM(t) AS s of Databricks reads t."""
+    inner, alias = node.this, node.args.get("alias")
     while inner.__class__ in (exp.Subquery, exp.Paren):
+        alias = alias or inner.args.get("alias")
         inner = inner.this
     if inner.__class__ is exp.Column:
         inner = exp.to_table(inner.sql(dialect=reader.language.dialect), dialect=reader.language.dialect)
+    if alias is not None and inner.args.get("alias") is None:
+        inner.set("alias", alias)
     add_source(reader, inner, scope)
 
 

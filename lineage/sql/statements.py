@@ -106,7 +106,11 @@ def create_write(reader: Reader, tree: exp.Create, target: str, this: Any, prope
     """Of a query, a clone, another table's columns, or a list of columns."""
     defined = defined_columns(reader, this)
     expression = tree.args.get("expression")
-    if isinstance(expression, exp.Query | exp.Table):
+    like = like_of(this, properties)
+    is_named = isinstance(expression, exp.Table) and isinstance(expression.this, exp.Identifier)
+    if is_named and reader.rules.as_table_is_like:
+        like = expression
+    elif isinstance(expression, exp.Query | exp.Table):
         relation = read_body(reader, tree, expression)
         by_name = reader.rules.ctas_by_name and (tree.args.get("kind") or "").upper() == "TABLE"
         names = [] if by_name else [name for name, _, _ in defined]
@@ -122,7 +126,6 @@ def create_write(reader: Reader, tree: exp.Create, target: str, this: Any, prope
         scope = Scope(None, {})
         sources.add_source(reader, clone.this, scope)
         return write_of(target, scope.sources[-1].relation)
-    like = like_of(this, properties)
     if like is not None:
         known = reader.script.known_columns(reader.script.target_name(like)) or {}
         return Write(target, [(name, NOTHING, kind) for name, kind in known.items()])

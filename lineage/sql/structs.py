@@ -78,13 +78,13 @@ def of_array(reader: Reader, node: exp.Array, scope: Scope) -> StructFlow | None
 
 def of_aggregate(reader: Reader, node: Any, scope: Scope) -> StructFlow | None:
     """ARRAY_AGG(STRUCT(…) ORDER BY c LIMIT 1)"""
-    inner, orders = node.this, []
-    while isinstance(inner, exp.Limit | exp.Order | exp.Distinct | exp.ArrayAgg | exp.AnyValue | exp.HavingMax):
+    inner, orders = node, []
+    while isinstance(inner, WRAPPERS):
         if isinstance(inner, exp.Order):
             orders += inner.expressions
         elif isinstance(inner, exp.HavingMax):
             orders.append(inner.expression)
-        elif isinstance(inner, exp.Limit) and not isinstance(inner.this, exp.Order):
+        elif isinstance(inner, exp.AnyValue | exp.Limit) and not isinstance(inner.this, exp.HavingMax | exp.Order):
             reader.notes["limit"] = None
         inner = inner.expressions[0] if isinstance(inner, exp.Distinct) and inner.expressions else inner.this
     struct = of_struct(reader, inner, scope) if isinstance(inner, exp.Struct) else of_row(reader, inner, scope)
@@ -149,6 +149,7 @@ def by_place(reader: Reader, value: Any, names: list[str], scope: Scope) -> dict
 
 
 AGGREGATES = (exp.ArrayAgg, exp.AnyValue, exp.IgnoreNulls)
+WRAPPERS = (*AGGREGATES, exp.Limit, exp.Order, exp.Distinct, exp.HavingMax)
 OWN_FIELDS = (exp.Struct, *AGGREGATES)  # a field of what they make is one of the fields they were given
 BUILDERS: dict[type, Any] = {
     exp.Struct: of_struct,

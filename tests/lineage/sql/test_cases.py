@@ -71,6 +71,7 @@ DIALECTS = {"bigquery", "snowflake", "redshift", "postgres", "spark", "databrick
     "mysql",
     "duckdb",
     "tsql",
+    "oracle",
 }
 
 
