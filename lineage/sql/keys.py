@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from .slices import Ctes, branches_of, comparisons_in, ctes_of, parts_of, text_of
+from .slices import Ctes, branches_of, comparisons_in, ctes_of, parts_of, query_of, resolved, text_of
 
 
 def keys_of(script: Any, tree: exp.Merge) -> set[str]:
@@ -37,7 +37,7 @@ def has_key(script: Any, source: Any, keys: set[str], ctes: Ctes) -> bool:
         if name in ctes and not source.args.get("db"):
             source, ctes = ctes[name], {key: query for key, query in ctes.items() if key != name}
         elif temp is not None and len(temp.trees) == 1:
-            source = temp.trees[0].expression
+            source = query_of(temp.trees[0])
     branches = list(branches_of(source, ctes))
     if len(branches) != 1:
         return False
@@ -78,10 +78,6 @@ def passes_on(script: Any, query: exp.Select, keys: set[str], items: dict[str, A
                     return True
     is_derived = isinstance(from_.this, exp.Subquery) or from_.this.name.lower() in ctes
     return is_derived and has_key(script, from_.this, inner_keys, ctes)
-
-
-def resolved(source: Any, ctes: Ctes) -> Any:
-    return ctes.get(source.name.lower(), source) if isinstance(source, exp.Table) else source
 
 
 def inner_name(key: str, items: dict[str, Any]) -> str:

@@ -9,18 +9,18 @@ from sqlglot import exp
 from .effects import Effects, Write, write_of
 from .keys import is_unique, keys_of
 from .model import APPEND, FULL_REFRESH, INCREMENTAL, MERGE, UNKNOWN
+from .own_rows import OwnRows
 from .reader import named_table
 from .relations import FILTER
 from .slices import (
-    Ctes,
     Inserted,
     Predicate,
     branches_of,
     conditions_on_rows,
     ctes_of,
     names_in,
-    parts_of,
     predicates_in,
+    slice_of,
     tables_in,
 )
 
@@ -91,7 +91,7 @@ def load_of_write(script: Any, effect: Effects, write: Write, inputs: set[str]) 
 
 def create_load(script: Any, tree: exp.Create, write: Write, inputs: set[str]) -> Load:
     replaces = bool(tree.args.get("replace") or tree.args.get("refresh"))
-    if tree.args.get("expression") is None and tree.args.get("clone") is None:
+    if write.made_of is None:
         note_format(script, tree, write.target)
         return Load(write.target, "define", replaces=replaces, is_new=not tree.args.get("exists"))
     if is_view(tree):
@@ -105,76 +105,21 @@ def created(script: Any, write: Write, tree: Any, inputs: set[str], replaces: bo
         return Load(write.target, "define", message="built only if it does not exist yet")
     message = "the whole table is built anew" if replaces else "the whole table is built; a second run finds it there"
     load = Load(write.target, "whole", FULL_REFRESH, True if replaces else None, True, True, replaces, message=message)
-    return with_own_rows(script, load, tree, inputs)
+    return with_own_rows(script, load, tree, write, inputs)
 
 
-def with_own_rows(script: Any, load: Load, tree: Any, inputs: set[str], partition: Iterable[Any] = ()) -> Load:
-    """A table built from itself: adding to itself grows with every run, anything else cannot be told."""
-    if load.target in inputs:
-        query = tree if isinstance(tree, exp.Query) else tree.expression
-        own = OwnRows(script, load.target, frozenset(p for part in partition for p in predicates_in(script, part)))
-        adds = own.grow(query, ctes_of(tree, {}))
-        load.idempotent, load.backfill = (False, False) if adds else (None, None)
-        load.message += ", from its own rows too"
+def with_own_rows(
+    script: Any, load: Load, tree: Any, write: Write, inputs: set[str], partition: Iterable[Any] = ()
+) -> Load:
+    """A table built from itself: its stored rows are carried on, not loaded again. Adding to them grows with every run;
+    leaving some out, or putting the same slice in their place, does not; of anything else nobody can tell."""
+    if load.target not in inputs:
+        return load
+    within = frozenset(found for part in partition for found in predicates_in(script, part))
+    load.idempotent = OwnRows(script, tree, write, within).are_the_same_again()
+    load.backfill = False if load.idempotent is False else None
+    load.strategy, load.message = INCREMENTAL, load.message + ", from its own rows too"
     return load
-
-
-@dataclass(slots=True)
-class OwnRows:
-    """How a query that fills a table uses the rows that are stored in it; `within` are the conditions that all the rows
-    which are replaced meet, those of a partition."""
-
-    script: Any
-    target: str
-    within: frozenset[Predicate]
-
-    def grow(self, query: Any, ctes: Ctes) -> bool:
-        """The query gives all of them and others beside them: a UNION ALL, and nothing behind it that takes rows
-        together or leaves some out."""
-        ctes = ctes_of(query, ctes)
-        if not isinstance(query, exp.Union):
-            inner = self.passed_on(query, ctes)
-            return inner is not None and not isinstance(inner, exp.Table) and self.grow(inner, ctes)
-        if query.args.get("distinct"):
-            return False
-        sides = ((query.this, query.expression), (query.expression, query.this))
-        return any(self.are_kept(one, ctes) and not self.are_read(other, ctes) for one, other in sides) or any(
-            self.grow(one, ctes) for one, _ in sides
-        )
-
-    def are_kept(self, query: Any, ctes: Ctes) -> bool:
-        """Every one of them is a row of the query's."""
-        ctes = ctes_of(query, ctes)
-        inner = self.passed_on(query, ctes)
-        if isinstance(inner, exp.Table):
-            return bool(self.script.target_name(inner) == self.target)
-        return inner is not None and self.are_kept(inner, ctes)
-
-    def passed_on(self, query: Any, ctes: Ctes) -> Any:
-        """What a SELECT takes its rows from, one by one: a query or a table; None where it joins, filters or groups."""
-        if isinstance(query, exp.Subquery):
-            return query.this
-        from_ = query.args.get("from_") if isinstance(query, exp.Select) else None
-        if from_ is None or any(query.args.get(key) for key in ("group", "distinct", "qualify", "joins", "limit")):
-            return None
-        where = query.args.get("where")
-        asked = slice_of(self.script, where.this) if where is not None else ()
-        if where is not None and not (asked and self.within.issuperset(asked)):
-            return None
-        source = from_.this
-        is_name = isinstance(source, exp.Table) and not source.args.get("db")
-        return ctes.get(source.name.lower(), source) if is_name else source
-
-    def are_read(self, query: Any, ctes: Ctes, seen: frozenset[str] = frozenset()) -> bool:
-        """By the query or by a CTE that it names."""
-        for table in query.find_all(exp.Table):
-            name = table.name.lower() if not table.args.get("db") else ""
-            if name in ctes and name not in seen:
-                if self.are_read(ctes[name], ctes, seen | {name}):
-                    return True
-            elif self.script.target_name(table) == self.target:
-                return True
-        return False
 
 
 TABLE_FORMATS = frozenset({"DELTA", "ICEBERG", "HUDI"})
@@ -198,7 +143,7 @@ def insert_load(script: Any, tree: exp.Insert, write: Write, inputs: set[str]) -
         return overwrite_load(script, tree, write, inputs)
     conflict = tree.args.get("conflict")
     if conflict is not None:
-        return conflict_load(conflict, write)
+        return conflict_load(script, tree, conflict, write)
     if tree.args.get("ignore") or tree.args.get("alternative") or tree.args.get("stored") or is_replace(tree):
         message = "rows of the same key are replaced or left out; the key is not in the SQL"
         return Load(target, "whole", MERGE, None, None, message=message)
@@ -258,30 +203,36 @@ def overwrite_load(script: Any, tree: exp.Insert, write: Write, inputs: set[str]
     if partition is None:
         message = "the whole table is overwritten"
         load = Load(write.target, "whole", FULL_REFRESH, True, True, atomic, True, message=message)
-        return with_own_rows(script, load, tree, inputs)
+        return with_own_rows(script, load, tree, write, inputs)
     dynamic = any(not isinstance(part, exp.EQ) for part in partition.expressions)
     message = "whole partitions are overwritten"
     load = Load(write.target, "whole", INCREMENTAL, True, True, atomic, message=message, partition_by_value=dynamic)
-    return with_own_rows(script, load, tree, inputs, partition.expressions)
+    return with_own_rows(script, load, tree, write, inputs, partition.expressions)
 
 
-def conflict_load(conflict: exp.OnConflict, write: Write) -> Load:
+def conflict_load(script: Any, tree: exp.Insert, conflict: exp.OnConflict, write: Write) -> Load:
     keys = conflict.args.get("conflict_keys") or conflict.args.get("constraint")
-    if reads_itself(write):
-        sure, message = reading_itself(conflict)
+    if reads_itself(script, tree, write):
+        sure, message = reading_itself(tree)
         return Load(write.target, "whole", MERGE, sure, sure, message=message)
     sure = True if keys else None
     message = "rows of the same key are updated" if keys else "the key is not in the SQL"
     return Load(write.target, "whole", MERGE, sure, sure, message=message)
 
 
-def reads_itself(write: Write) -> bool:
-    """A column's new value is made from its stored one."""
+def reads_itself(script: Any, tree: Any, write: Write) -> bool:
+    """A column's new value is made from its stored one, or from that of a column which is set beside it."""
+    set_ = [one.this for one in assignments(tree)]
+    changed = {script.language.column(node.this if isinstance(node, exp.Column) else node) for node in set_}
     return any(
-        table == write.target and column == name and mode != 0
+        table == write.target and (mode != 0 if column == name else name in changed and column in changed)
         for name, flow, _ in write.columns
         for table, column, _, mode in flow
     )
+
+
+def assignments(tree: Any) -> list[exp.EQ]:
+    return [one for one in tree.find_all(exp.EQ) if isinstance(one.parent, GROWN)]
 
 
 GROWS = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.DPipe, exp.Concat, exp.ArrayConcat)
@@ -289,9 +240,12 @@ GROWS = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.DPipe, exp.Concat, exp.ArrayCon
 
 def reading_itself(tree: Any) -> tuple[bool | None, str]:
     """SET n = n + 1 grows with every run. GREATEST(n, m) does not, and of other functions nobody can tell."""
-    for one in tree.find_all(exp.EQ):
-        for node in one.expression.find_all(*GROWS) if isinstance(one.parent, GROWN) else ():
-            if any(column.name.lower() == one.this.name.lower() for column in node.find_all(exp.Column)):
+    named = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    own = {"", named.alias_or_name.lower(), named.name.lower()}
+    for one in assignments(tree):
+        for node in one.expression.find_all(*GROWS):
+            columns = node.find_all(exp.Column)
+            if any(c.name.lower() == one.this.name.lower() and c.table.lower() in own for c in columns):
                 return False, "the stored value is added to"
     return None, "the stored value is part of the new one"
 
@@ -329,14 +283,8 @@ def delete_load(script: Any, tree: exp.Delete, write: Write, inputs: set[str]) -
     return Load(write.target, "delete", tables=tables_in(script, tree, write.target))
 
 
-def slice_of(script: Any, condition: Any) -> tuple[Predicate, ...]:
-    """The comparisons of one column with a value that a condition consists of; empty where it asks for more."""
-    found = [tuple(predicates_in(script, part)) for part in parts_of(condition)]
-    return tuple(predicate for each in found for predicate in each) if all(found) else ()
-
-
 def update_load(script: Any, tree: exp.Update, write: Write, inputs: set[str]) -> Load:
-    if reads_itself(write):
+    if reads_itself(script, tree, write):
         sure, message = reading_itself(tree)
         return Load(write.target, "whole", UNKNOWN, sure, sure, message=message)
     return Load(write.target, "whole", UNKNOWN, True, None, message="values are set, a second run sets the same")
@@ -346,7 +294,7 @@ def merge_load(script: Any, tree: exp.Merge, write: Write, inputs: set[str]) -> 
     whens = tree.args["whens"].expressions
     if is_never(tree.args["on"]):
         return never_matching(script, tree, write, whens)
-    if reads_itself(write):
+    if reads_itself(script, tree, write):
         sure, message = reading_itself(tree)
         return Load(write.target, "whole", MERGE, sure, sure, message=message)
     keys = keys_of(script, tree)
@@ -451,9 +399,7 @@ def job_load(script: Any, config: dict[str, Any], effect: Effects, inputs: set[s
     load = Load(target, "whole", FULL_REFRESH, True, True, True, True, message=message)
     if is_asked:
         load.backfill, load.doubt = None, "the whole table is replaced by what the run's parameters ask for"
-    if target in inputs:
-        load.strategy = INCREMENTAL  # the stored rows are carried on, not loaded again
-    return with_own_rows(script, load, effect.tree, inputs)
+    return with_own_rows(script, load, effect.tree, write_of(target, effect.result), inputs)  # type: ignore[arg-type]
 
 
 def replaced_partition(script: Any, tree: Any, target: str, inputs: set[str], parameter: str, is_asked: bool) -> Load:

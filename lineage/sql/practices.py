@@ -120,7 +120,7 @@ NOTES = {
     "clock_rows": "the rows that are read move with the clock",
     "clock_value": "the time of the run is part of the output",
     "random": "chance is part of the output: uuid or random",
-    "limit": "LIMIT or DISTINCT ON without ORDER BY, or ANY_VALUE: which rows are taken is open",
+    "limit": "LIMIT, DISTINCT ON or a row number without ORDER BY, or ANY_VALUE: which rows are taken is open",
 }
 
 
@@ -143,6 +143,8 @@ def take_whole(output: Output, load: Load, number: int) -> None:
     if load.strategy == FULL_REFRESH and (load.replaces or output.is_fresh):
         sure = load.idempotent if load.replaces else True
         output.loads = [(FULL_REFRESH, sure, load.backfill)]
+    elif load.replaces and output.loads and not output.is_fresh:  # rewritten from what was put in just before, too
+        output.loads = [(load.strategy, False if load.idempotent is False else None, load.backfill)]
     elif not output.is_fresh:
         output.loads.append((load.strategy, load.idempotent, load.backfill))
     output.is_fresh = output.is_fresh or load.strategy == FULL_REFRESH

@@ -123,10 +123,21 @@ def branches_of(query: Any, ctes: Ctes) -> Iterator[tuple[exp.Select, Ctes]]:
         yield query, ctes_of(query, ctes)
 
 
+def query_of(tree: Any) -> Any:
+    """What fills a table: SELECT … INTO is the query itself, CREATE and INSERT hold one."""
+    return tree if isinstance(tree, exp.Query) else tree.expression
+
+
 def ctes_of(node: Any, known: Ctes) -> Ctes:
     """The CTEs in reach inside a node."""
     with_ = node.args.get("with_")
     return {**known, **{cte.alias.lower(): cte.this for cte in with_.expressions}} if with_ else known
+
+
+def resolved(source: Any, ctes: Ctes) -> Any:
+    """The query behind a CTE's name; every other source is itself."""
+    is_name = isinstance(source, exp.Table) and not source.args.get("db")
+    return ctes.get(source.name.lower(), source) if is_name else source
 
 
 def conditions_on_rows(
@@ -156,7 +167,7 @@ def conditions_of_source(script: Any, source: Any, ctes: Ctes, seen: frozenset[i
         if name in ctes:
             queries, ctes = [ctes[name]], {key: query for key, query in ctes.items() if key != name}
         elif temp is not None:
-            queries = [made.expression for made in temp.trees]
+            queries = [query_of(made) for made in temp.trees]
     branches = [branch for query in queries for branch in branches_of(query, ctes)]
     if any(id(query) in seen for query, _ in branches):
         return set()
@@ -191,6 +202,12 @@ def predicates_in(script: Any, clause: Any) -> Iterator[Predicate]:
                 yield names.pop(), "" if isinstance(left, exp.Column) else shape_of(left, "_"), operator, value
         elif part.find(exp.Query) is None and part.find(exp.Column) is not None:
             yield "", shape_of(part), "HOLDS", ""
+
+
+def slice_of(script: Any, condition: Any) -> tuple[Predicate, ...]:
+    """The comparisons of one column with a value that a condition consists of; empty where it asks for more."""
+    found = [tuple(predicates_in(script, part)) for part in parts_of(condition)]
+    return tuple(predicate for each in found for predicate in each) if all(found) else ()
 
 
 def comparisons_in(script: Any, clause: Any) -> Iterator[tuple[Any, str, str]]:
