@@ -14,10 +14,10 @@ from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
 from django.db.models import Q
-from django.urls import reverse
 from django.utils import timezone
 
 from catalog.addresses import validate_connection
+from catalog.links import link
 
 
 def node_id(kind: str, *names: str) -> str:
@@ -109,7 +109,7 @@ class Owner(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("owner-detail", args=[self.slug])
+        return link("owner-detail", self.slug)
 
 
 class Source(models.Model):
@@ -153,7 +153,7 @@ class Source(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("source-detail", args=[self.slug])
+        return link("source-detail", self.slug)
 
 
 class Table(models.Model):
@@ -227,7 +227,7 @@ class Table(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("table-detail", args=[self.source.slug, self.name])
+        return link("table-detail", self.source.slug, self.name)
 
     @property
     def node(self) -> str:
@@ -264,7 +264,7 @@ class Column(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("column-detail", args=[self.table.source.slug, self.table.name, self.pk])
+        return link("column-detail", self.table.source.slug, self.table.name, self.pk)
 
     @property
     def node(self) -> str:
@@ -359,7 +359,7 @@ class Pipeline(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("pipeline-detail", args=[self.name])
+        return link("pipeline-detail", self.name)
 
     @property
     def node(self) -> str:

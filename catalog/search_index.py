@@ -19,9 +19,9 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
-from django.urls import reverse
 
 from catalog.bulk import among, chunks, merge_rows
+from catalog.links import link
 from catalog.models import Column, Owner, Pipeline, Run, SearchDocument, SearchVariant, Source, Table, Tag
 from catalog.queries import owner_slugs_of, tag_names_of
 from catalog.words import folded, spelled, variants, words_of, words_of_name
@@ -210,7 +210,7 @@ def _learn_words(drafts: Iterable[Draft]) -> None:
 @indexes(
     "table",
     lambda: Table.objects.order_by().values_list("pk", flat=True),
-    lambda name, slug, _: reverse("table-detail", args=[slug, name]),
+    lambda name, slug, _: link("table-detail", slug, name),
 )
 def _tables(ids: Collection[int]) -> Drafts:
     """Four queries."""
@@ -242,7 +242,7 @@ def _tables(ids: Collection[int]) -> Drafts:
 @indexes(
     "pipeline",
     lambda: Pipeline.objects.order_by().values_list("pk", flat=True),
-    lambda name, slug, _: reverse("pipeline-detail", args=[name]),
+    lambda name, slug, _: link("pipeline-detail", name),
 )
 def _pipelines(ids: Collection[int]) -> Drafts:
     """Four queries."""
@@ -276,7 +276,7 @@ def _pipelines(ids: Collection[int]) -> Drafts:
 @indexes(
     "owner",
     lambda: Owner.objects.order_by().values_list("pk", flat=True),
-    lambda name, slug, _: reverse("owner-detail", args=[slug]),
+    lambda name, slug, _: link("owner-detail", slug),
 )
 def _owners(ids: Collection[int]) -> Drafts:
     """One query."""
@@ -290,7 +290,7 @@ def _owners(ids: Collection[int]) -> Drafts:
 @indexes(
     "source",
     lambda: Source.objects.order_by().values_list("pk", flat=True),
-    lambda name, slug, _: reverse("source-detail", args=[slug]),
+    lambda name, slug, _: link("source-detail", slug),
 )
 def _sources(ids: Collection[int]) -> Drafts:
     """One query."""
@@ -306,7 +306,7 @@ def _sources(ids: Collection[int]) -> Drafts:
 @indexes(
     "tag",
     lambda: Tag.objects.order_by().values_list("pk", flat=True),
-    lambda name, slug, _: reverse("tag-detail", args=[name]),
+    lambda name, slug, _: link("tag-detail", name),
 )
 def _tags(ids: Collection[int]) -> Drafts:
     """One query."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django.db import models
-from django.urls import reverse
 from django.utils import timezone
 
+from catalog.links import link
 from catalog.models import Pipeline, Run, Table
 
 
@@ -55,7 +55,7 @@ class IngestRun(models.Model):
         return f"{self.kind} {self.scope}"
 
     def get_absolute_url(self) -> str:
-        return reverse("ingest-run-detail", args=[self.pk])
+        return link("ingest-run-detail", self.pk)
 
     @property
     def is_under_way(self) -> bool:

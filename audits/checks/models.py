@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
-from django.urls import reverse
 from django.utils import timezone
 
 from audits.checks.kinds import KINDS, Parameters, read_parameters
+from catalog.links import link
 from catalog.models import Owner, Pipeline, Source, Table
 
 
@@ -107,7 +107,7 @@ class Check(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("check-detail", args=[self.pk])
+        return link("check-detail", self.pk)
 
     @property
     def thing(self) -> Table | Pipeline:

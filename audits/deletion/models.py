@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
-from django.urls import reverse
 from django.utils import timezone
 
+from catalog.links import link
 from catalog.models import Owner, Pipeline, Source, Table, Tag, User
 
 
@@ -176,7 +176,7 @@ class DeletionReview(models.Model):
         return f"Deletion review {self.pk}"
 
     def get_absolute_url(self) -> str:
-        return reverse("deletion-review-detail", args=[self.pk])
+        return link("deletion-review-detail", self.pk)
 
     @property
     def is_open(self) -> bool:

@@ -10,11 +10,11 @@ import datetime as dt
 
 from django.db import models
 from django.db.models import F, Q
-from django.urls import reverse
 from django.utils import timezone
 
 from audits.checks.models import Check
 from audits.deletion.models import DeletionReview
+from catalog.links import link
 from catalog.models import Column, Owner, Ownership, Pipeline, Table, User
 
 
@@ -86,7 +86,7 @@ class Incident(models.Model):
         return self.title
 
     def get_absolute_url(self) -> str:
-        return reverse("incident-detail", args=[self.pk])
+        return link("incident-detail", self.pk)
 
     @property
     def is_open(self) -> bool:
@@ -205,7 +205,7 @@ class Attachment(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("attachment", args=[self.incident_id, self.pk])
+        return link("attachment", self.incident_id, self.pk)
 
 
 class PostMortem(models.Model):
@@ -236,7 +236,7 @@ class PostMortem(models.Model):
         return f"Post-mortem: {self.incident}"
 
     def get_absolute_url(self) -> str:
-        return reverse("post-mortem-detail", args=[self.pk])
+        return link("post-mortem-detail", self.pk)
 
     def answered_by(self) -> set[int | None]:
         """Who may change the incident may change its report. Two queries."""
@@ -400,7 +400,7 @@ class ActionItem(models.Model):
         return self.title
 
     def get_absolute_url(self) -> str:
-        return reverse("action-item-detail", args=[self.pk])
+        return link("action-item-detail", self.pk)
 
     @property
     def is_open(self) -> bool:

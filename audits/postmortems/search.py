@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from django.db.models import QuerySet
-from django.urls import reverse
 
 from audits.postmortems.models import Hit, Incident, Section, TimelineEntry
+from catalog.links import link
 from catalog.search_index import Draft, Drafts, indexes
 
 
 @indexes(
     "incident",
     lambda: Incident.objects.order_by().values_list("pk", flat=True),
-    lambda _name, _slug, pk: reverse("incident-detail", args=[pk]),
+    lambda _name, _slug, pk: link("incident-detail", pk),
 )
 def describe(ids: Collection[int]) -> Drafts:
     """Four queries."""
