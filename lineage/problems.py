@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Q
 
-from catalog.models import Pipeline
 from lineage.models import Problem
 
 
@@ -20,19 +19,29 @@ class ProblemCount:
     number: int
 
 
+@dataclass(frozen=True)
+class ProblemNumbers:
+    """How many problems a pipeline has."""
+
+    errors: int
+    warnings: int
+
+
 def problem_counts() -> list[ProblemCount]:
     """Problems by severity and code, errors first, most frequent first. One query."""
     rows = Problem.objects.order_by().values_list("code", "severity").annotate(n=Count("pk"))
     return [ProblemCount(*row) for row in rows.order_by("severity", "-n", "code")]
 
 
-def with_problem_counts(pipelines: QuerySet[Pipeline]) -> QuerySet[Pipeline]:
-    """Pipelines with `error_count` and `warning_count`, counted by sub-query."""
-    return pipelines.annotate(
-        error_count=_count(Problem.Severity.ERROR), warning_count=_count(Problem.Severity.WARNING)
+def problem_counts_of(pipeline_ids: Collection[int]) -> dict[int, ProblemNumbers]:
+    """How many problems those of these pipelines have that have any. One query."""
+    rows = (
+        Problem.objects.filter(pipeline__in=pipeline_ids)
+        .order_by()
+        .values_list("pipeline")
+        .annotate(
+            errors=Count("pk", filter=Q(severity=Problem.Severity.ERROR)),
+            warnings=Count("pk", filter=Q(severity=Problem.Severity.WARNING)),
+        )
     )
-
-
-def _count(severity: str) -> Coalesce:
-    found = Problem.objects.filter(pipeline=OuterRef("pk"), severity=severity).order_by().values("pipeline")
-    return Coalesce(Subquery(found.annotate(n=Count("pk")).values("n")), 0)
+    return {pipeline: ProblemNumbers(errors, warnings) for pipeline, errors, warnings in rows}

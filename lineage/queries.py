@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Literal
 
 from django.db.models import QuerySet
 
 from catalog.bulk import among
 from catalog.models import Column, Pipeline, Table, node_id
-from catalog.queries import Owners, owner_slugs_of, with_inherited, with_owners
+from catalog.queries import Noun, Owners, owner_names_of, owner_slugs_of, with_inherited, with_owners
 from catalog.runs import with_last_runs
 from lineage import graph, neighbours
 from lineage.graph import Direction, Node, Side, Walk
@@ -213,14 +214,28 @@ def around(table: Table, limit: int = 25) -> Around:
 
 def owner_slugs_of_tables(table_ids: Collection[int]) -> dict[int, Owners]:
     """Owners by slug, a table's own or, in a role it lacks, those of its builders, named in `inherited_from`; the lean
-    form of `owners_with_fallback` for lists. Three queries."""
-    edges = _current(TableEdge).filter(target_table__in=among(table_ids)).order_by()
+    form of `owners_with_fallback` for lists. A query, and two more where a table lacks any."""
+    return _owners_of_tables(table_ids, owner_slugs_of)
+
+
+def owner_names_of_tables(table_ids: Collection[int]) -> dict[int, Owners]:
+    """The same with an `OwnerName` in place of each slug."""
+    return _owners_of_tables(table_ids, owner_names_of)
+
+
+def _owners_of_tables(
+    table_ids: Collection[int], owners_of: Callable[[Noun, Collection[int]], dict[int, Owners]]
+) -> dict[int, Owners]:
+    own = owners_of("table", table_ids)
+    lacking = [table for table, owners in own.items() if not (owners.business and owners.technical)]
+    if not lacking:
+        return own
+    edges = _current(TableEdge).filter(target_table__in=among(lacking)).order_by()
     built = list(edges.values_list("target_table_id", "pipeline_id", "pipeline__name").distinct())
-    owners = owner_slugs_of("pipeline", {pipeline for _, pipeline, _ in built})
+    owners = owners_of("pipeline", {pipeline for _, pipeline, _ in built})
     builders: dict[int, dict[str, Owners]] = defaultdict(dict)
-    for table, pipeline, name in built:
+    for table, pipeline, name in sorted(built, key=itemgetter(2)):
         builders[table][name] = owners[pipeline]
-    own = owner_slugs_of("table", table_ids)
     return own | {table: with_inherited(own[table], theirs) for table, theirs in builders.items()}
 
 

@@ -64,7 +64,7 @@ def _words(owners: Owners) -> tuple[str, str]:
 
 def _in_parts(listing: Listing, rows: Rows) -> Iterator[Sequence[Any]]:
     part: list[Any] = []
-    for thing in listing.found.prefetch_related(None).order_by("name", "pk").iterator(_AT_ONCE):
+    for thing in listing.found.prefetch_related(None).defer(None).order_by("name", "pk").iterator(_AT_ONCE):
         part.append(thing)
         if len(part) == _AT_ONCE:
             yield from rows(part)

@@ -20,7 +20,7 @@ from catalog.policy import Action
 from catalog.runs import timing_of, usual_spans, with_last_runs
 from lineage import queries as lineage_queries
 from lineage.filters import PipelineFilter
-from lineage.problems import with_problem_counts
+from lineage.problems import problem_counts_of
 from lineage.services import declare_edges
 from pages.code import listing_of
 from pages.csv_lists import PIPELINE_HEAD, csv_of, pipeline_rows
@@ -30,15 +30,15 @@ from pages.forms import PipelineForm, form_page, saved, table_names
 from pages.lists import listing
 
 _RUNS_SHOWN = 10
+_LISTED = ("name", "kind", "kind_is_inferred", "status", "tier", "description", "schedule", "dag")  # fields of a row
 
 
 def pipeline_list(request: HttpRequest) -> HttpResponse:
     """Every pipeline, narrowed by the filters in the address."""
-    pipelines = with_problem_counts(queries.with_owners(Pipeline.objects.all()))
     found = listing(
         request,
         PipelineFilter,
-        pipelines,
+        Pipeline.objects.only(*_LISTED),
         order=("name", "id"),
         controls={
             "q": "Name",
@@ -52,13 +52,15 @@ def pipeline_list(request: HttpRequest) -> HttpResponse:
     )
     if request.GET.get("as") == "csv":
         return csv_of(found, "pipelines", PIPELINE_HEAD, pipeline_rows)
-    rows = [(pipeline, queries.owners_of(pipeline)) for pipeline in found.page.items]
+    pipelines = found.page.items
+    ids = [pipeline.pk for pipeline in pipelines]
+    owners, problems = queries.owner_names_of("pipeline", ids), problem_counts_of(ids)
     context = {
         "title": "Pipelines",
         "listing": found,
         "csv": True,
         "bulk_url": reverse("pipeline-many"),
-        "rows": rows,
+        "rows": [(pipeline, owners[pipeline.pk], problems.get(pipeline.pk)) for pipeline in pipelines],
         "may_register": policy.may(request.user, Action.EDIT),
     }
     return render(request, "pipelines/list.html", context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,13 @@ def by_badness() -> Case:
 def worst_state(table: OuterRef) -> Subquery:
     """The state of a table: that of its worst check. None without checks."""
     return Subquery(Check.objects.filter(table=table, is_active=True).order_by(by_badness()).values("state")[:1])
+
+
+def alarms_of(table_ids: Collection[int]) -> dict[int, str]:
+    """The worst state of those tables of which a check fails, warns or could not be run. One query."""
+    bad = Check.objects.filter(table__in=table_ids, is_active=True, state__in=(State.FAIL, State.ERROR, State.WARN))
+    states = bad.order_by().values_list("table", "state").distinct()
+    return dict(sorted(states, key=lambda row: WORST_FIRST.index(row[1]), reverse=True))  # the worst is last and stays
 
 
 def worst_state_of_pipeline() -> Subquery:

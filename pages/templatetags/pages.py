@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
+from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import escape, format_html, format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timesince import timesince
 
 from audits.checks.judge import written
 from catalog import moments
+from catalog.links import link
+from catalog.models import Owner
 from catalog.runs import SLOW
 from catalog.search import Hit, Marked
+from lineage.breaks import Level
 from lineage.nodes import NodeId
 from lineage.standing import Badge, Standing
 from pages.undo import OFFERED
 
 register = template.Library()
+register.simple_tag(link)
 
-_BREAK_AFTER = re.compile(r"([._/\-:]+)")
+_BREAK = re.compile(r"(?<=[._/\-:])(?![._/\-:])")
 
 
 @register.simple_tag
+@cache
 def icon(name: str, size: int = 16) -> SafeString:
     """A decorative icon from the sprite."""
     return format_html(
@@ -52,9 +61,43 @@ def badge_of(standing: Standing, thing: Any) -> Badge | None:
 
 
 @register.filter
+def standing_badge(thing: Any, standing: Standing) -> SafeString | str:
+    """That a table or pipeline is stale or wrong now, leading to why; nothing where it is right."""
+    badge = standing.of(thing)
+    if badge is None:
+        return ""
+    return format_html(
+        ' <a class="badge {}" href="{}?change={}" title="{}, for {}" aria-label="{}: {}">{}</a>',
+        "bad" if badge.level == Level.WRONG else "warn",
+        link("impact"),
+        quote(badge.change, safe=":"),
+        badge.words,
+        timesince(badge.since),
+        badge.word,
+        badge.words,
+        badge.word,
+    )
+
+
+@register.filter
+def owner_links(owners: Sequence[Any]) -> SafeString:
+    """The first two owners of a row, marked where they have left, and how many more there are."""
+    if not owners:
+        return mark_safe('<span class="lack">none</span>')
+    more = format_html(' <span class="muted small">and {} more</span>', len(owners) - 2) if len(owners) > 2 else ""
+    return mark_safe(", ".join(map(_owner_link, owners[:2])) + more)  # noqa: S308 every piece is escaped
+
+
+def _owner_link(owner: Any) -> SafeString:
+    has_left = owner.status == Owner.Status.LEFT
+    form = '<a class="left-owner" href="{}">{}</a> <span class="badge warn">left</span>'
+    return format_html(form if has_left else '<a href="{}">{}</a>', owner.get_absolute_url(), owner.name)
+
+
+@register.filter
 def breakable(name: Any) -> SafeString:
     """A dotted or snake_case name that may wrap after its separators, and nowhere else."""
-    return mark_safe(_BREAK_AFTER.sub(r"\1<wbr>", escape(name)))  # noqa: S308 escaped above
+    return mark_safe(_BREAK.sub("<wbr>", escape(str(name))))  # noqa: S308 escaped above
 
 
 @register.filter

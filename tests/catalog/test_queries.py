@@ -10,6 +10,7 @@ from catalog.queries import (
     disagreements,
     find_table,
     history_of,
+    owner_names_of,
     owners_of,
     owners_with_fallback,
     sources_with_counts,
@@ -71,6 +72,18 @@ def test_owners_of_a_list_cost_two_queries(django_assert_num_queries) -> None:
         make_pipeline(owner=make_owner())
     with django_assert_num_queries(2):
         assert all(owners_of(pipeline) for pipeline in with_owners(Pipeline.objects.all()))
+
+
+def test_owners_of_a_list_by_name_are_those_of_each_thing(django_assert_num_queries) -> None:
+    pipelines = [make_pipeline(), make_pipeline(owner=make_owner("Bo", status="left"))]
+    own(pipelines[1], make_owner("Ada"), "technical")
+    own(pipelines[1], make_owner("read"), "technical", Origin.INGEST)
+    with django_assert_num_queries(1):
+        found = owner_names_of("pipeline", [pipeline.pk for pipeline in pipelines])
+    assert not found[pipelines[0].pk]
+    shown = [(each.name, each.status, each.get_absolute_url()) for each in found[pipelines[1].pk].technical]
+    theirs = owners_of(pipelines[1]).technical
+    assert shown == [(each.name, each.status, each.get_absolute_url()) for each in theirs]
 
 
 def test_what_a_person_and_an_ingest_say_differently() -> None:

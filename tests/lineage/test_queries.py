@@ -17,6 +17,8 @@ from lineage.queries import (
     current_sql,
     inputs_and_outputs,
     lineage_of,
+    owner_names_of_tables,
+    owner_slugs_of_tables,
     problems_of,
 )
 from lineage.snapshot import bump_graph_version
@@ -185,6 +187,20 @@ def test_builders_and_readers_come_with_their_owners(shop, django_assert_num_que
         builders = builders_of([shop.orders.pk, shop.app.pk])
         assert [ownership.owner.name for ownership in builders[shop.orders.pk][0].ownerships.all()] == ["Ana"]
     assert builders == {shop.orders.pk: [shop.build]}
+
+
+def test_owners_of_many_tables_fall_back_to_the_builders(shop, django_assert_num_queries):
+    ana, bo = make_owner("Ana"), make_owner("Bo")
+    shop.build.ownerships.create(owner=ana, role="technical")
+    shop.orders.ownerships.create(owner=bo, role="business")
+    with django_assert_num_queries(3):
+        owners = owner_names_of_tables([shop.orders.pk, shop.raw.pk])
+    names = [owner.name for owner in (*owners[shop.orders.pk].business, *owners[shop.orders.pk].technical)]
+    assert (names, owners[shop.orders.pk].inherited_from) == (["Bo", "Ana"], (shop.build.name,))
+    assert not owners[shop.raw.pk]
+    shop.orders.ownerships.create(owner=bo, role="technical")
+    with django_assert_num_queries(1):  # it lacks none, so nobody asks who builds it
+        assert owner_slugs_of_tables([shop.orders.pk])[shop.orders.pk].technical == (bo.slug,)
 
 
 def test_what_is_around_a_table(shop, django_assert_num_queries):

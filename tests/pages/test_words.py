@@ -5,7 +5,12 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.utils import timezone
 
+from catalog.models import Table
+from catalog.queries import OwnerName
+from lineage.breaks import Level
+from lineage.standing import Badge, Standing
 from pages.templatetags import pages as words
 
 
@@ -42,3 +47,25 @@ def test_initials(name, letters) -> None:
 
 def test_paragraphs_part_at_blank_lines_alone() -> None:
     assert words.paragraphs("one\ntwo\n\n<three>") == "<p>one\ntwo</p><p>&lt;three&gt;</p>"
+
+
+def test_two_owners_of_a_row_are_named_and_the_others_counted() -> None:
+    owners = [OwnerName("<Ada>", "ada", "left"), OwnerName("Bo", "bo", "active"), OwnerName("Cy", "cy", "active")]
+    assert words.owner_links(owners) == (
+        '<a class="left-owner" href="/owners/ada/">&lt;Ada&gt;</a> <span class="badge warn">left</span>, '
+        '<a href="/owners/bo/">Bo</a> <span class="muted small">and 1 more</span>'
+    )
+    assert words.owner_links(owners[1:2]) == '<a href="/owners/bo/">Bo</a>'
+    assert words.owner_links([]) == '<span class="lack">none</span>'
+
+
+def test_what_is_wrong_says_why_and_what_is_right_nothing() -> None:
+    since = timezone.now() - dt.timedelta(hours=2)
+    badge = Badge(Level.WRONG, 'wrong_rows table:a:b "c"', 'rows of "b" are <wrong>', since)
+    standing, hit, other = Standing(tables={7: badge}), Table(pk=7), Table(pk=8)
+    assert words.standing_badge(hit, standing) == (
+        ' <a class="badge bad" href="/impact/?change=wrong_rows%20table:a:b%20%22c%22" '
+        'title="rows of &quot;b&quot; are &lt;wrong&gt;, for 2\xa0hours" '
+        'aria-label="wrong: rows of &quot;b&quot; are &lt;wrong&gt;">wrong</a>'
+    )
+    assert words.standing_badge(other, standing) == ""
