@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
+from django.utils.safestring import SafeString
 
 from catalog import policy
 from catalog.policy import Action
@@ -70,23 +73,25 @@ def site(request: HttpRequest) -> dict[str, Any]:
     `visited` is the noun whose thing the page is about, for the list of what was visited of late.
     """
     theme = request.COOKIES.get("theme", "")
-    noun, _, aspect = (getattr(request.resolver_match, "url_name", "") or "").rpartition("-")
+    route = getattr(request.resolver_match, "url_name", "") or ""
+    noun, _, aspect = route.rpartition("-")
     return {
         "is_demo": settings.DEMO,
         "version": settings.VERSION,
         "theme": theme if theme in THEMES else "",
         "zone": timezone.get_current_timezone_name(),
-        "navigation": _navigation(request),
+        "navigation": _navigation(route.rsplit("-", 1)[0]),
         "unsound": SimpleLazyObject(standing),
         "visited": noun if aspect == "detail" else "",
         "may_administer": policy.may(getattr(request, "user", None), Action.ADMINISTER),
     }
 
 
-def _navigation(request: HttpRequest) -> list[tuple[str, list[NavigationEntry]]]:
-    route = getattr(request.resolver_match, "url_name", "") or ""
-    noun = route.rsplit("-", 1)[0]
-    return [
+@cache
+def _navigation(noun: str) -> SafeString:
+    """The side bar on pages of a noun, the same for everybody; two thousandths of a second if made for each page."""
+    groups = [
         (group, [NavigationEntry(name, label, icon, noun == name.rsplit("-", 1)[0]) for name, label, icon in entries])
         for group, entries in _NAVIGATION
     ]
+    return render_to_string("shared/nav.html", {"navigation": groups})
