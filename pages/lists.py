@@ -63,18 +63,20 @@ def listing(
     A filter with choices offers those; `options` gives choices to a free one. One query, and one for saved views. A
     filter that cannot be read shows its error and no rows; a foreign cursor raises BadRequest.
     """
-    asked = filters(request.GET, queryset=rows, request=request)
-    found = asked.qs if asked.is_valid() else rows.none()
+    active = {name: value for name, value in request.GET.items() if name in filters.base_filters and value}
+    found, errors = _narrowed(request, filters, rows) if active else (rows, {})
     try:
         page = page_of(found, order, request.GET.get("cursor", ""))
     except BadCursor as error:
         raise BadRequest(str(error)) from error
     route = getattr(request.resolver_match, "url_name", "") or ""
-    active = {name: value for name, value in request.GET.items() if name in asked.filters and value}
     return Listing(
         page=page,
         found=found,
-        controls=[_control(asked, name, label, options or {}) for name, label in controls.items()],
+        controls=[
+            Control(name, label, active.get(name, ""), _options(filters, name, options or {}), errors.get(name, ()))
+            for name, label in controls.items()
+        ],
         is_filtered=bool(active),
         carried=[(name, value) for name, value in active.items() if name not in controls],
         q=active.get("q", ""),
@@ -88,7 +90,14 @@ def options_of(pairs: Iterable[tuple[str, str]]) -> Options:
     return [(str(value), str(label)) for value, label in pairs]
 
 
-def _control(asked: FilterSet, name: str, label: str, options: Mapping[str, Options]) -> Control:
-    chosen = asked.filters[name]
-    own = chosen.extra["choices"] if isinstance(chosen, ChoiceFilter) else ()
-    return Control(name, label, asked.data.get(name, ""), options.get(name, own), asked.form.errors.get(name, ()))
+def _narrowed(
+    request: HttpRequest, filters: type[FilterSet], rows: QuerySet
+) -> tuple[QuerySet, Mapping[str, Sequence[str]]]:
+    """What the filters leave, and why some could not be read. Making a filter set costs more than a page's query."""
+    asked = filters(request.GET, queryset=rows, request=request)
+    return (asked.qs, {}) if asked.is_valid() else (rows.none(), asked.form.errors)
+
+
+def _options(filters: type[FilterSet], name: str, options: Mapping[str, Options]) -> Options:
+    chosen = filters.base_filters[name]
+    return options.get(name, chosen.extra["choices"] if isinstance(chosen, ChoiceFilter) else ())
