@@ -334,6 +334,8 @@ KINDS: dict[str, type[Parameters]] = {
     )
 }
 
+COUNTS_ROWS = (RowCount, RowCountChange, UsualRowCount)  # what is measured is the number of rows
+
 
 def read_parameters(kind: str, given: Any) -> Parameters:
     """The parameters of a kind as a typed value; BadParameters names every fault."""

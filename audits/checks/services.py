@@ -276,10 +276,12 @@ def record_result(
     words: str = "",
     sample: Sample = (),
     reported_by: str = "",
+    replaces: bool = False,
 ) -> CheckResult | None:
     """Store one result of a check that was measured elsewhere; None where it was known. ValidationError names faults.
 
-    Without a state, the check's own bounds judge the value.
+    Without a state, the check's own bounds judge the value. One that `replaces` what its key stood for is that of all
+    that is known by now; else the later of the two stays.
     """
     policy_checked(actor, Action.EDIT, check.thing)
     if at > timezone.now() + dt.timedelta(hours=1):
@@ -297,7 +299,8 @@ def record_result(
         if facts["value"] is None:
             raise ValidationError({"state": "State what it came to, or a value to judge."})
         facts |= _judged(check, value, at)
-    return _record(check, at, key_of(key, reported_by, at), reported_by, sample=list(sample), **facts)
+    facts["sample"] = list(sample)
+    return _record(check, at, key_of(key, reported_by, at), reported_by, replaces, **facts)
 
 
 def key_of(key: str, reported_by: str, at: dt.datetime) -> str:
@@ -317,11 +320,13 @@ def _judged(check: Check, value: Any, at: dt.datetime) -> dict[str, Any]:
 
 
 @transaction.atomic
-def _record(check: Check, at: dt.datetime, key: str, reported_by: str, **facts: Any) -> CheckResult | None:
+def _record(
+    check: Check, at: dt.datetime, key: str, reported_by: str, replaces: bool = False, **facts: Any
+) -> CheckResult | None:
     """Store a result once, and bring the check up to date; None where it changes nothing.
 
     Of two different results under one key the later one stays, and of one moment the worse one, so that the order in
-    which they arrive makes no difference.
+    which they arrive makes no difference; unless the new one `replaces` the other.
     """
     check = (
         Check.objects.select_for_update(of=("self",))
@@ -331,7 +336,8 @@ def _record(check: Check, at: dt.datetime, key: str, reported_by: str, **facts: 
     result = CheckResult(check_of=check, at=at, key=key, reported_by=reported_by[:150], **facts)
     known = CheckResult.objects.filter(check_of=check, key=key).first()
     if known is not None:
-        if (known.at, -_rank(known.state)) >= (at, -_rank(result.state)):
+        is_same = all(getattr(known, name) == getattr(result, name) for name in ("at", *facts))
+        if is_same or (not replaces and (known.at, -_rank(known.state)) >= (at, -_rank(result.state))):
             return None
         result.pk, result.received_at = known.pk, known.received_at
     result.clean_fields(exclude=["sample"])  # which may be empty

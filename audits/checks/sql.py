@@ -18,12 +18,12 @@ from audits.checks.kinds import Parameters
 from audits.checks.place import Place, counted
 from catalog.table_names import identifier
 
-_OF_ROWS = (kinds.RowCount, kinds.RowCountChange, kinds.UsualRowCount)
-
 
 def shares_a_scan(parameters: Parameters) -> bool:
     """Whether an aggregate measures it, so that others of the table can be measured by the same statement."""
-    return isinstance(parameters, (*_OF_ROWS, kinds.UniqueKey, kinds.NotNull, kinds.AcceptedValues, kinds.Freshness))
+    return isinstance(
+        parameters, (*kinds.COUNTS_ROWS, kinds.UniqueKey, kinds.NotNull, kinds.AcceptedValues, kinds.Freshness)
+    )
 
 
 def scan(place: Place, asked: Sequence[Parameters]) -> str:

@@ -19,6 +19,7 @@ Name = tuple[str, str]  # namespace and name, as OpenLineage identifies jobs and
 Side = Literal["inputs", "outputs"]
 
 _OF_A_RUN = {"inputStatistics", "outputStatistics"}  # another in every run, and kept with it
+_ANEW = ("CREATE", "OVERWRITE", "TRUNCATE")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -34,6 +35,13 @@ class Dataset:
     def rows(self) -> int | None:
         """Rows that the run read or wrote of it."""
         return rows_counted(self.facets, f"{self.place}.facets")
+
+    @property
+    def is_overwritten(self) -> bool:
+        """Whether the run made it anew, so that the rows that it wrote are all there are."""
+        facet = self.facets.get("lifecycleStateChange")
+        change = lifecycle(facet, f"{self.place}.facets.lifecycleStateChange") if facet else None
+        return change is not None and change.change in _ANEW
 
     def offers(self, beside_job: bool) -> dict[str, Offer]:
         """Facets of the dataset itself. Beside a job, column lineage is the job's: others may build the same table."""

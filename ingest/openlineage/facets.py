@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.facts import ColumnFact
@@ -58,11 +58,23 @@ class Lifecycle:
 
 
 @dataclass(frozen=True)
+class ColumnMetrics:
+    """What a column was found to hold: rows without a value, and distinct values besides."""
+
+    nulls: int | None = None
+    distinct: int | None = None
+
+
+@dataclass(frozen=True)
 class Metrics:
-    """How large a dataset was found to be."""
+    """How large a dataset was found to be, and what its columns hold, by their names in lower case."""
 
     rows: int | None = None
     size_bytes: int | None = None
+    columns: Mapping[str, ColumnMetrics] = field(default_factory=dict)
+
+    def column(self, name: str) -> ColumnMetrics:
+        return self.columns.get(name.lower(), ColumnMetrics())
 
 
 @dataclass(frozen=True)
@@ -191,7 +203,16 @@ def table_kind(facet: Any, place: str) -> str:
 
 def metrics(facet: Any, place: str) -> Metrics:
     facet = an_object(facet, place)
-    return Metrics(a_count(facet.get("rowCount"), f"{place}.rowCount"), a_count(facet.get("bytes"), f"{place}.bytes"))
+    rows, size = (a_count(facet.get(name), f"{place}.{name}") for name in ("rowCount", "bytes"))
+    return Metrics(rows, size, dict(_column_metrics(facet.get("columnMetrics"), f"{place}.columnMetrics")))
+
+
+def _column_metrics(value: Any, place: str) -> Iterator[tuple[str, ColumnMetrics]]:
+    for name, found in an_object(value, place).items():
+        at = f"{place}.{name}"
+        found = an_object(found, at)
+        counts = (a_count(found.get(each), f"{at}.{each}") for each in ("nullCount", "distinctCount"))
+        yield name.lower(), ColumnMetrics(*counts)
 
 
 def assertions(facet: Any, place: str) -> Iterator[Assertion]:

@@ -22,6 +22,7 @@ from ingest.openlineage import facets as read
 from ingest.openlineage import rows
 from ingest.openlineage.assertions import store_assertions
 from ingest.openlineage.bodies import canonical
+from ingest.openlineage.counts import overwritten, store_metrics, store_run
 from ingest.openlineage.events import Event, Name, moment_of, read_event
 from ingest.openlineage.jobs import current_data, jobs_on, store_job
 from ingest.openlineage.known import alias_of, is_dropped, the_datasets, the_jobs
@@ -62,6 +63,8 @@ class Group:
         self._moved: dict[ReportedJob | ReportedDataset, None] = {}
         self._ran: set[rows.RunKey] = set()
         self._unsettled: dict[ReportedJob, dt.datetime] = {}  # whose runs came anew or moved: since when
+        self._checked = {dataset.pk for dataset in self._datasets.values() if dataset.is_checked}
+        self._counted: set[rows.RunKey] = set()  # of which a check wants what they counted
 
     def store(self) -> list[bool]:
         """Store all of them; for each whether it was new. Raises BadEvent, and then nothing may be kept of any."""
@@ -74,6 +77,8 @@ class Group:
         for event in sorted(fresh, key=lambda event: event.at):  # what comes as it happened costs least
             self._store(event)
         self._settle()
+        for pipeline, run in sorted(self._counted):
+            store_run(pipeline, run, self._runs[pipeline, run][1])
         return answers
 
     def _row(self, each: Received) -> Sequence[Any]:
@@ -94,6 +99,7 @@ class Group:
             self._settle()
             self._follow(changed, job if job_changed else None, event.at)
         store_assertions(event, self._datasets)
+        store_metrics(event, self._datasets)
 
     def _merge_job(self, event: Event, job: ReportedJob) -> bool:
         """Whether anything that the event says of its job is new."""
@@ -137,10 +143,22 @@ class Group:
         outcome = _outcome(state)
         self._runs[key] = outcome, state
         self._ran.add(key)
+        if outcome == Run.State.SUCCEEDED and self._wants_counts(job, state):
+            self._counted.add(key)
+        else:
+            self._counted.discard(key)
         data = state.data()
         as_known = job.data == data.listed()
         in_its_place = before is None or before in ((state.started_at, outcome), (state.started_at, Run.State.RUNNING))
         return bool(data) and not (as_known and in_its_place)
+
+    def _wants_counts(self, job: ReportedJob, state: RunState) -> bool:
+        """Whether a check may want what the run counted. Of datasets that no event here names that is not known."""
+        if job.is_checked:
+            return True
+        here = {dataset.pk for dataset in self._datasets.values()}
+        written = (int(pk) for pk, count in state.outputs.items() if count)
+        return any(pk in self._checked or pk not in here for pk in written)
 
     def _settle(self) -> None:
         """Write all that is not written; what a job reads and writes may be another now."""
@@ -174,7 +192,9 @@ class Group:
         """A new name of one dataset can give another one another table."""
         tables = rows.tables_of(self._datasets.values())
         for dataset in self._datasets.values():
-            dataset.table_id = tables[dataset.pk]
+            if dataset.table_id != tables[dataset.pk]:
+                dataset.table_id, dataset.is_checked = tables[dataset.pk], True  # perhaps
+                self._checked.add(dataset.pk)
 
 
 def _laid_over(facets: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,7 +222,10 @@ def _note(event: Event, state: RunState, datasets: Mapping[Name, ReportedDataset
         if value:
             state.note_fact(name, value, event.micros)
     for side, dataset in event.datasets():
-        state.note_data(side, datasets[dataset.name].pk, dataset.rows, event.micros)
+        pk = datasets[dataset.name].pk
+        state.note_data(side, pk, dataset.rows, event.micros)
+        if side == "outputs" and dataset.is_overwritten:
+            state.note_fact(overwritten(pk), True, event.micros)
 
 
 def _outcome(state: RunState) -> Run.State:

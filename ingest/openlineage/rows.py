@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 from django.db import connection
 from django.db.models import Model
 
+from audits.checks.models import Check
 from catalog.bulk import as_stored, chunks, update_rows
 from catalog.models import Run
 from ingest.models import LineageEvent, ReportedDataset, ReportedJob, ReportedRun
+from ingest.openlineage.counts import OF_PIPELINES, OF_TABLES
 from ingest.openlineage.merge import RunState
 
 Name = tuple[str, str]
@@ -28,9 +30,23 @@ def _table(model: type[Model]) -> str:
     return f'"{model._meta.db_table}"'
 
 
-_HELD = {"postgresql": " FOR UPDATE"}  # SQLite has one writer at a time anyway
-_JOBS = f"SELECT id, namespace, name, pipeline_id, stamps, data FROM {_table(ReportedJob)}"
-_DATASETS = f"SELECT id, namespace, name, table_id, seen_at, stamps FROM {_table(ReportedDataset)}"
+_HELD = {"postgresql": " FOR UPDATE OF r"}  # SQLite has one writer at a time anyway
+
+
+def _has_checks(of: str, kinds: Sequence[str]) -> str:
+    """Whether somebody made a check that wants what events count, asked with the rest."""
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    return f"EXISTS (SELECT 1 FROM {_table(Check)} c WHERE c.{of} = r.{of} AND c.is_active AND c.kind IN ({listed}))"
+
+
+_JOBS = (
+    f"SELECT id, namespace, name, pipeline_id, stamps, data, {_has_checks('pipeline_id', OF_PIPELINES)} AS is_checked"
+    f" FROM {_table(ReportedJob)} r"
+)
+_DATASETS = (
+    f"SELECT id, namespace, name, table_id, seen_at, stamps, {_has_checks('table_id', OF_TABLES)} AS is_checked"
+    f" FROM {_table(ReportedDataset)} r"
+)
 _EVENT_FIELDS = (
     *("digest", "kind", "event_type", "event_time", "received_at", "producer", "job_id", "dataset_id", "run_id"),
     "body",
@@ -53,7 +69,7 @@ _AT_ONCE = 90  # rows in one statement, so that it holds fewer than 1,000 values
 
 def find_jobs(names: Iterable[Name]) -> dict[Name, ReportedJob]:
     """The jobs of those names that are known, held until the transaction ends, and by all in the same order; their
-    `facets` stay unread."""
+    `facets` stay unread, and `is_checked` says whether a check of theirs takes what their runs count."""
     return _named(ReportedJob, _JOBS, names)
 
 
