@@ -25,7 +25,7 @@ class SqlText:
     """What a worker is given: the text and all that `analyze` needs to know around it.
 
     `columns` holds the known columns, with types, of the tables that the text may read or fill; `builds` is the table
-    that a bare SELECT fills, by dbt as `config` says.
+    that a bare SELECT fills, by dbt as `config` says; `macros` and `variables` are those that its template asks for.
     """
 
     path: str
@@ -35,6 +35,8 @@ class SqlText:
     schema: str
     builds: str = ""
     relations: Mapping[str, str] = field(default_factory=dict)
+    macros: str = ""
+    variables: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -52,6 +54,8 @@ def analyze_file(text: SqlText) -> SqlLineage:
         default_database=text.database or None,
         default_schema=text.schema or None,
         relations=text.relations,
+        macros=text.macros,
+        variables=text.variables,
         config=text.config,
     )
     if "\0" in analysis.rendered:

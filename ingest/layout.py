@@ -19,7 +19,7 @@ from ingest.digests import digest
 from ingest.yaml_files import YamlError, load_yaml
 
 FOLDER = Path(__file__).parent / "layouts"
-FORMS = ("facts", "columns", "backfills", "dags", "checks", "function")
+FORMS = ("facts", "columns", "backfills", "dags", "checks", "function", "variables")
 _PIECES = re.compile(r"\*\*/|\*\*|\*|\{(\w+)\}")
 
 

@@ -13,6 +13,7 @@ from ingest.front_comments import read_front_comments
 from ingest.layout import Layout, MetadataPattern, PipelinePattern, first_match, value_at
 from ingest.yaml_files import YamlError, load_yaml
 from lineage.facts import ERROR, WARNING, FileProblem
+from lineage.sql.macros import calls_of, macros_of, quoted_in
 
 MAX_BYTES = 20_000_000  # of one file; larger ones are data, not code
 MAX_FIELDS = 20_000  # of one schema file, nested ones counted
@@ -30,7 +31,6 @@ _MADE = re.compile(
     rf"\b(?:create\s+(?:\w+\s+){{0,4}}?(?:table|view)\s+(?:if\s+not\s+exists\s+)?"
     rf"|insert\s+(?:into|overwrite)\s+(?:table\s+)?|merge\s+into\s+)({_NAME})"
 )
-_REF = re.compile(r"\bref\(\s*(?:['\"]\w+['\"]\s*,\s*)?['\"]([\w.-]+)['\"]", re.IGNORECASE)
 _QUOTES = str.maketrans("", "", '`"[] \t\r\n')
 
 
@@ -39,8 +39,9 @@ class FileFacts:
     """What one file states.
 
     `about` is the table it speaks of or builds; `database` goes before names in its SQL that have none. `mentions`,
-    `makes` and `refs` are names that its SQL may read, may build, and asks for by ref(): a cheap guess, used only to
-    choose which schemas to look up and what to read first. `config` is how dbt loads what compiled SQL selects.
+    `makes`, and `quoted` and `calls` of its template, are names that it may read, may build, may ask for, and macros
+    that it may need: a cheap guess, used only to choose what to look up and what to read first. `macros` are those
+    that a file of nothing but definitions holds. `config` is how dbt loads what compiled SQL selects.
     """
 
     path: str
@@ -54,7 +55,9 @@ class FileFacts:
     database: str = ""
     mentions: frozenset[str] = frozenset()
     makes: frozenset[str] = frozenset()
-    refs: frozenset[str] = frozenset()
+    quoted: frozenset[str] = frozenset()
+    calls: frozenset[str] = frozenset()
+    macros: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[StatedCheck, ...] = ()
     problems: tuple[FileProblem, ...] = ()
@@ -99,6 +102,8 @@ def mentioned_names(sql: str) -> frozenset[str]:
 
 def _read_pipeline(path: str, data: bytes, pattern: PipelinePattern, parts: Mapping[str, str]) -> FileFacts:
     text, problems = decode(path, data)
+    if pattern.language == "sql" and (macros := macros_of(text)) is not None:
+        return FileFacts(path, "macros", macros=macros)
     facts: Mapping[str, Any] = {}
     if not problems and not text.strip():
         problems = (FileProblem(path, "empty_file", WARNING, "The file is empty, so this pipeline does nothing."),)
@@ -117,7 +122,8 @@ def _read_pipeline(path: str, data: bytes, pattern: PipelinePattern, parts: Mapp
         database=pattern.default_database.format(**parts),
         mentions=mentioned_names(lower),
         makes=frozenset(name.translate(_QUOTES) for name in _MADE.findall(lower)),
-        refs=frozenset(_REF.findall(text)) if "ref(" in lower else frozenset(),
+        quoted=quoted_in(text) if "{" in lower else frozenset(),
+        calls=calls_of(text) if "{" in lower else frozenset(),
         problems=problems,
     )
 
@@ -166,6 +172,19 @@ _LISTS = {"technical_owners", "business_owners", "tags", "inputs", "outputs"}
 def _read_dags(content: dict[str, Any], pattern: MetadataPattern) -> tuple[dict[str, Any], tuple[ColumnFact, ...]]:
     return {
         str(dag): _read_facts(details, pattern)[0] for dag, details in content.items() if isinstance(details, dict)
+    }, ()
+
+
+def _read_variables(content: dict[str, Any], pattern: MetadataPattern) -> tuple[dict[str, Any], tuple[ColumnFact, ...]]:
+    """What `var()` gives in this project. One whose text is a template itself is not known before it runs."""
+    stated = pattern.fields["variables"].read(content)
+    stated = stated if isinstance(stated, dict) else {}
+    own = stated.get(_scalar(pattern.fields["project"].read(content)))
+    stated = {**stated, **(own if isinstance(own, dict) else {})}
+    return {
+        str(name): value
+        for name, value in stated.items()
+        if isinstance(value, str | int | float) and "{" not in str(value)
     }, ()
 
 
@@ -219,6 +238,7 @@ _READERS: dict[str, Callable[[dict[str, Any], MetadataPattern], tuple[dict[str, 
     "dags": _read_dags,
     "backfills": _read_backfills,
     "columns": _read_columns,
+    "variables": _read_variables,
 }
 
 

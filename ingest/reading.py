@@ -26,15 +26,16 @@ from ingest.analyze_file import (
 from ingest.digests import digest
 from ingest.layout import Layout
 from ingest.names import Names
-from ingest.read_files import FileFacts, decode, read_file
+from ingest.read_files import FileFacts, decode, mentioned_names, read_file
 from ingest.repository import Repository, combine, source_of
 from ingest.settings import Settings
 from ingest.walk import File, read_folder
 from ingest.workers import Died, Workers
 from lineage.facts import ERROR, FileProblem, SqlLineage
 from lineage.sql import ENGINE_VERSION
+from lineage.sql.macros import Macros, quoted_in
 
-READER_VERSION = 3  # raised whenever the same files may state something else, so that stored facts are read again
+READER_VERSION = 4  # raised whenever the same files may state something else, so that stored facts are read again
 BATCH_BYTES = 200_000  # of files read by a worker at once
 SECONDS = 60.0  # for the SQL of one file
 
@@ -183,6 +184,14 @@ class Analysis:
             for path, fact in self.repository.pipelines.items()
             if fact.language == "sql" and reading.facts[path].is_readable
         }
+        self.macros = self._macros()
+        self.variables = {
+            name: value
+            for facts in reading.facts.values()
+            if facts.form == "variables"
+            for name, value in facts.facts.items()
+        }
+        self.facts = {path: with_macros(reading.facts[path], self.macros.get(path, "")) for path in self.texts}
         self.lock = threading.Lock()
         self.columns: dict[str, Columns] = {}
         self.digests: dict[str, str] = {}
@@ -194,6 +203,13 @@ class Analysis:
         self.stated = frozenset(self.columns)
         self.relations = self._relations()
         self.keys: dict[str, str] = {}
+
+    def _macros(self) -> dict[str, str]:
+        """For each path the macros of this folder that its template needs."""
+        facts = self.reading.facts
+        defined = Macros({name: text for path in sorted(facts) for name, text in facts[path].macros.items()})
+        needed = {path: defined.needed_by(facts[path].calls) for path in self.texts if facts[path].calls}
+        return {path: text for path, text in needed.items() if text}
 
     def _enter(self, name: str, columns: Columns) -> None:
         self.columns[name] = columns
@@ -217,9 +233,9 @@ class Analysis:
 
     def _mentioned(self, path: str) -> set[str]:
         """Lower-case full names that the SQL may read or fill."""
-        facts = self.reading.facts[path]
+        facts = self.facts[path]
         full = {self._full(name, facts) for name in facts.mentions}
-        full |= {self.relations[ref].lower() for ref in facts.refs if ref in self.relations}
+        full |= {self.relations[ref].lower() for ref in facts.quoted if ref in self.relations}
         return full
 
     def _full(self, name: str, facts: FileFacts) -> str:
@@ -236,7 +252,7 @@ class Analysis:
         stated = {name.lower() for name in self.stated}
         makers: dict[str, set[str]] = defaultdict(set)
         for path, fact in self.texts.items():
-            facts = self.reading.facts[path]
+            facts = self.facts[path]
             for name in {self._full(made, facts) for made in facts.makes} or {fact.builds.lower()}:
                 if name not in stated:
                     makers[name].add(path)
@@ -286,17 +302,22 @@ class Analysis:
         with self.lock:
             digests = [self._digest_of(name) for name in text.columns]
         parts = [self.base_key, self.reading.files[path].digest, text.builds, *text.columns, *digests]
-        key = self.keys[path] = digest(*parts, repr(text.relations), repr(text.config))
+        key = self.keys[path] = digest(
+            *parts, repr(text.relations), repr(text.config), text.macros, repr(text.variables)
+        )
         old = self.known.get(path)
         return None if old and old.key == key else text
 
     def text_of(self, path: str) -> SqlText:
         """A pipeline's SQL with the columns known so far of the tables that it may read or fill."""
-        fact, facts = self.texts[path], self.reading.facts[path]
+        fact, facts = self.texts[path], self.facts[path]
         with self.lock:
             used = sorted(self.by_lower[name] for name in self._mentioned(path) if name in self.by_lower)
             columns = {name: self.columns[name] for name in used}
-        relations = {ref: self.relations[ref] for ref in sorted(facts.refs) if ref in self.relations}
+        relations, variables = (
+            {name: known[name] for name in sorted(facts.quoted) if name in known}
+            for known in (self.relations, self.variables)
+        )
         return SqlText(
             path=path,
             sql=decode(path, self.reading.files[path].data)[0],
@@ -305,6 +326,8 @@ class Analysis:
             schema=self.schema,
             builds=fact.builds,
             relations={**relations, "this": fact.builds},
+            macros=self.macros.get(path, ""),
+            variables=variables,
             columns=columns,
             config=facts.config or fact.config,
         )
@@ -323,6 +346,14 @@ class Analysis:
 def analyze_known(text: SqlText | None) -> SqlLineage | None:
     """In a worker: the lineage of a text; nothing for one that has not changed."""
     return analyze_file(text) if text else None
+
+
+def with_macros(facts: FileFacts, macros: str) -> FileFacts:
+    """What a file states, with the names that its macros may read or ask for."""
+    if not macros:
+        return facts
+    mentions, quoted = facts.mentions | mentioned_names(macros.lower()), facts.quoted | quoted_in(macros)
+    return replace(facts, mentions=mentions, quoted=quoted)
 
 
 def output_columns(lineage: SqlLineage) -> dict[str, Columns]:

@@ -25,7 +25,7 @@ from .parse import Unread, parse_piece
 from .practices import Judge
 from .reader import Reader, Schemas
 from .relations import AGGREGATION, IDENTITY, TRANSFORMATION, Flow, Relation, Star
-from .render import PLACEHOLDER, Rendered, render
+from .render import PLACEHOLDER, Rendered, World, render
 from .script import Script
 from .statements import read_statement
 from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
@@ -41,20 +41,24 @@ def analyze(
     default_schema: str | None = None,
     *,
     relations: Mapping[str, str] | None = None,
+    macros: str = "",
+    variables: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Analysis:
     """Read `sql` and return its lineage; whatever cannot be read is a problem in the result, never an exception.
 
     `schema` is `{"table": {"column": "TYPE"}}` with names of one to three parts, or an object with `columns(table)`.
     `relations` names what templates refer to: {"orders": "shop.mart.orders"} for ref('orders'), {"raw.orders": …} for
-    source('raw', 'orders'), {"this": …} for the model itself. `config` is what else is known of how a bare SELECT is
-    loaded: dbt's words (materialized, incremental_strategy, unique_key), where the compiled text has lost them,
-    or those of a BigQuery job (write_disposition, destination_table) with the query parameter that names the partition
-    to write (partition_parameter).
+    source('raw', 'orders'), {"this": …} for the model itself; `macros` holds definitions of macros, `variables` what
+    var() gives. `config` is what else is known of how a bare SELECT is loaded: dbt's words (materialized,
+    incremental_strategy, unique_key), where the compiled text has lost them, or those of a BigQuery job
+    (write_disposition, destination_table) with the query parameter that names the partition to write
+    (partition_parameter).
     """
     with rested_collector():
         try:
-            return finish(start(sql, dialect, schema, default_database, default_schema, relations, config))
+            world = World(relations or {}, macros, variables or {}, dialect or "")
+            return finish(start(sql, world, schema, default_database, default_schema, config))
         except Exception as error:  # a fault of ours must not end what the caller reads besides
             problem = Problem("internal_error", ERROR, f"{type(error).__name__}: {error}", None, None)
             return Analysis(sql, (), (), {}, (), (), (problem,), NO_PRACTICES)
@@ -62,22 +66,21 @@ def analyze(
 
 def start(
     sql: str,
-    dialect: str | None,
+    world: World,
     schema: Any,
     default_database: str | None,
     default_schema: str | None,
-    relations: Mapping[str, str] | None,
     config: Mapping[str, Any] | None = None,
 ) -> "Run":
     """An analysis with its text rendered and nothing read yet."""
     problems: list[Problem] = []
     try:
-        spoken = language(dialect)
+        spoken = language(world.dialect)
     except ValueError:
         spoken = language("")
-        message = f"unknown dialect {dialect!r}, read as standard SQL"
+        message = f"unknown dialect {world.dialect!r}, read as standard SQL"
         problems.append(Problem("unknown_dialect", ERROR, message, None, None))
-    rendered = render(sql.removeprefix("\ufeff"), relations or {})
+    rendered = render(sql.removeprefix("\ufeff"), replace(world, dialect=spoken.name))
     rendered.config.update(config or {})
     script = Script(rendered.sql, spoken, Schemas(schema, spoken), default_database, default_schema)
     script.is_job = bool(rendered.config.get("write_disposition"))

@@ -15,6 +15,7 @@ from sqlglot.tokens import Token, TokenType
 from .engine import Run, start
 from .reader import is_end
 from .relations import MISSING, PARSED, QueryRelation, Relation, Scope, Source, Star, TableRelation
+from .render import World
 from .tokens import Piece, split
 
 MAX_STEPS = 200
@@ -64,7 +65,7 @@ def explain(
     `table` is an output as `analyze` names it or by a longer name that ends so ("db.u" for an output "u"). Where no
     statement writes it, or it is "", the column is that of a bare SELECT. The other arguments are those of `analyze`.
     """
-    run = start(sql, dialect, schema, default_database, default_schema, relations)
+    run = start(sql, World(relations or {}, dialect=dialect or ""), schema, default_database, default_schema)
     trace = run.script.trace = Trace()
     run.read_all()
     teller = Teller(run, trace, split(run.rendered.sql, run.language))

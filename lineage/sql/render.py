@@ -4,14 +4,19 @@ select {{ cols }} from {{ ref('orders') }} where day = '{{ ds }}'
 select unknown_template_cols from orders where day = '2024-01-01'
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
-from jinja2 import FunctionLoader, TemplateError, Undefined
+from jinja2 import FunctionLoader, Template, TemplateError, Undefined
+from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from sqlglot import exp
 
 from . import dbt_macros
 
@@ -21,12 +26,16 @@ MAX_STEPS = 20_000  # calls and turns of range() together
 MAX_LOOP_DEPTH = 3
 MAX_OPERAND = 10_000  # size of a number or text that may be multiplied or formatted
 
+ADAPTERS = {"tsql": "sqlserver"}  # dbt's names of the dialects that have another there
+
 _MARK = re.compile(r"\{\{|\{%|\{#")
 _SNAPSHOT = re.compile(r"\{%(-?)\s*snapshot\b.*?%\}", re.DOTALL)
 _END_SNAPSHOT = re.compile(r"\{%-?\s*endsnapshot\s*-?%\}")
 _TAGS = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _LOOP = re.compile(r"\{%[-+]?\s*(for|endfor)\b")
+_PARTS = re.compile(r'"[^"]*"|[^.]+')
+_PLAIN = re.compile(r'"[^"]*"|\w+')
 _DAY = datetime(2024, 1, 1, tzinfo=UTC)  # any day will do: a table name that ends in it is a date shard
 _UNREADABLE = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 _UNREADABLE += (RecursionError, SyntaxError)
@@ -42,7 +51,17 @@ class Rendered:
     error: str | None = None
 
 
-def render(sql: str, relations: Mapping[str, str]) -> Rendered:
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a template may refer to: tables by ref() and source(), macros besides dbt's own, var(), the dialect."""
+
+    relations: Mapping[str, str] = field(default_factory=dict)
+    macros: str = ""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    dialect: str = ""
+
+
+def render(sql: str, world: World) -> Rendered:
     """Render `sql` when it holds template marks; never raises: an unreadable template is stripped of its marks."""
     if "{" not in sql or not _MARK.search(sql):
         return Rendered(sql)
@@ -50,8 +69,11 @@ def render(sql: str, relations: Mapping[str, str]) -> Rendered:
     text = _END_SNAPSHOT.sub("", _SNAPSHOT.sub(r"{%\1 do config(materialized='snapshot') %}", sql))
     try:
         check_loops(text)
+        check_loops(world.macros)
         environment = _Sandbox(result)
-        template = environment.from_string(text, globals=known_names(environment, result, relations))
+        names = known_names(environment, result, world)
+        environment.define(world.macros, names)
+        template = environment.from_string(text, globals=names | environment.macros)
         result.sql = join_bounded(template.generate())
     except _UNREADABLE as error:
         result.error = f"{type(error).__name__}: {error}"
@@ -129,6 +151,13 @@ class _Unknown(Undefined):
         return placeholder(self._undefined_name or "value")
 
 
+class _Returned(Exception):
+    """Ends a macro with a value that need not be text."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
 class _Fallback(dict[str, Any]):
     """Filters and tests by name; one that we lack passes its value through."""
 
@@ -146,6 +175,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self, result: Rendered) -> None:
         class Noted(_Unknown):
+            def __getattr__(unknown, name: str) -> Any:  # the package that a macro is in may go by any name
+                return self.macros.get(name) or super().__getattr__(name)
+
             def __str__(self) -> str:
                 result.unknown.append(str(self._undefined_name or "value"))
                 return super().__str__()
@@ -162,6 +194,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             loader=FunctionLoader(load),
         )
         self.steps = 0
+        self.depth = 0  # of macros that call each other
+        self.macros: dict[str, Macro] = {}
         self.filters = _Fallback({**self.filters, **airflow_filters()})
         self.tests = _Fallback(self.tests)
 
@@ -177,7 +211,29 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 (Jinja's own signature)
         __self.spend(1)
-        return super().call(__context, __obj, *args, **kwargs)
+        if not isinstance(__obj, Macro):
+            return super().call(__context, __obj, *args, **kwargs)
+        __self.depth += 1
+        try:
+            return super().call(__context, __obj, *args, **kwargs)
+        except _Returned as returned:
+            return returned.value
+        finally:
+            __self.depth -= 1
+
+    def give_back(self, value: Any = None) -> Any:
+        """dbt's `return`."""
+        if self.depth:
+            raise _Returned(value)
+        return value
+
+    def define(self, macros: str, names: Mapping[str, Any]) -> None:
+        """Make the macros of that text callable. They find each other, and `names`."""
+        template = Template.from_code(self, compiled(macros), dict(names))
+        context = template.new_context()
+        for _ in template.root_render_func(context):
+            pass
+        self.macros = {name: value for name, value in context.vars.items() if isinstance(value, Macro)}
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if max(_size(left), _size(right)) > MAX_OPERAND:
@@ -185,8 +241,22 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
+@lru_cache(100)  # many templates of a folder call the same ones
+def compiled(macros: str) -> CodeType:
+    """Macros as Jinja has them run: the same code for every sandbox."""
+    return _Sandbox(Rendered("")).compile(macros)
+
+
 def _size(value: Any) -> float:
     return abs(value) if isinstance(value, int | float) else len(value) if hasattr(value, "__len__") else 0
+
+
+def written(name: str, dialect: str) -> str:
+    """A table's name as SQL: parts that are no plain words are quoted as the dialect does."""
+    return ".".join(
+        part if _PLAIN.fullmatch(part) else exp.to_identifier(part, quoted=True).sql(dialect=dialect)
+        for part in _PARTS.findall(name)
+    )
 
 
 class _Relation(str):
@@ -195,23 +265,24 @@ class _Relation(str):
     __slots__ = ()
 
     def _part(self, place: int) -> str:
-        parts = self.split(".")
-        return parts[place] if len(parts) >= -place else ""
+        parts = _PARTS.findall(self)
+        return parts[place].strip('`"[]') if len(parts) >= -place else ""
 
     identifier = name = table = property(lambda self: self._part(-1))
     schema = property(lambda self: self._part(-2))
     database = property(lambda self: self._part(-3))
 
 
-def known_names(environment: _Sandbox, result: Rendered, relations: Mapping[str, str]) -> dict[str, Any]:
+def known_names(environment: _Sandbox, result: Rendered, world: World) -> dict[str, Any]:
     """What a template may call: dbt's functions, Airflow's macros."""
     known = dbt_macros.calls()
     packages = {name: _Package(environment, name, known) for name in ("dbt", "dbt_utils")}
     return (
         known
         | packages
-        | dbt_names(environment, result, relations)
+        | dbt_names(environment, result, world)
         | airflow_names(environment)
+        | {"adapter": _Adapter(environment, world.dialect), "target": _Target(environment, world.dialect)}
         | {"range": environment.range}
     )
 
@@ -226,22 +297,54 @@ class _Package:
         return self._known.get(name) or self._environment.undefined(name=f"{self._name}_{name}")
 
 
-def dbt_names(environment: _Sandbox, result: Rendered, relations: Mapping[str, str]) -> dict[str, Any]:
+class _Target:
+    """Where dbt would build; what we lack is an unknown name like any other."""
+
+    def __init__(self, environment: _Sandbox, dialect: str) -> None:
+        self._environment = environment
+        self.type = ADAPTERS.get(dialect, dialect)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._environment.undefined(name=f"target_{name}")
+
+
+class _Adapter(_Target):
+    """https://docs.getdbt.com/reference/dbt-jinja-functions/adapter, what needs no database of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self._environment.undefined(name=f"adapter_{name}")
+
+    def dispatch(self, macro_name: str, *_args: Any, **_named: Any) -> Any:
+        macros = self._environment.macros
+        found = (macros.get(f"{kind}__{macro_name}") for kind in (self.type, "default"))
+        known = dbt_macros.calls().get(macro_name)
+        return next((macro for macro in found if macro), known) or self._environment.undefined(name=macro_name)
+
+    def quote(self, identifier: Any) -> str:
+        return f'"{identifier}"' if self.type != "bigquery" else f"`{identifier}`"
+
+
+def dbt_names(environment: _Sandbox, result: Rendered, world: World) -> dict[str, Any]:
     """https://docs.getdbt.com/reference/dbt-jinja-functions, as far as lineage depends on it."""
 
+    def relation(name: str) -> str:
+        return _Relation(written(world.relations.get(name) or name, world.dialect))
+
     def ref(*names: str, **_named: Any) -> str:
-        return _Relation(relations.get(names[-1]) or names[-1])
+        return relation(names[-1])
 
     def source(name: str, table: str) -> str:
-        full = f"{name}.{table}"
-        return _Relation(relations.get(full) or full)
+        return relation(f"{name}.{table}")
 
     def config(*_args: Any, **settings: Any) -> str:
         result.config.update(settings)
         return ""
 
-    def var(name: str, default: Any = None) -> Any:
+    def env_var(name: str, default: Any = None) -> Any:
         return environment.undefined(name=name) if default is None else default
+
+    def var(name: str, default: Any = None) -> Any:
+        return world.variables[name] if name in world.variables else env_var(name, default)
 
     def statement(*_args: Any, caller: Any = None, **_named: Any) -> Any:
         return caller() if caller else ""
@@ -251,14 +354,19 @@ def dbt_names(environment: _Sandbox, result: Rendered, relations: Mapping[str, s
         "source": source,
         "config": config,
         "var": var,
-        "env_var": var,
-        "this": _Relation(relations.get("this") or placeholder("this")),
+        "env_var": env_var,
+        "this": relation("this") if world.relations.get("this") else _Relation(placeholder("this")),
         # The incremental branch reads all that the full one reads, and the model itself.
         "is_incremental": lambda: True,
         "statement": statement,
         "execute": False,
         "log": lambda *_args, **_named: "",
-        "return": lambda value=None: value,
+        "return": environment.give_back,
+        "fromjson": json.loads,
+        "tojson": json.dumps,
+        "set": set,
+        "zip": zip,
+        "run_started_at": _DAY,
     }
 
 

@@ -56,6 +56,29 @@ def test_ref_is_the_table_that_file_builds_and_its_columns_resolve_a_star(tmp_pa
     assert problems() == []
 
 
+def test_macros_and_variables_of_a_dbt_project_are_read_and_are_no_pipelines(tmp_path: Path) -> None:
+    project = {
+        "dbt_project.yml": "name: shop\nvars:\n  landing: raw\n  shop: {rate: 2}\n  at: '{{ run_started_at }}'\n",
+        "macros/cents.sql": "{% macro cents(c) %}({{ c }} * {{ var('rate') }}) / 100{% endmacro %}",
+        "macros/latest.sql": "{# the newest #}{% macro latest(of) %}(SELECT max(at) FROM {{ ref(of) }}){% endmacro %}",
+        "late/days.sql": "SELECT max(day) AS at FROM raw.days",
+        "macros/tests/positive.sql": "{% test positive(model) %}SELECT * FROM {{ model }} WHERE n < 0{% endtest %}",
+        "core/orders.sql": "SELECT id, {{ shop.cents('amount') }} AS euro, day FROM {{ var('landing') }}.orders",
+        "mart/newest.sql": "SELECT o.* FROM core.orders o WHERE day = {{ latest('days') }}",
+    }
+    write(tmp_path, project)
+    outcome = ingest(tmp_path)
+    assert (outcome.summary.pipelines, problems()) == (3, [])
+    read = {("raw.orders", "core.orders"), ("core.orders", "mart.newest")}
+    assert edges() == read | {("raw.days", "late.days"), ("late.days", "mart.newest")}
+    assert column_edges("TRANSFORMATION") == {("raw.orders.amount", "core.orders.euro")}
+    assert [name for name, _, _ in columns("mart.newest")] == ["id", "euro", "day"]
+
+    write(tmp_path, {"macros/cents.sql": "{% macro cents(c) %}{{ c }}_cents / 100{% endmacro %}"})
+    ingest(tmp_path)
+    assert column_edges("TRANSFORMATION") == {("raw.orders.amount_cents", "core.orders.euro")}
+
+
 def test_front_comments_state_owners_and_facts(tmp_path: Path) -> None:
     sql = """-- owner: ann@example.com, Data Platform
     -- business_owner: Finance

@@ -2,11 +2,11 @@
 
 import pytest
 
-from lineage.sql.render import render
+from lineage.sql.render import World, render
 
 
 def rendered(text: str, **relations: str) -> str:
-    result = render(text, relations)
+    result = render(text, World(relations))
     assert result.error is None, result.error
     return " ".join(result.sql.split())
 
@@ -40,12 +40,12 @@ def test_renders(text: str, expected: str) -> None:
 
 
 def test_config_is_kept() -> None:
-    result = render("{{ config(materialized='incremental', unique_key='id') }}SELECT 1", {})
+    result = render("{{ config(materialized='incremental', unique_key='id') }}SELECT 1", World())
     assert (result.config, result.sql) == ({"materialized": "incremental", "unique_key": "id"}, "SELECT 1")
 
 
 def test_unknown_names_are_told() -> None:
-    assert render("SELECT {{ cols }} FROM {{ params.table }}", {}).unknown == ["cols", "params_table"]
+    assert render("SELECT {{ cols }} FROM {{ params.table }}", World()).unknown == ["cols", "params_table"]
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,53 @@ def test_unknown_names_are_told() -> None:
     ],
 )
 def test_what_cannot_be_rendered_is_an_error_and_keeps_its_lines(text: str) -> None:
-    result = render(f"SELECT 1\n{text}\nFROM t", {})
+    result = render(f"SELECT 1\n{text}\nFROM t", World())
     assert result.error
     assert result.sql.startswith("SELECT 1\n")
     assert result.sql.endswith("\nFROM t")
 
 
 def test_no_template_leaves_its_sandbox() -> None:
-    result = render("{{ ''.__class__.__mro__ }} {{ cycler.__init__.__globals__ }}", {})
+    result = render("{{ ''.__class__.__mro__ }} {{ cycler.__init__.__globals__ }}", World())
     assert "object" not in result.sql
     assert "import" not in result.sql
+
+
+MACROS = (
+    "{% macro cents(c) %}({{ c }} / 100){% endmacro %}"
+    "{% macro default__whole(c) %}{{ cents(c) }}::int{% endmacro %}"
+    "{% macro postgres__whole(c) %}floor({{ cents(c) }}){% endmacro %}"
+    "{% macro whole(c) %}{{ return(adapter.dispatch('whole', 'shop')(c)) }}{% endmacro %}"
+    "{% macro parts() %}{% do return(['a', 'b']) %}never{% endmacro %}"
+    "{% macro latest(model) %}(select max(at) from {{ ref(model) }}){% endmacro %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect", "expected"),
+    [
+        ("{{ cents('p') }}", "", "(p / 100)"),
+        ("{{ whole('p') }}", "postgres", "floor((p / 100))"),
+        ("{{ whole('p') }}", "duckdb", "(p / 100)::int"),
+        ("{{ shop.cents('p') }}", "", "(p / 100)"),
+        ("{{ shop.lost('p') }}", "", "unknown_template_shop_lost"),
+        ("{% for part in parts() %}{{ part }} {% endfor %}", "", "a b"),
+        ("{{ latest('orders') }}", "", "(select max(at) from shop.orders)"),
+        ("{% if target.type == 'sqlserver' %}a{% else %}b{% endif %}", "tsql", "a"),
+        ("{{ target.schema }}", "", "unknown_template_target_schema"),
+        ("{{ adapter.get_relation(this) }}", "", "unknown_template_adapter_get_relation"),
+        ("{{ adapter.dispatch('dateadd')('day', 1, 'at') }}", "", "dbt_dateadd(1, at)"),
+        ("{{ adapter.quote('p') }}", "bigquery", "`p`"),
+        ("{{ var('fiscal', 1) }} {{ var('other', 1) }} {{ env_var('fiscal', 2) }}", "", "4 1 2"),
+        ("{{ fromjson('[{\"a\": 1}]')[0]['a'] }}", "", "1"),
+        ("from {{ ref('web-site.hits') }}", "snowflake", 'from "web-site".hits'),
+        ("from {{ source('web-site', 'hits').schema }}", "bigquery", "from web-site"),
+    ],
+)
+def test_macros_of_the_folder_are_called(text: str, dialect: str, expected: str) -> None:
+    result = render(text, World({"orders": "shop.orders"}, MACROS, {"fiscal": 4}, dialect))
+    assert (result.error, " ".join(result.sql.split())) == (None, expected)
+
+
+def test_macros_keep_the_lines_of_the_template() -> None:
+    assert render("select\n{{ cents('p') }}\nfrom t", World(macros=MACROS)).sql == "select\n(p / 100)\nfrom t"
