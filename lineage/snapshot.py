@@ -11,7 +11,7 @@ import fcntl
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -66,6 +66,64 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Edges:
+    """All current edges by ids, in the orders that spare whoever reads them all a sort.
+
+    `ends` has one row of sources, one of targets (0 for no table) and one of pipelines, by target, then source.
+    `builds` and `reads` have one row of tables and one of pipelines, each pair once, by table: who writes what, and who
+    reads what on the way to another table without writing it.
+    """
+
+    ends: np.ndarray
+    builds: np.ndarray
+    reads: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray) -> Edges:
+        """From rows of source, target and pipeline in any order."""
+        sources, targets, pipelines = ends = rows[np.lexsort((rows[:, 2], rows[:, 0], rows[:, 1]))].T
+        builds = pairs_once(targets[targets > 0], pipelines[targets > 0])
+        whole = (sources > 0) & (targets > 0)
+        reads = pairs_once(sources[whole], pipelines[whole])
+        return cls(np.ascontiguousarray(ends), builds, pairs_without(reads, builds))
+
+    def up_to(self, table: int) -> Edges:
+        """Those between tables of no higher id."""
+        if self.ends[:2].max(initial=0) <= table:
+            return self
+        return self._where(lambda rows: (rows[:-1] <= table).all(axis=0))
+
+    def without_pipelines(self, gone: Collection[int]) -> Edges:
+        """Those of other pipelines."""
+        return self._where(lambda rows: ~np.isin(rows[-1], list(gone))) if gone else self
+
+    def _where(self, holds: Callable[[np.ndarray], np.ndarray]) -> Edges:
+        return Edges(*(rows[:, holds(rows)] for rows in (self.ends, self.builds, self.reads)))
+
+
+def pairs_once(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pairs in order without repeats, as two rows; the second may be negative."""
+    if not len(first):
+        return np.empty((2, 0), np.int64)
+    low = second.min()
+    width = second.max() - low + 1
+    keys = np.sort(first * width + (second - low))
+    keys = keys[np.diff(keys, prepend=keys[0] - 1) != 0]  # np.unique hashes, which takes five times as long here
+    return np.stack([keys // width, keys % width + low])
+
+
+def pairs_without(pairs: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The pairs that are not among the others; both as `pairs_once` makes them."""
+    if not pairs.size or not others.size:
+        return pairs
+    low = min(pairs[1].min(), others[1].min())
+    width = max(pairs[1].max(), others[1].max()) - low + 1
+    keys, known = (rows[0] * width + rows[1] - low for rows in (pairs, others))
+    nearest = np.minimum(np.searchsorted(known, keys), len(known) - 1)  # both are in order, which `isin` would not use
+    return pairs[:, known[nearest] != keys]
+
+
+@dataclass(frozen=True)
 class Reach:
     """All that a walk reaches, its start included: `keys` of nodes, ascending, and their distance in `hops`."""
 
@@ -87,18 +145,17 @@ class Reach:
 @dataclass(frozen=True)
 class Snapshot:
     """One version of the graph. A node is a place in `keys`: twice the id of a table, or twice that of a pipeline
-    plus one, where an edge without a target or a source ends. `edges` are the rows it was made from: the ids of both
-    tables, 0 for none, and of the pipeline."""
+    plus one, where an edge without a target or a source ends. `edges` are those it was made from."""
 
     version: int
-    edges: np.ndarray
+    edges: Edges
     keys: np.ndarray
     downstream: Rows
     upstream: Rows
 
     @classmethod
-    def of(cls, version: int, edges: np.ndarray) -> Snapshot:
-        sources, targets, pipelines = edges.T
+    def of(cls, version: int, edges: Edges) -> Snapshot:
+        sources, targets, pipelines = edges.ends
         ends = pipelines * 2 + 1
         keys, places = np.unique(
             np.stack([np.where(sources, sources * 2, ends), np.where(targets, targets * 2, ends)]), return_inverse=True
@@ -152,10 +209,10 @@ def current_snapshot(state: GraphVersion | None = None) -> Snapshot | None:
     return _held(state) if state.number or state.pk else None
 
 
-def current_edges() -> np.ndarray:
-    """All current edges as rows of three ids: the tables at both ends, 0 for none, and the pipeline.
+def current_edges() -> Edges:
+    """All current edges.
 
-    Of a large graph out of the snapshot's file, which costs nothing, where that is of the version now; else one query.
+    Of a large graph out of the snapshot's files, which costs nothing, where those are of this version; else one query.
     """
     state = graph_state()
     newest = None if _is_small() else _newest(state.graph, None)
@@ -228,8 +285,8 @@ def _folder(graph: UUID) -> Path:
 
 
 def _versions(folder: Path) -> list[int]:
-    """Those on disk, but for what an earlier Pipekeeper wrote without the edges."""
-    return sorted(int(path.parent.name) for path in folder.glob("*/edges.npy") if path.parent.name.isdigit())
+    """Those on disk, but for what an earlier Pipekeeper wrote without the edges in order."""
+    return sorted(int(path.parent.name) for path in folder.glob("*/ends.npy") if path.parent.name.isdigit())
 
 
 def _is_small() -> bool:
@@ -246,13 +303,14 @@ def _from_rows(version: int) -> Snapshot:
     return Snapshot.of(version, _edges_in_rows())
 
 
-def _edges_in_rows() -> np.ndarray:
+def _edges_in_rows() -> Edges:
     values = chain.from_iterable(_edges().iterator(chunk_size=_CHUNK))
-    return np.fromiter(values, np.int64).reshape(-1, 3)
+    return Edges.of(np.fromiter(values, np.int64).reshape(-1, 3))
 
 
 def _write(snapshot: Snapshot, folder: Path) -> None:
-    np.save(folder / "edges.npy", snapshot.edges)
+    for name in _EDGES:
+        np.save(folder / f"{name}.npy", getattr(snapshot.edges, name))
     np.save(folder / "keys.npy", snapshot.keys)
     for side in _SIDES:
         rows: Rows = getattr(snapshot, side)
@@ -264,10 +322,12 @@ def _read(folder: Path) -> Snapshot:
     def mapped(name: str) -> np.ndarray:
         return np.load(folder / f"{name}.npy", mmap_mode="r")
 
+    edges = Edges(*(mapped(name) for name in _EDGES))
     rows = {side: Rows(mapped(f"{side}_start"), mapped(f"{side}_nodes")) for side in _SIDES}
-    return Snapshot(int(folder.name), mapped("edges"), mapped("keys"), **rows)
+    return Snapshot(int(folder.name), edges, mapped("keys"), **rows)
 
 
+_EDGES = ("ends", "builds", "reads")
 _SIDES = ("downstream", "upstream")
 
 

@@ -47,7 +47,7 @@ from catalog.bulk import among
 from catalog.models import Pipeline, Run, Source, Table
 from catalog.moments import start_of
 from lineage.models import Problem, SqlVersion, TableEdge
-from lineage.snapshot import current_edges
+from lineage.snapshot import Edges, current_edges, pairs_once, pairs_without
 
 DEFAULT_WINDOW = 90  # days
 SEASON_DAYS = 365
@@ -193,50 +193,50 @@ class _Draft:
     # The graph
 
     def read_graph(self) -> None:
-        sources, targets, pipelines = edges = self._edges_that_run()
-        builds, whole, half = targets > 0, (sources > 0) & (targets > 0), targets == 0
-        self.builds = _unique_pairs(self.places(targets[builds]), pipelines[builds])
-        from_places = self.places(sources[whole])
-        reads = [np.column_stack([from_places, pipelines[whole]])]
-        ends = [np.column_stack([from_places, self.places(targets[whole])])]
-        self.half = edges[:, half].T
-        self.half_exports = frozenset(self.half[:, 2].tolist())
+        edges, n = self._edges_that_run(), len(self.ids)
+        sources, targets, _ = edges.ends
+        into_tables = np.searchsorted(targets, 1)
+        self.half = edges.ends[::2, :into_tables].T
+        self.half_exports = frozenset(self.half[:, 1].tolist())
+        self.builds = np.stack([self.places(edges.builds[0]), edges.builds[1]]).T
+        self.upstream = self._upstream(sources[into_tables:], targets[into_tables:])
+        readers = self.places(edges.reads[0])
         self.logged = list(_logged_edges())
-        reads.append(self._reads_in_log())
-        ends.append(self._edges_in_log())
-        n = len(self.ids)
-        source, target = np.concatenate(ends).T
-        self.upstream = csr_matrix((np.ones(len(source), dtype=bool), (target, source)), shape=(n, n))
+        if self.logged:
+            self.upstream += self._edges_in_log()
+            known = np.stack([readers, edges.reads[1]])
+            only_logged = pairs_without(pairs_without(self._reads_in_log(), self.builds.T), known)
+            readers = np.concatenate([readers, only_logged[0]])
+        self.reading_pipelines = np.bincount(readers, minlength=n)
         self.dependants = np.bincount(self.upstream.indices, minlength=n) - self.upstream.diagonal()
-        others = _without(_unique_pairs(*np.concatenate(reads).T), self.builds)
-        self.reading_pipelines = np.bincount(others[:, 0], minlength=n)
 
-    def _edges_that_run(self) -> Ints:
-        """Sources, targets and pipelines of all edges, but those of retired pipelines and of tables made just now."""
-        edges = np.ascontiguousarray(current_edges().T)
+    def _edges_that_run(self) -> Edges:
+        """All edges, but those of retired pipelines and of tables made just now."""
         retired = Pipeline.objects.filter(status=Pipeline.Status.RETIRED).order_by().values_list("pk", flat=True)
-        keep = edges[:2].max(axis=0, initial=0) <= self.ids.max(initial=0)
-        if gone := list(retired):
-            keep &= ~np.isin(edges[2], gone)
-        return edges if keep.all() else edges[:, keep]
+        return current_edges().up_to(self.ids.max(initial=0)).without_pipelines(list(retired))
 
-    def _edges_in_log(self) -> Ints:
-        both = [(row["source_table_id"], row["target_table_id"]) for row in self.logged if row["target_table_id"]]
-        if not both:
-            return np.empty((0, 2), dtype=np.int64)
-        return self.places(np.array(both, dtype=np.int64).ravel()).reshape(-1, 2)
+    def _upstream(self, sources: Ints, targets: Ints) -> csr_matrix:
+        """The matrix of edges that stand in order of target and source; several pipelines may give the same one."""
+        once = (sources > 0) & ((np.diff(sources, prepend=0) != 0) | (np.diff(targets, prepend=0) != 0))
+        n, sources = len(self.ids), self.places(sources[once])
+        starts = np.cumsum(np.bincount(self.places(targets[once]) + 1, minlength=n + 1))
+        return csr_matrix((np.ones(len(sources), dtype=bool), sources, starts), shape=(n, n))
+
+    def _edges_in_log(self) -> csr_matrix:
+        ends = [(row["source_table_id"], row["target_table_id"]) for row in self.logged if row["target_table_id"]]
+        sources, targets = self.places(np.array(ends, dtype=np.int64).ravel()).reshape(-1, 2).T
+        shape = (len(self.ids), len(self.ids))
+        return csr_matrix((np.ones(len(sources), dtype=bool), (targets, sources)), shape=shape)
 
     def _reads_in_log(self) -> Ints:
-        """Who reads by the log to write elsewhere; an account that is no pipeline here goes by its negated number."""
+        """Who reads by the log to write elsewhere, as pairs; an account that is no pipeline goes by its negated id."""
         pairs = [
             (row["source_table_id"], row["reader__pipeline_id"] or -row["reader_id"])
             for row in self.logged
             if row["source_table_id"] not in (row["target_table_id"], row["reader__builds_id"])
         ]
-        if not pairs:
-            return np.empty((0, 2), dtype=np.int64)
-        tables, readers = np.array(pairs, dtype=np.int64).T
-        return np.column_stack([self.places(tables), readers])
+        tables, readers = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return pairs_once(self.places(tables), readers)
 
     # How long is unread
 
@@ -322,11 +322,11 @@ class _Draft:
 
     def _protect_exports(self) -> None:
         names = dict(Pipeline.objects.filter(pk__in=list(self.half_exports)).values_list("pk", "name"))
-        for table, _, pipeline in self.half.tolist():
+        for table, pipeline in self.half.tolist():
             self.protect(table, Keep.EXPORTED, pipeline=names[pipeline])
         unseen = {pk for pk, log in self.logs.items() if not log.ever and log.storage not in INSIDE}
-        built = np.unique(self.builds[:, 0])
-        for place in built[np.isin(self.sources[built], list(unseen))].tolist():
+        out_of_sight = np.isin(self.sources, list(unseen))
+        for place in np.unique(self.builds[out_of_sight[self.builds[:, 0]], 0]).tolist():
             self.keep[place] |= Keep.EXPORTED
             self.reasons[place].append({"code": "exported", "storage": self.logs[int(self.sources[place])].storage})
 
@@ -519,31 +519,9 @@ def _places_by_id(ids: Ints) -> Ints | None:
     """The place of each id, to look up at once what a search takes twenty steps for; None where ids are too sparse."""
     if not len(ids) or ids[-1] > 8 * len(ids) + 1000:
         return None
-    places = np.zeros(ids[-1] + 1, dtype=np.int64)
+    places = np.zeros(ids[-1] + 1, dtype=np.int32)
     places[ids] = np.arange(len(ids))
     return places
-
-
-def _unique_pairs(first: Ints, second: Ints) -> Ints:
-    """Pairs without repeats, sorted; the second may be negative."""
-    if not len(first):
-        return np.empty((0, 2), dtype=np.int64)
-    low = second.min()
-    width = second.max() - low + 1
-    keys = np.sort(first * width + (second - low))
-    keys = keys[np.diff(keys, prepend=keys[0] - 1) != 0]  # np.unique hashes, which takes five times as long here
-    return np.column_stack([keys // width, keys % width + low])
-
-
-def _without(pairs: Ints, others: Ints) -> Ints:
-    """The pairs that are not among the others; both as `_unique_pairs` makes them."""
-    if not len(pairs) or not len(others):
-        return pairs
-    low = min(pairs[:, 1].min(), others[:, 1].min())
-    width = max(pairs[:, 1].max(), others[:, 1].max()) - low + 1
-    keys, known = (rows[:, 0] * width + rows[:, 1] - low for rows in (pairs, others))
-    nearest = np.minimum(np.searchsorted(known, keys), len(known) - 1)  # both are in order, which `isin` would not use
-    return pairs[known[nearest] != keys]
 
 
 def _by_source(sources: Ints, values: dict[int, int]) -> Ints:

@@ -6,7 +6,7 @@ import datetime as dt
 
 from audits.deletion import services
 from audits.deletion.models import DeletionReview
-from audits.usage.models import FailedRead, LogCoverage, LoggedDay, Read, Reader
+from audits.usage.models import FailedRead, LogCoverage, LoggedDay, LoggedEdge, Read, Reader
 from catalog.models import Pipeline, Source, Table
 from tests.factories import make_edge, make_pipeline, make_user
 
@@ -40,6 +40,14 @@ def build(target: Table, *sources: Table, name: str = "", **facts) -> Pipeline:
     for source in sources or [None]:
         make_edge(pipeline, source, target)
     return pipeline
+
+
+def write_by_hand(source: Table, target: Table, ago: int = 50) -> LoggedEdge:
+    """Somebody's query, which only the log knows, made `target` of `source`."""
+    reader, _ = Reader.objects.get_or_create(source=source.source, name="ben", defaults={"kind": "human"})
+    names = {"source": source.source, "source_name": source.name, "target_name": target.name, "reader": reader}
+    ends = {"source_table": source, "target_table": target, "first_at": moment(ago), "last_at": moment(ago)}
+    return LoggedEdge.objects.create(**names, **ends, count=1)
 
 
 def fail(source: Source, name: str, at: dt.datetime, by: str = "ben") -> FailedRead:

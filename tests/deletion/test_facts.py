@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from io import StringIO
 
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -23,7 +24,10 @@ from audits.usage.models import (
     UnparsedQuery,
 )
 from catalog.models import Table, Tag
-from tests.deletion.helpers import TODAY, build, cover, day, moment, read
+from lineage import snapshot
+from lineage.services import end_lineage
+from lineage.snapshot import build_snapshot, bump_graph_version, current_edges
+from tests.deletion.helpers import TODAY, build, cover, day, moment, read, write_by_hand
 from tests.factories import make_edge, make_pipeline, make_problem, make_run, make_source, make_sql_version, make_table
 
 pytestmark = pytest.mark.django_db
@@ -90,11 +94,7 @@ def test_an_edge_of_a_retired_pipeline_holds_nothing(unread, warehouse) -> None:
 
 def test_a_query_that_writes_is_an_edge(unread, warehouse) -> None:
     copy = make_table("shop.copy", source=warehouse)
-    reader = Reader.objects.create(source=warehouse, name="ben")
-    edge = LoggedEdge(source=warehouse, source_name="shop.old", target_name="shop.copy", reader=reader, count=1)
-    edge.source_table, edge.target_table = unread, copy
-    edge.first_at = edge.last_at = moment(50)
-    edge.save()
+    write_by_hand(unread, copy)
     assert verdicts()["shop.old"] == "feeds_unread"
     read(copy, 3)
     assert verdicts()["shop.old"] == "in_use"
@@ -115,6 +115,27 @@ def test_a_write_to_an_unknown_name_is_use_and_later_a_doubt_while_that_name_is_
     SeenRead.objects.create(name=name, day=day(3), reader=reader, count=1, last_at=moment(3))
     assert verdicts()["shop.old"] == "unknown"
     assert reasons(unread) == ["feeds_unknown_name"]
+
+
+def test_a_graph_out_of_its_file_is_judged_as_it_is_now(unread, warehouse, monkeypatch, settings, tmp_path) -> None:
+    settings.VAR_DIR = tmp_path
+    monkeypatch.setattr(snapshot, "SMALL", 1)
+    used = Table.objects.get(name="read.daily")
+    feeding = build(used, unread, name="feed")
+    bump_graph_version()
+    build_snapshot()
+    assert isinstance(current_edges().ends, np.memmap)
+    assert verdicts()["shop.old"] == "in_use"
+    feeding.status = "retired"
+    feeding.save()
+    assert verdicts()["shop.old"] == "unread"
+    feeding.status = "active"
+    feeding.save()
+    end_lineage([feeding.pk], moment(0))
+    assert verdicts()["shop.old"] == "unread"
+    build_snapshot()
+    write_by_hand(unread, used)
+    assert verdicts()["shop.old"] == "in_use"
 
 
 # Protections

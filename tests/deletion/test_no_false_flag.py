@@ -9,7 +9,7 @@ from hypothesis.extra.django import TestCase
 from audits.deletion.facts import gather
 from audits.deletion.models import Protection
 from audits.deletion.verdicts import WORDS, judge
-from tests.deletion.helpers import TODAY, cover, day, read
+from tests.deletion.helpers import TODAY, cover, day, read, write_by_hand
 from tests.factories import make_edge, make_pipeline, make_source, make_sql_version, make_table
 
 WINDOW = 90
@@ -21,9 +21,12 @@ some = st.sets(table, max_size=2)
 
 @st.composite
 def worlds(draw):
-    """Edges (one pipeline a target), reads by people and builders, and everything that protects or clouds."""
+    """Edges (one pipeline a target, which may be retired) and those made by hand, reads by people and by builders,
+    and everything that protects or clouds."""
     return {
         "edges": draw(st.sets(st.tuples(table, table), max_size=8)),
+        "by_hand": draw(st.sets(st.tuples(table, table), max_size=2)),
+        "retired": draw(st.sets(table, max_size=1)),
         "exports": draw(st.sets(table, max_size=1)),
         "reads": draw(st.lists(st.tuples(table, st.sampled_from([1, 80, 100, 130, 200, 360])), max_size=4)),
         "builder_reads": draw(st.lists(st.tuples(table, st.integers(1, 80)), max_size=3)),
@@ -43,11 +46,14 @@ def build_world(world) -> list:
         cover(source, 400, world["gap"] + 1)
         cover(source, world["gap"] - 1, 0)
     tables = [make_table(f"s.t{number}x", source=source) for number in range(TABLES)]
-    builders = [make_pipeline(f"build_{number}") for number in range(TABLES)]
+    status = dict.fromkeys(world["retired"], "retired")
+    builders = [make_pipeline(f"build_{number}", status=status.get(number, "active")) for number in range(TABLES)]
     for number in range(TABLES):
         make_edge(builders[number], None, tables[number])
     for a, b in world["edges"]:
         make_edge(builders[b], tables[a], tables[b])
+    for a, b in world["by_hand"]:
+        write_by_hand(tables[a], tables[b])
     for number in world["exports"]:
         make_edge(make_pipeline(f"export_{number}"), tables[number])
     for number, ago in set(world["reads"]):
@@ -65,7 +71,8 @@ def build_world(world) -> list:
 
 
 def by_definition(world, number: int) -> str:
-    needs = reach(world["edges"], number)
+    edges = {(a, b) for a, b in world["edges"] if b not in world["retired"]} | world["by_hand"]
+    needs = reach(edges, number)
     used = {n for n, ago in world["reads"] if ago <= WINDOW}
     kept = world["pinned"] | world["originals"] | world["exports"] | {n for n in range(TABLES) if seasonal(world, n)}
     holes = set(range(TABLES)) if world["gap"] == 30 else world["named"]
@@ -74,7 +81,7 @@ def by_definition(world, number: int) -> str:
     for marked, word in ((used, "in_use"), (kept, "protected"), (holes, "unknown")):
         if needs & marked:
             return word
-    return "feeds_unread" if any(a == number and b != number for a, b in world["edges"]) else "unread"
+    return "feeds_unread" if any(a == number and b != number for a, b in edges) else "unread"
 
 
 def seasonal(world, number: int) -> bool:
@@ -110,7 +117,7 @@ class NoFalseFlag(TestCase):
 
 
 EMPTY = {
-    **{name: set() for name in ("edges", "exports", "pinned", "originals", "named")},
+    **{name: set() for name in ("edges", "by_hand", "retired", "exports", "pinned", "originals", "named")},
     "reads": [],
     "builder_reads": [],
     "gap": None,
