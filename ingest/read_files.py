@@ -176,16 +176,12 @@ def _read_dags(content: dict[str, Any], pattern: MetadataPattern) -> tuple[dict[
 
 
 def _read_variables(content: dict[str, Any], pattern: MetadataPattern) -> tuple[dict[str, Any], tuple[ColumnFact, ...]]:
-    """What `var()` gives in this project. One whose text is a template itself is not known before it runs."""
+    """What `var()` gives in this project."""
     stated = pattern.fields["variables"].read(content)
     stated = stated if isinstance(stated, dict) else {}
     own = stated.get(_scalar(pattern.fields["project"].read(content)))
     stated = {**stated, **(own if isinstance(own, dict) else {})}
-    return {
-        str(name): value
-        for name, value in stated.items()
-        if isinstance(value, str | int | float) and "{" not in str(value)
-    }, ()
+    return {str(name): value for name, value in stated.items() if isinstance(value, str | int | float)}, ()
 
 
 def _read_backfills(content: dict[str, Any], pattern: MetadataPattern) -> tuple[dict[str, Any], tuple[ColumnFact, ...]]:

@@ -27,6 +27,7 @@ MAX_LOOP_DEPTH = 3
 MAX_OPERAND = 10_000  # size of a number or text that may be multiplied or formatted
 
 ADAPTERS = {"tsql": "sqlserver"}  # dbt's names of the dialects that have another there
+_NONE_GIVEN: Any = object()
 
 _MARK = re.compile(r"\{\{|\{%|\{#")
 _SNAPSHOT = re.compile(r"\{%(-?)\s*snapshot\b.*?%\}", re.DOTALL)
@@ -340,11 +341,14 @@ def dbt_names(environment: _Sandbox, result: Rendered, world: World) -> dict[str
         result.config.update(settings)
         return ""
 
-    def env_var(name: str, default: Any = None) -> Any:
-        return environment.undefined(name=name) if default is None else default
+    def env_var(name: str, default: Any = _NONE_GIVEN) -> Any:
+        return environment.undefined(name=name) if default is _NONE_GIVEN else default
 
-    def var(name: str, default: Any = None) -> Any:
-        return world.variables[name] if name in world.variables else env_var(name, default)
+    def var(name: str, default: Any = _NONE_GIVEN) -> Any:
+        value = world.variables.get(name)
+        if isinstance(value, str) and _MARK.search(value):
+            return strip_marks(value)  # a template of its own
+        return env_var(name, default) if value is None else value
 
     def statement(*_args: Any, caller: Any = None, **_named: Any) -> Any:
         return caller() if caller else ""

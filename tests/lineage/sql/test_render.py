@@ -100,13 +100,15 @@ MACROS = (
         ("{{ adapter.dispatch('dateadd')('day', 1, 'at') }}", "", "dbt_dateadd(1, at)"),
         ("{{ adapter.quote('p') }}", "bigquery", "`p`"),
         ("{{ var('fiscal', 1) }} {{ var('other', 1) }} {{ env_var('fiscal', 2) }}", "", "4 1 2"),
+        ("'{{ var('at') }}'{% if var('x', none) is none %} none{% endif %}", "", "'unknown_template_now' none"),
         ("{{ fromjson('[{\"a\": 1}]')[0]['a'] }}", "", "1"),
         ("from {{ ref('web-site.hits') }}", "snowflake", 'from "web-site".hits'),
         ("from {{ source('web-site', 'hits').schema }}", "bigquery", "from web-site"),
     ],
 )
 def test_macros_of_the_folder_are_called(text: str, dialect: str, expected: str) -> None:
-    result = render(text, World({"orders": "shop.orders"}, MACROS, {"fiscal": 4}, dialect))
+    variables = {"fiscal": 4, "at": "{{ now() }}"}
+    result = render(text, World({"orders": "shop.orders"}, MACROS, variables, dialect))
     assert (result.error, " ".join(result.sql.split())) == (None, expected)
 
 
