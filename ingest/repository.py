@@ -140,7 +140,7 @@ def _add_pipeline(draft: _Draft, facts: FileFacts, beside: Mapping[str, Any], da
     )
 
 
-_JOB = ("destination_table", "partition_parameter", "write_disposition")
+_JOB = ("destination_table", "partition_parameter", "run_parameter", "write_disposition")
 
 
 def _job(said: Mapping[str, Any], builds: str) -> dict[str, str]:

@@ -30,7 +30,7 @@ from .script import Script
 from .statements import read_statement
 from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
 
-ENGINE_VERSION = 8  # raised whenever the same text may give another answer, so that stored answers are read again
+ENGINE_VERSION = 9  # raised whenever the same text may give another answer, so that stored answers are read again
 
 
 def analyze(
@@ -53,7 +53,7 @@ def analyze(
     var() gives. `config` is what else is known of how a bare SELECT is loaded: dbt's words (materialized,
     incremental_strategy, unique_key), where the compiled text has lost them, or those of a BigQuery job
     (write_disposition, destination_table) with the query parameter that names the partition to write
-    (partition_parameter).
+    (partition_parameter) and another one that hangs on the day of the run (run_parameter).
     """
     with rested_collector():
         try:

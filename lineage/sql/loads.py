@@ -1,5 +1,6 @@
 """One statement's load of one table, as facts: how rows get in, which slice, and by what key."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -162,9 +163,25 @@ def added_to_itself(script: Any, tree: Any, write: Write, inputs: set[str]) -> L
     if is_anti_join(script, tree, target):
         return Load(target, "whole", INCREMENTAL, True, None, message="rows that are there already are left out")
     if any(table == target and mode == FILTER for table, _, _, mode in write.rows):
-        message = "only rows beyond the newest stored one are added: the past cannot be filled"
-        return Load(target, "whole", INCREMENTAL, None, False, message=message)
+        if looks_for_the_newest(script, tree, target):
+            message = "only rows beyond the newest stored one are added: the past cannot be filled"
+            return Load(target, "whole", INCREMENTAL, None, False, message=message)
+        message = (
+            "which rows are added hangs on those stored already, in a way that does not show what a second run adds"
+        )
+        return Load(target, "whole", INCREMENTAL, None, None, message=message)
     return None
+
+
+def looks_for_the_newest(script: Any, tree: Any, target: str) -> bool:
+    """A query over the target takes its greatest value, or the last of its rows in some order."""
+    for table in tree.find_all(exp.Table):
+        query = table.find_ancestor(exp.Select) if script.target_name(table) == target else None
+        if query is not None:
+            is_last = query.args.get("order") is not None and query.args.get("limit") is not None
+            if is_last or any(each.find_ancestor(exp.Select) is query for each in query.find_all(exp.Max)):
+                return True
+    return False
 
 
 def deleted_within(script: Any, tree: exp.Insert, write: Write) -> Load | None:
@@ -385,14 +402,15 @@ def job_load(script: Any, config: dict[str, Any], effect: Effects, inputs: set[s
     """
     table, is_part, _ = str(config.get("destination_table") or "").partition("$")
     target = script.target_name(named_table(table, script.language.dialect)) if table else ""
-    parameter = str(config.get("partition_parameter") or "")
+    parameter, dated = (str(config.get(name) or "") for name in ("partition_parameter", "run_parameter"))
     disposition = str(config["write_disposition"]).upper()
     if disposition == "WRITE_APPEND":
         write = write_of(target, effect.result)  # type: ignore[arg-type]
         return added_to_itself(script, effect.tree, write, inputs) or plain_insert(script, effect.tree, write)
     if not disposition.startswith("WRITE_TRUNCATE"):
         return Load(target, "whole", message="the job stops where the table holds rows already")
-    is_asked = f"@{parameter}".lower() in script.text.lower()  # the query reads the day that it is run for
+    asked = re.compile("|".join(rf"@{re.escape(name)}\b" for name in (parameter, dated or parameter)), re.IGNORECASE)
+    is_asked = asked.search(script.text) is not None  # the query reads the day that it is run for
     if is_part or parameter:
         return replaced_partition(script, effect.tree, target, inputs, parameter, is_asked)
     message = "the job replaces the whole table"
