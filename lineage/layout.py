@@ -10,11 +10,13 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from html import escape
-from typing import Protocol
+from tempfile import TemporaryFile
+from typing import Any, Protocol
 
 import pygraphviz
+from pygraphviz import graphviz
 
 # A picture larger than this can be neither read nor moved smoothly.
 MAX_NODES = 500
@@ -207,8 +209,7 @@ def _placed(shapes: tuple[_Shape, ...], links: tuple[_Link, ...], left_out: int,
     if not shapes:
         return Picture(0, 0, (), (), left_out, edges_left_out)
     is_routed = len(links) <= MAX_ROUTED
-    with _graphviz, closing(pygraphviz.AGraph(string=_dot(shapes, links[:MAX_PLACING], is_routed))) as drawing:
-        drawn = json.loads(drawing.draw(format="json0", prog="dot"))
+    drawn = _laid_out(_dot(shapes, links[:MAX_PLACING], is_routed))
     width, height = _numbers(drawn["bb"])[2:]
     places = {node["name"]: node["pos"] for node in drawn["objects"]}
     boxes = tuple(_box(shape, places[f"n{number}"], height) for number, shape in enumerate(shapes))
@@ -219,6 +220,28 @@ def _placed(shapes: tuple[_Shape, ...], links: tuple[_Link, ...], left_out: int,
         paths = _curves(boxes, links)
     arrows = tuple(Arrow(*link, path) for link, path in zip(links, paths, strict=True))
     return Picture(width, height, boxes, arrows, left_out, edges_left_out)
+
+
+def _laid_out(dot: str) -> dict[str, Any]:
+    """The graph as Graphviz places it, by Graphviz' own functions: AGraph would start Graphviz anew for each picture,
+    which takes as long as laying out ten boxes."""
+    with _graphviz, TemporaryFile() as file:
+        file.write(dot.encode())
+        file.seek(0)
+        context, drawing = _started(), graphviz.agread(file, None)
+        try:
+            graphviz.gvLayout(context, drawing, b"dot")
+            _, text = graphviz.gvRenderData(context, drawing, b"json0")
+            graphviz.gvFreeLayout(context, drawing)
+        finally:
+            graphviz.agclose(drawing)
+    return json.loads(text)
+
+
+@cache
+def _started() -> Any:
+    """Graphviz, ready to draw."""
+    return graphviz.gvContextWithBuiltins()
 
 
 def _dot(shapes: Sequence[_Shape], links: Sequence[_Link], is_routed: bool) -> str:
