@@ -9,7 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Node = Hashable
 Direction = Literal["upstream", "downstream", "both"]
@@ -19,8 +19,7 @@ _SIGNS = {"upstream": (-1,), "downstream": (1,), "both": (-1, 1)}
 _NOTHING = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """Data goes from `source` to `target`, by `via` (a pipeline)."""
 
     source: Node

@@ -105,7 +105,7 @@ def as_json(lineage: Lineage, request: Request) -> dict[str, Any]:
     """The answer as plain values, in the order of `GraphSerializer`."""
     facts = {"node": lineage.start} | {name: getattr(lineage, name) for name in _FACTS}
     nodes = [_node_as_json(node, request) for node in lineage.nodes]
-    return facts | {"nodes": nodes, "edges": [asdict(edge) for edge in lineage.edges]}
+    return facts | {"nodes": nodes, "edges": [edge._asdict() for edge in lineage.edges]}
 
 
 _FACTS = ("direction", "depth", "grain", "at", "version", "capped", "drawn", "reached", "reached_exactly")

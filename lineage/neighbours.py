@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, models
 from django.db.models import Q, QuerySet
@@ -118,6 +118,37 @@ def around(table: int, limit: int) -> dict[str, tuple[list[int], int]]:
         name: ([far for leg, _, far in rows if leg == number], counts.get(number, 0))
         for number, name in enumerate(_AROUND)
     }
+
+
+class Named(NamedTuple):
+    """A node as answers name it. Of a column, and of every row of a table, all but `name` is its table's."""
+
+    kind: str
+    key: int
+    name: str
+    thing_kind: str
+    status: str
+    source: str = ""
+    table: str = ""
+    table_key: int = 0
+
+
+def named(nodes: Iterable[Node]) -> list[Named]:
+    """Names and facts of nodes; those that are gone are left out. One query."""
+    keys: dict[str, list[int]] = defaultdict(list)
+    for kind, key in nodes:
+        keys[kind].append(key)
+    legs = [f"{_NAMES[kind]} IN ({_marks(group)})" for kind, group in keys.items()]
+    return [Named(*row) for row in _fetch(legs, list(keys.values()))]
+
+
+_TABLE = "t.kind, t.status, s.slug, t.name, t.id FROM catalog_table t JOIN catalog_source s ON s.id = t.source_id"
+_NAMES = {
+    "table": f"SELECT 'table', t.id, t.name, {_TABLE} WHERE t.id",
+    "rows": f"SELECT 'rows', t.id, 'all rows', {_TABLE} WHERE t.id",
+    "column": f"SELECT 'column', c.id, c.name, {_TABLE} JOIN catalog_column c ON c.table_id = t.id WHERE c.id",
+    "pipeline": "SELECT 'pipeline', id, name, kind, status, '', '', 0 FROM catalog_pipeline WHERE id",
+}
 
 
 def _table_arms(sign: int, near: str, far: str, root: int | None) -> list[Arm]:

@@ -8,18 +8,19 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from django.db.models import QuerySet
 
 from catalog.bulk import among
+from catalog.links import link
 from catalog.models import Column, Pipeline, Table, node_id
 from catalog.queries import Noun, Owners, owner_names_of, owner_slugs_of, with_inherited, with_owners
 from catalog.runs import with_last_runs
 from lineage import graph, neighbours
 from lineage.graph import Direction, Node, Side, Walk
 from lineage.models import EdgeOrigin, GraphVersion, Problem, SqlVersion, TableEdge
-from lineage.neighbours import ColumnRows, TableRows
+from lineage.neighbours import ColumnRows, Named, TableRows
 from lineage.snapshot import current_snapshot, graph_state
 
 Grain = Literal["table", "column"]
@@ -53,8 +54,7 @@ class GraphNode:
     thing_key: str = ""
 
 
-@dataclass(frozen=True, order=True)
-class GraphEdge:
+class GraphEdge(NamedTuple):
     """Data goes from `source` to `target` (node ids), by the pipeline named `via`.
 
     `kind` is "reads" (table to pipeline) or "writes" (pipeline to table); at column grain the transformation.
@@ -338,62 +338,35 @@ def _column_start(thing: Table | Pipeline | Column, at: datetime | None) -> list
 
 def _table_grain(walked: Walk) -> tuple[list[GraphNode], set[GraphEdge]]:
     """Pipelines stand between tables as nodes of their own, at the distance of the table they lead on to."""
-    hops = {node[1]: distance for node, distance in walked.distance.items() if node[0] == "pipeline"}
+    hops = dict(walked.distance)
     for edge in walked.edges:
         farther = max(walked.distance[edge.target], walked.distance[edge.source], key=abs)
-        hops[edge.via] = min(hops.get(edge.via, farther), farther, key=abs)
-    tables = _tables_by_key(key for kind, key in walked.distance if kind == "table")
-    pipelines = _by_key(Pipeline.objects.only("name", "kind", "status"), hops)
-    nodes = {key: _table_node(tables[key], walked, ("table", key)) for kind, key in walked.distance if kind == "table"}
-    jobs = {key: _pipeline_node(pipelines[key], walked, distance) for key, distance in hops.items()}
+        job = ("pipeline", edge.via)
+        hops[job] = min(hops.get(job, farther), farther, key=abs)
+    nodes = _graph_nodes(hops, walked)
     edges = set()
     for edge in walked.edges:
-        job = jobs[edge.via]
+        job = nodes["pipeline", edge.via]
         if edge.source[0] == "table":
-            edges.add(GraphEdge(nodes[edge.source[1]].id, job.id, job.label, "reads"))
+            edges.add(GraphEdge(nodes[edge.source].id, job.id, job.label, "reads"))
         if edge.target[0] == "table":
-            edges.add(GraphEdge(job.id, nodes[edge.target[1]].id, job.label, "writes"))
-    return [*nodes.values(), *jobs.values()], edges
+            edges.add(GraphEdge(job.id, nodes[edge.target].id, job.label, "writes"))
+    return list(nodes.values()), edges
 
 
 def _column_grain(walked: Walk) -> tuple[list[GraphNode], set[GraphEdge]]:
-    drawn = _worth_drawing(walked)
-    columns = _by_key(Column.objects.only("name", "table_id"), [key for kind, key in drawn if kind == "column"])
-    keys = {column.table_id for column in columns.values()} | {key for kind, key in drawn if kind == "rows"}
-    tables = _tables_by_key(keys)
-    names = dict(Pipeline.objects.filter(pk__in={edge.via for edge in walked.edges}).values_list("pk", "name"))
-    things: dict[Node, GraphNode] = {}
-    for node in drawn:
-        if node[0] == "column":
-            column = columns[node[1]]
-            column.table = tables[column.table_id]
-            things[node] = _column_node(column, walked, node)
-        else:
-            things[node] = _rows_node(tables[node[1]], walked, node)
+    nodes = _graph_nodes({node: walked.distance[node] for node in _worth_drawing(walked)}, walked)
+    names = {thing.key: thing.name for thing in neighbours.named({("pipeline", edge.via) for edge in walked.edges})}
     edges = {
-        GraphEdge(things[edge.source].id, things[edge.target].id, names[edge.via], edge.kind) for edge in walked.edges
+        GraphEdge(nodes[edge.source].id, nodes[edge.target].id, names[edge.via], edge.kind) for edge in walked.edges
     }
-    return list(things.values()), edges
+    return list(nodes.values()), edges
 
 
 def _worth_drawing(walked: Walk) -> list[Node]:
     """All but the "rows" a walk starts from without finding any edge there."""
     with_edges = {end for edge in walked.edges for end in (edge.source, edge.target)}
     return [node for node in walked.distance if node[0] == "column" or node in with_edges or node in walked.folded]
-
-
-def _tables_by_key(keys: Iterable[int]) -> dict[int, Table]:
-    fields = "name", "kind", "status", "source__slug"
-    return _by_key(Table.objects.select_related("source").only(*fields), keys)
-
-
-def _by_key(things: Any, keys: Iterable[int]) -> dict[int, Any]:
-    return {thing.pk: thing for thing in things.filter(pk__in=list(keys))}
-
-
-def _folded(walked: Walk, node: Node) -> Mapping[str, Any]:
-    upstream, downstream = walked.folded.get(node, (0, 0))
-    return {"folded_upstream": upstream, "folded_downstream": downstream, "key": f"{node[0][0]}{node[1]}"}
 
 
 def side_of(text: str) -> Side:
@@ -408,65 +381,34 @@ _KINDS_BY_LETTER = {"t": "table", "p": "pipeline", "c": "column", "r": "rows"}
 _SIDE = re.compile(r"([tpcr])([1-9][0-9]{0,17})([ud])")
 
 
-def _table_node(table: Table, walked: Walk, node: Node) -> GraphNode:
-    return GraphNode(
-        id=table.node,
-        kind="table",
-        label=table.name,
-        url=table.get_absolute_url(),
-        distance=walked.distance[node],
-        source=table.source.slug,
-        thing_kind=table.kind,
-        status=table.status,
-        thing_key=f"t{table.pk}",
-        **_folded(walked, node),
-    )
+def _graph_nodes(hops: Mapping[Node, int], walked: Walk) -> dict[Node, GraphNode]:
+    """Nodes at their distances, in that order. One query."""
+    things = {(thing.kind, thing.key): thing for thing in neighbours.named(hops)}
+    return {node: _graph_node(things[node], hop, walked.folded.get(node, (0, 0))) for node, hop in hops.items()}
 
 
-def _pipeline_node(pipeline: Pipeline, walked: Walk, distance: int) -> GraphNode:
+def _graph_node(thing: Named, distance: int, folded: tuple[int, int]) -> GraphNode:
+    """A column, like all rows of a table, is on its table's page and in its box."""
+    key = f"{thing.kind[0]}{thing.key}"
+    if thing.kind == "pipeline":
+        box, url, thing_key = node_id("pipeline", thing.name), link("pipeline-detail", thing.name), key
+    else:
+        box = node_id("table", thing.source, thing.table)
+        url, thing_key = link("table-detail", thing.source, thing.table), f"t{thing.table_key}"
+    is_row = thing.kind in ("column", "rows")
     return GraphNode(
-        id=pipeline.node,
-        kind="pipeline",
-        label=pipeline.name,
-        url=pipeline.get_absolute_url(),
+        id=node_id("column", thing.source, thing.table, thing.name) if thing.kind == "column" else box,
+        kind=thing.kind,
+        label=thing.name,
+        url=url,
         distance=distance,
-        thing_kind=pipeline.kind,
-        status=pipeline.status,
-        thing_key=f"p{pipeline.pk}",
-        **_folded(walked, ("pipeline", pipeline.pk)),
-    )
-
-
-def _column_node(column: Column, walked: Walk, node: Node) -> GraphNode:
-    table = column.table
-    return GraphNode(
-        id=column.node,
-        kind="column",
-        label=column.name,
-        url=table.get_absolute_url(),
-        distance=walked.distance[node],
-        source=table.source.slug,
-        thing_kind=table.kind,
-        status=table.status,
-        table=table.node,
-        table_label=table.name,
-        thing_key=f"t{table.pk}",
-        **_folded(walked, node),
-    )
-
-
-def _rows_node(table: Table, walked: Walk, node: Node) -> GraphNode:
-    return GraphNode(
-        id=table.node,
-        kind="rows",
-        label="all rows",
-        url=table.get_absolute_url(),
-        distance=walked.distance[node],
-        source=table.source.slug,
-        thing_kind=table.kind,
-        status=table.status,
-        table=table.node,
-        table_label=table.name,
-        thing_key=f"t{table.pk}",
-        **_folded(walked, node),
+        source=thing.source,
+        thing_kind=thing.thing_kind,
+        status=thing.status,
+        table=box if is_row else "",
+        table_label=thing.table if is_row else "",
+        folded_upstream=folded[0],
+        folded_downstream=folded[1],
+        key=key,
+        thing_key=thing_key,
     )

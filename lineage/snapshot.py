@@ -21,7 +21,7 @@ from uuid import UUID
 
 import numpy as np
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 
@@ -197,7 +197,10 @@ class Snapshot:
 
 def graph_state() -> GraphVersion:
     """Which graph this is, and its version now. One query."""
-    return GraphVersion.objects.filter(pk=1).first() or GraphVersion()
+    with connection.cursor() as cursor:  # every answer asks for it, and the ORM takes ten times as long
+        cursor.execute("SELECT graph, number FROM lineage_graphversion WHERE id = 1")
+        row = cursor.fetchone()
+    return GraphVersion(1, UUID(str(row[0])), row[1]) if row else GraphVersion()
 
 
 def current_snapshot(state: GraphVersion | None = None) -> Snapshot | None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from django.db.models import Q
-from django.urls import reverse
 
 from audits.usage.queries import edges_only_in_log
+from catalog.links import link
 from catalog.models import node_id
 from lineage.queries import GraphEdge, GraphNode, Lineage
 
@@ -58,7 +58,7 @@ def _node(facts: tuple, distance: int) -> GraphNode:
         node_id("table", source, name),
         "table",
         name,
-        reverse("table-detail", args=[source, name]),
+        link("table-detail", source, name),
         distance,
         source,
         kind,

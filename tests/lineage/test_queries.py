@@ -132,7 +132,7 @@ def test_a_hop_costs_one_query_whatever_it_finds(shop, django_assert_num_queries
     for table in (shop.orders, shop.raw, shop.app):
         for _ in range(10):
             make_edge(make_pipeline(), make_table(), table)
-    with django_assert_num_queries(depth + 5):
+    with django_assert_num_queries(depth + 4):
         lineage_of(shop.report, "upstream", depth)
 
 
