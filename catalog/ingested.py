@@ -66,6 +66,12 @@ def store_owners(facts: Iterable[OwnerFact]) -> dict[str, int]:
     return {slug: owner.pk for slug, owner in known.items()}
 
 
+def names_stated_elsewhere(scope: str) -> dict[str, int]:
+    """Names of pipelines that other scopes state, with their ids."""
+    theirs = Pipeline.objects.exclude(stated_in__in=("", REPORTED, scope))
+    return dict(theirs.values_list("name", "pk"))
+
+
 def store_pipelines(
     facts: Sequence[PipelineFact], owners: Mapping[str, int], scope: str, *, keep_missing: bool = False
 ) -> dict[str, int]:

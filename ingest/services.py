@@ -30,9 +30,10 @@ from ingest.kinds import inferred_kind
 from ingest.layout import Layout
 from ingest.locks import only_one
 from ingest.models import IngestedFile, IngestRun
-from ingest.names import TableKey
+from ingest.names import MAX_NAME, TableKey
 from ingest.read_files import FileFacts
 from ingest.reading import Known, Read, Readable, Reading, output_columns
+from ingest.repository import Repository
 from ingest.runs import Progress, Recorder, quiet, recorded
 from ingest.settings import Settings
 from ingest.spread import workers_for
@@ -215,7 +216,8 @@ class _Ingest:
         """Read everything, store what changed."""
         files = len(self.reading.files)
         self.progress("Reading files", 0, files)
-        self.repository = self.reading.read(self.workers, lambda done: self.progress("Reading files", done, files))
+        stated = self.reading.read(self.workers, lambda done: self.progress("Reading files", done, files))
+        self.repository = self._with_free_names(stated)
         self.held_back = self._held_back()
         self._store_catalog()
         self._store_pipelines()
@@ -241,6 +243,19 @@ class _Ingest:
         }
         for kind, ids in changed.items():
             search_index.index(kind, ids, alone=True)
+
+    def _with_free_names(self, stated: Repository) -> Repository:
+        """A pipeline that shares its name with one of another repository and another source is `repository.name`."""
+        elsewhere = ingested.names_stated_elsewhere(self.scope)
+        same = {elsewhere[fact.name] for fact in stated.pipelines.values() if fact.name in elsewhere}
+        filled = TableEdge.objects.filter(pipeline__in=among(same)).order_by()
+        fills = set(filled.values_list("pipeline__name", "target_table__source__slug").distinct())
+        others = {name for name, _ in fills} - {name for name, slug in fills if slug == stated.names.source.slug}
+        pipelines = {
+            path: replace(fact, name=f"{self.scope}.{fact.name}"[-MAX_NAME:]) if fact.name in others else fact
+            for path, fact in stated.pipelines.items()
+        }
+        return replace(stated, pipelines=pipelines)
 
     def _held_back(self) -> int:
         """How many files are gone, if they are so many that nothing is retired: over a tenth, and over five."""

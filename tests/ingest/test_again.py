@@ -220,6 +220,22 @@ def test_killed_in_the_middle_what_is_stored_is_whole_and_the_next_run_completes
     assert ingest(tmp_path).unchanged
 
 
+def test_repositories_of_two_sources_may_call_pipelines_alike(tmp_path: Path) -> None:
+    one = write(tmp_path / "one", {"mart/a.sql": "SELECT x FROM src.t"})
+    two = write(tmp_path / "two", {"mart/a.sql": "SELECT y FROM src.t", "pipekeeper.yaml": "source: lake"})
+    for _ in range(2):
+        ingest(one, scope="one")
+        ingest(two, scope="two")
+        assert column_edges(pipeline__name="mart.a") == {("src.t.x", "mart.a.x")}
+        assert column_edges(pipeline__name="two.mart.a") == {("src.t.y", "mart.a.y")}
+    (one / "mart/a.sql").unlink()
+    ingest(one, scope="one")
+    write(two, {"mart/a.sql": "SELECT z FROM src.t"})
+    ingest(two, scope="two")
+    assert column_edges(pipeline__name="two.mart.a") == {("src.t.z", "mart.a.z")}  # called as before
+    assert (pipeline("mart.a").status, problems()) == ("retired", [])
+
+
 def test_two_repositories_share_tables_and_neither_takes_the_others(tmp_path: Path) -> None:
     one = write(tmp_path / "one", {"mart/a.sql": "SELECT x FROM src.shared"})
     two = write(tmp_path / "two", {"mart/b.sql": "SELECT x FROM src.shared", "mart/a.sql": "SELECT y FROM src.z"})
