@@ -30,7 +30,7 @@ from .script import Script
 from .statements import read_statement
 from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
 
-ENGINE_VERSION = 9  # raised whenever the same text may give another answer, so that stored answers are read again
+ENGINE_VERSION = 10  # raised whenever the same text may give another answer, so that stored answers are read again
 
 
 def analyze(

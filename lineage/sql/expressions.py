@@ -15,6 +15,8 @@ from .relations import (
     ALIASES_FIRST,
     AMBIGUOUS,
     CONDITIONAL,
+    FILTER,
+    JOIN,
     MISSING,
     NO_ALIASES,
     NOTHING,
@@ -304,7 +306,8 @@ def guessed_in(scope: Scope, name: str) -> Flow | None:
 
 
 def note_clock(reader: Reader, mode: int) -> None:
-    reader.notes["clock_rows" if mode >= CONDITIONAL else "clock_value"] = None
+    """It decides which rows are read, or else only what they hold: also in a CASE, or among the keys of GROUP BY."""
+    reader.notes["clock_rows" if mode in (WINDOW, FILTER, JOIN) else "clock_value"] = None
 
 
 def read_clock(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, stack: Stack) -> None:

@@ -422,7 +422,9 @@ def job_load(script: Any, config: dict[str, Any], effect: Effects, inputs: set[s
 
 def replaced_partition(script: Any, tree: Any, target: str, inputs: set[str], parameter: str, is_asked: bool) -> Load:
     load = Load(target, "whole", INCREMENTAL, True, True, message="the job replaces the partition of its day whole")
-    if not is_asked:
+    if not is_asked and script.has_template:
+        load.backfill, load.doubt = None, "whether the query asks for the run's day, its template does not show here"
+    elif not is_asked:
         load.backfill = False
         load.doubt = "the query does not ask for the run's day, so that a past day's partition would get today's rows"
     elif target in inputs:
