@@ -98,7 +98,13 @@ def schema_changes(request: HttpRequest, source: str, name: str) -> HttpResponse
         order=("-at", "-id"),
         controls={"q": "Column", "change": "Change"},
     )
-    context = {"title": f"Schema of {table.name}", "table": table, "tags": table.tags.all(), "listing": found}
+    context = {
+        "title": f"Schema of {table.name}",
+        "table": table,
+        "tags": table.tags.all(),
+        "may_edit": policy.may(request.user, Action.EDIT, table),
+        "listing": found,
+    }
     return render(request, "tables/schema_changes.html", context)
 
 

@@ -11,7 +11,9 @@ from django.shortcuts import render
 from audits.usage import queries
 from audits.usage.models import LogCoverage
 from audits.usage.queries import Usage
+from catalog import policy
 from catalog.models import Source
+from catalog.policy import Action
 from catalog.queries import owners_with_fallback
 from lineage.queries import builders_of
 from pages.find import table_or_404
@@ -56,6 +58,7 @@ def table_usage(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "title": f"Use of {table.name}",
         "table": table,
         "tags": table.tags.all(),
+        "may_edit": policy.may(request.user, Action.EDIT, table),
         "usage": usage,
         "bars": sparkline(usage),
         "width": WIDTH,

@@ -40,7 +40,7 @@
   }
 
   function offerColumns() {
-    const menu = document.querySelector(".list-actions .columns");
+    const menu = document.querySelector(".choose-columns");
     const heads = showColumns();
     if (!menu || !heads) return;
     for (const head of heads.slice(1)) {
@@ -62,9 +62,26 @@
   }
   offerColumns();
 
+  // On a phone the navigation is one line: begin where one is.
+  const nav = document.querySelector(".side");
+  const here = nav?.querySelector("[aria-current]");
+  if (here && nav.scrollWidth > nav.clientWidth) nav.scrollLeft = here.offsetLeft - nav.clientWidth / 3;
+
+  // On a phone each fact of a row says after which column it is.
+  function nameCells() {
+    for (const table of document.querySelectorAll(".scroll > .grid")) {
+      const heads = [...(table.tHead?.rows[0].cells ?? [])].map((head) => (head.querySelector(".hidden-visually") ? "" : head.textContent.trim()));
+      for (const body of table.tBodies)
+        for (const row of body.rows)
+          for (const [at, cell] of [...row.cells].entries()) if (heads[at]) cell.dataset.label = heads[at];
+    }
+  }
+  nameCells();
+
   // Filters change the address without a new page: what speaks of the address follows.
   document.addEventListener("htmx:afterSettle", () => {
     showColumns();
+    nameCells();
     const query = new URLSearchParams(location.search);
     query.delete("cursor");
     for (const field of document.querySelectorAll("[data-address]")) field.value = query.toString();

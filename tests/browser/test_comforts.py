@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from catalog.tokens import issue_token
-from tests.factories import make_edge, make_owner, make_pipeline, make_run, make_table
+from tests.factories import make_column, make_edge, make_owner, make_pipeline, make_run, make_table
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -123,3 +123,23 @@ _WATCH = """() => {
     new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((each) => each.duration)))
         .observe({ type: "longtask" });
 }"""
+
+
+@pytest.mark.parametrize("path", ["/tables/", "/pipelines/", "/owners/", "/tables/warehouse/shop.orders/"])
+def test_on_a_phone_a_row_is_read_without_scrolling_sideways(page: Page, sign_in, editor, path) -> None:
+    ada = make_owner("Ada Lovelace")
+    table = make_table("shop.orders", owner=ada, description="One row an order. " * 9, row_count=1234)
+    make_column("amount", table, type="NUMERIC(38, 9)", description="In euro, as it was on the day of the order.")
+    make_pipeline("shop.daily_orders", owner=ada)
+    page.set_viewport_size({"width": 390, "height": 800})
+    sign_in(editor)
+    page.goto(path)
+    rows = page.locator(".scroll")
+    assert rows.evaluate("each => each.scrollWidth <= each.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    label = "each => getComputedStyle(each, '::before').content"
+    column = {"/tables/": "Rows", "/pipelines/": "Technical owner", "/owners/": "Tables"}.get(path, "Type")
+    cell = rows.locator(f"td[data-label='{column}']").first
+    assert column in cell.evaluate(label), "each fact says what it is"
+    here = page.locator("nav.side [aria-current]")
+    expect(here).to_be_in_viewport()
