@@ -11,14 +11,12 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
-from django.utils.safestring import mark_safe
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_POST
 
 from audits.postmortems import queries, reports
 from audits.postmortems.export import as_dict, as_markdown
 from audits.postmortems.filters import PostMortemFilter
-from audits.postmortems.markdown import to_html
 from audits.postmortems.models import Cause, PostMortem, Section
 from audits.postmortems.outlines import QUESTIONS
 from catalog import policy
@@ -26,6 +24,7 @@ from catalog.models import Role, Source, User
 from catalog.policy import Action
 from pages.incidents import incident_or_404, say
 from pages.lists import listing, options_of
+from pages.templatetags.pages import markdown
 
 
 @require_GET
@@ -92,13 +91,9 @@ def _report(post_mortem: PostMortem) -> dict[str, Any]:
     return {
         "post_mortem": post_mortem,
         "incident": post_mortem.incident,
-        "sections": [(section, _html(section.text)) for section in sections],
+        "sections": [(section, markdown(section.text)) for section in sections],
         "causes": list(post_mortem.causes.all()),
     }
-
-
-def _html(text: str) -> str:
-    return mark_safe(to_html(text))  # noqa: S308 nothing but a short list of tags comes out of it
 
 
 @require_GET
@@ -199,7 +194,7 @@ def save_section(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 def preview(request: HttpRequest, pk: int) -> HttpResponse:
     """Markdown as it will read."""
     policy.require(request.user, Action.EDIT, _post_mortem_or_404(pk))
-    html = _html(request.POST.get("text", "")[: reports.LONGEST_SECTION])
+    html = markdown(request.POST.get("text", "")[: reports.LONGEST_SECTION])
     return render(request, "post_mortems/preview.html", {"html": html})
 
 
@@ -260,7 +255,7 @@ def versions(request: HttpRequest, pk: int) -> HttpResponse:
         earlier = next((each for each in kept if each.number < chosen.number and _is_whole(each)), None)
         context |= {"chosen": chosen, "earlier": earlier, "changes": queries.changes_between(earlier, chosen)}
         context["texts"] = [
-            (Section.Name(name).label, _html(text)) for name, text in chosen.content["sections"].items()
+            (Section.Name(name).label, markdown(text)) for name, text in chosen.content["sections"].items()
         ]
     return render(request, "post_mortems/versions.html", context)
 

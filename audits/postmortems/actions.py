@@ -32,6 +32,7 @@ REMIND_BEFORE = dt.timedelta(days=3)
 REMIND_EVERY = dt.timedelta(days=7)  # once it is overdue
 Status = ActionItem.Status
 Proof = ActionItem.Proof
+_ENDED = {Status.DONE: "finished", Status.DROPPED: "dropped"}  # what who ended it did
 _THROUGH = (DeletionReview.State.DELETED, DeletionReview.State.CONFIRMED)
 _PROOF_FIELDS = ("proof_check", "proof_table", "proof_pipeline", "proof_role", "proof_review")
 
@@ -164,7 +165,7 @@ def _end(actor: User | None, item: ActionItem, status: str) -> ActionItem:
     item.save()
     after = {"status": status, "proof": item.proof_words} if status == Status.DONE else {"status": status}
     record_history(
-        actor, status, item, {"status": before}, after | ({"why": item.drop_reason} if item.drop_reason else {})
+        actor, _ENDED[status], item, {"status": before}, after | ({"why": item.drop_reason} if item.drop_reason else {})
     )
     return item
 

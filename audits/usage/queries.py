@@ -108,10 +108,14 @@ def usage_of(
     own = outside_reads(Read.objects.filter(table=table).order_by())
     window = own.filter(day__range=(since, until))
     by_day = [DayOfUse(**row) for row in window.values("day").annotate(reads=Sum("count"), readers=Count("reader"))]
-    by_reader = list(
-        window.values("reader__name", "reader__kind", "reader__owner__name", "reader__owner__team__name")
-        .annotate(reads=Sum("count"), last_day=Max("day"), last_at=Max("last_at"))
-        .order_by("-reads", "reader__name")
+    by_reader = (
+        list(
+            window.values("reader__name", "reader__kind", "reader__owner__name", "reader__owner__team__name")
+            .annotate(reads=Sum("count"), last_day=Max("day"), last_at=Max("last_at"))
+            .order_by("-reads", "reader__name")
+        )
+        if by_day
+        else []
     )
     last_at = max((row["last_at"] for row in by_reader), default=None)
     if last_at is None:

@@ -15,11 +15,12 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 
 from audits.checks.judge import written
+from audits.postmortems.markdown import to_html
 from catalog import moments
 from catalog.links import link
 from catalog.models import Owner
@@ -31,6 +32,8 @@ from lineage.standing import Badge, Standing
 from pages.undo import OFFERED
 
 register = template.Library()
+
+LONG = 400  # characters of a description that stand above everything else
 register.simple_tag(link)
 
 _BREAK = re.compile(r"(?<=[._/\-:])(?![._/\-:])")
@@ -173,7 +176,7 @@ def moment(at: dt.datetime | None, form: str = "Y-m-d H:i") -> SafeString | str:
 @register.filter
 def day_and_time(at: dt.datetime) -> SafeString:
     """A moment as day and time, each apart for a narrow column."""
-    return _time(at, format_html("<span>{}</span> <span>{}</span>", _local(at, "M j"), _local(at, "H:i")))
+    return _time(at, format_html("<span>{}</span> <span>{}</span>", _local(at, "Y-m-d"), _local(at, "H:i")))
 
 
 @register.filter
@@ -214,10 +217,18 @@ def lasting(span: dt.timedelta | None) -> str:
 
 
 @register.filter
-def paragraphs(text: str) -> SafeString:
-    """Text as paragraphs: a blank line parts them, a single line break is where somebody's editor wrapped."""
-    pieces = [piece.strip() for piece in re.split(r"\n\s*\n", text) if piece.strip()]
-    return format_html_join("", "<p>{}</p>", ((piece,) for piece in pieces))
+def markdown(text: str) -> SafeString:
+    """Markdown as people write it, as harmless HTML."""
+    return mark_safe(to_html(text))  # noqa: S308 nothing but a short list of tags comes out of it
+
+
+@register.filter
+def description(text: str) -> SafeString:
+    """What a thing is; of a long text the first paragraph, and the rest at a click."""
+    first, _, rest = text.strip().partition("\n\n")
+    if not rest or len(text) <= LONG:
+        return markdown(text)
+    return format_html("{}<details><summary>More</summary>{}</details>", markdown(first), markdown(rest))
 
 
 @register.filter

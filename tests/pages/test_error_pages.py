@@ -28,6 +28,7 @@ def test_what_is_not_there_is_named(path, words, viewer, signed_in) -> None:
     response = signed_in(viewer).get(path)
     assert response.status_code == 404
     assert words in text_of(response)
+    assert "data-visit" not in response.content.decode(), "what is not there is no place to come back to"
 
 
 def test_who_has_no_role_is_told_who_can_help(stranger, signed_in) -> None:

@@ -45,8 +45,10 @@ def test_initials(name, letters) -> None:
     assert words.initials(name) == letters
 
 
-def test_paragraphs_part_at_blank_lines_alone() -> None:
-    assert words.paragraphs("one\ntwo\n\n<three>") == "<p>one\ntwo</p><p>&lt;three&gt;</p>"
+def test_a_description_is_markdown_and_a_long_one_shows_its_first_paragraph() -> None:
+    assert words.description("`one`\ntwo\n\n<three>") == "<p><code>one</code>\ntwo</p>\n<p>&lt;three&gt;</p>\n"
+    long = words.description("What it is.\n\n" + "More of it. " * 50)
+    assert long.startswith("<p>What it is.</p>\n<details><summary>More</summary><p>More of it.")
 
 
 def test_two_owners_of_a_row_are_named_and_the_others_counted() -> None:
