@@ -2,6 +2,8 @@
 
 `start` is the only place that starts work. A run holds in `options` all that its work needs to know, so that it can be
 taken up again: every ingest passes over what it has stored before.
+
+What only one kind of work needs is imported when it begins: drivers of databases, arrays and graphs take half a second.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -21,24 +23,23 @@ from django.utils import timezone
 
 from audits.checks.models import WORST_FIRST, Check, State
 from audits.checks.queries import checks, checks_of_table
-from audits.checks.run import run as run_checks
 from audits.checks.services import record_measured
 from catalog import policy
 from catalog.models import Source, Table, User
 from catalog.policy import Action
-from ingest.crawl import Crawled, crawl_source
-from ingest.crawl import scope_of as crawl_scope
 from ingest.dbt.services import Ingested, ingest_dbt, scope_of
-from ingest.log_options import asked_for
 from ingest.models import IngestRun, IngestUpload
 from ingest.openlineage.lines import Taken, take_file
-from ingest.query_logs import Imported, import_log
 from ingest.reading import Reading
 from ingest.runs import Progress, Recorder, quiet, recorded, settle, wait_again
 from ingest.services import Outcome, read_and_store
 from ingest.settings import prepared
 from ingest.uploads import check_upload, forget_old_uploads, laid_out
 from ingest.workers import cores
+
+if TYPE_CHECKING:
+    from ingest.crawl import Crawled
+    from ingest.query_logs import Imported
 
 Work = Callable[[Mapping[str, Any], Recorder], Any]
 
@@ -92,11 +93,13 @@ def submit(
 @transaction.atomic
 def start_crawl(*, actor: User | None, source: Source) -> IngestRun:
     """A new crawl of a source, begun at once. PermissionDenied; ValidationError names the fix."""
+    from ingest.crawl import scope_of as scope_of_crawl
+
     policy.require(actor, Action.CONNECT)
     if not source.connection:
         raise ValidationError("This source names no connection. Edit it first.")
     settle()
-    scope = crawl_scope(source)
+    scope = scope_of_crawl(source)
     if IngestRun.objects.filter(kind="crawl", scope=scope, state__in=IngestRun.UNDER_WAY).exists():
         raise ValidationError("A crawl of this source is under way already.")
     told = {"source": source.slug, "jobs": cores(), "allow_retire": False}
@@ -154,6 +157,9 @@ def _repo(options: Mapping[str, Any], recorder: Recorder) -> Outcome:
 
 
 def _query_log(options: Mapping[str, Any], recorder: Recorder) -> Imported:
+    from ingest.log_options import asked_for
+    from ingest.query_logs import import_log
+
     imported = import_log(asked_for(options), recorder)
     recorder.summary = imported.to_json() | {"notes": imported.notes}
     return imported
@@ -178,11 +184,15 @@ def _openlineage(options: Mapping[str, Any], recorder: Recorder) -> Taken:
 
 
 def _crawl(options: Mapping[str, Any], recorder: Recorder) -> Crawled:
+    from ingest.crawl import crawl_source
+
     source = Source.objects.get(slug=options["source"])
     return crawl_source(source, recorder, jobs=options["jobs"], allow_retire=options["allow_retire"])
 
 
 def _checks(options: Mapping[str, Any], recorder: Recorder) -> None:
+    from audits.checks.run import run as run_checks
+
     if "table" in options:
         asked = _checks_run_here(Table.objects.get(pk=options["table"]))
     else:

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -23,7 +23,6 @@ from audits.checks.judge import judge, written
 from audits.checks.kinds import BadParameters, Parameters, read_parameters
 from audits.checks.models import WORST_FIRST, Check, CheckResult, State
 from audits.checks.notices import tell_of_error, tell_of_failure, tell_of_recovery
-from audits.checks.run import Measured
 from audits.checks.samples import Sample
 from catalog.models import Pipeline, Table, User
 from catalog.policy import Action
@@ -32,6 +31,9 @@ from catalog.schedules import next_start
 from catalog.services import policy_checked, record_history
 from catalog.touched import touch
 from catalog.undo import Undo, puts_back, revived, stored
+
+if TYPE_CHECKING:
+    from audits.checks.run import Measured  # which brings the drivers of all live databases
 
 FAILING = (State.WARN, State.FAIL)
 _SETTLED = ("kind", "table", "pipeline", "origin")  # cannot change once a check is there

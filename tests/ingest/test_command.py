@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from ingest.locks import only_one
@@ -108,3 +112,14 @@ def test_too_much_gone_ends_with_1(tmp_path: Path) -> None:
     assert code == 1
     assert "7 files that were known are gone. Nothing was retired" in words
     assert run(tmp_path, "--allow-retire")[0] == 0
+
+
+def test_the_commands_start_without_what_other_kinds_of_work_need() -> None:
+    others = "{'sqlalchemy', 'duckdb', 'networkx', 'scipy', 'celery'}"
+    commands = "ingest.management.commands.ingest_repo, ingest.management.commands.ingest_dbt"
+    code = f"import sys, django; django.setup(); import {commands}; print({others} & sys.modules.keys())"
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "CELERY_BROKER_URL": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
