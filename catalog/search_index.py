@@ -11,10 +11,10 @@ import datetime as dt
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, filterfalse
 from typing import Any
 
 from django.db import transaction
@@ -180,21 +180,21 @@ def _row(kind: str, pk: int, draft: Draft, digest: str) -> tuple[Any, ...]:
     """A document, in the order of `_KEY` and `_WRITTEN`."""
     key, text = folded(draft.name)[:500], draft.text[:LONGEST_TEXT]
     facets = {name: values for name, values in draft.facets.items() if values}
-    words = " ".join(_marked(kind, draft, facets, text))
+    words = _marked(kind, draft, facets, text)
     named = draft.name, draft.slug, key, key.rpartition(".")[2], draft.description
     shown = "\n".join(draft.columns[:MOST_COLUMNS]), text, words, json.dumps(facets)
     return (kind, pk, digest, *named, *shown, draft.use, draft.fresh_on and draft.fresh_on.isoformat())
 
 
-def _marked(kind: str, draft: Draft, facets: Mapping[str, Collection[str]], text: str) -> Iterator[str]:
+def _marked(kind: str, draft: Draft, facets: Mapping[str, Collection[str]], text: str) -> str:
     """The words of a document, marked by their place; those of the name first."""
     in_name = dict.fromkeys(words_of_name(draft.name))
     in_columns = chain.from_iterable(map(words_of_name, draft.columns[:MOST_COLUMNS]))
     elsewhere = dict.fromkeys([*words_of(f"{draft.slug} {draft.description} {text}"), *in_columns])
-    yield from (f"n{word}" for word in in_name)
-    yield from (f"t{word}" for word in elsewhere if word not in in_name)
-    yield facet_word("kind", kind)
-    yield from (facet_word(facet, value) for facet, values in facets.items() for value in values)
+    marked = [*map("n".__add__, in_name), *map("t".__add__, filterfalse(in_name.__contains__, elsewhere))]
+    marked.append(facet_word("kind", kind))
+    marked += [facet_word(facet, value) for facet, values in facets.items() for value in values]
+    return " ".join(marked)
 
 
 def _learn_words(drafts: Iterable[Draft]) -> None:

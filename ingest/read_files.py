@@ -22,8 +22,13 @@ MAX_TYPE = 20_000  # characters of one column's type; wider structs are cut
 _UNREADABLE = {"file_too_large", "not_utf8", "reader_died"}
 # Expressions for lower-case SQL: ignoring case would make them half as fast.
 _NAME = r'[`"\[]?[\w$.*-]+[`"\]]?(?:\s*\.\s*[`"\[]?[\w$*-]+[`"\]]?)*'
+# Behind no letter: asked behind the first one, so that the search skips to letters that one of the words begins with.
+_BEFORE_TABLES = "|".join(
+    rf"{word[0]}(?<!\w{word[0]}){word[1:]}"
+    for word in ("from", "join", "into", "update", "using", "table", "overwrite", "merge")
+)
 _MENTION = re.compile(
-    r"\b(?:from|join|into|update|using|table|overwrite|merge)\b(?:\s+(?:into|table|overwrite|only|lateral)\b)*\s*"
+    rf"(?:{_BEFORE_TABLES})\b(?:\s+(?:into|table|overwrite|only|lateral)\b)*\s*"
     rf"({_NAME}(?:(?:\s+(?:as\s+)?\w+)?\s*,\s*{_NAME})*)"
 )
 _ALIAS = re.compile(r"(?<!\.)\s+(?!\.).*", re.DOTALL)

@@ -58,7 +58,7 @@ def dialect_of(adapter: str) -> str:
     from sqlglot.dialects.dialect import Dialect
 
     name = _DIALECTS.get(adapter, adapter)
-    return name if name in Dialect.classes else ""
+    return name if name and Dialect.get(name) else ""
 
 
 @dataclass(frozen=True)
