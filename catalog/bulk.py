@@ -12,7 +12,6 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, groupby, islice
-from operator import attrgetter
 from typing import Any, TypeVar
 
 from django.db import connection, models, transaction
@@ -67,17 +66,18 @@ def merge_rows(model: type[models.Model], keys: Sequence[str], rows: Iterable[Ro
             _insert(table, columns, batch, conflict)
 
 
-def insert_objects(objects: Sequence[models.Model]) -> None:
-    """Insert new objects of one model, as `bulk_create` does in three times as long; they have their ids then."""
-    if not objects:
-        return
-    model = type(objects[0])
+def insert_new(model: type[models.Model], fields: Sequence[str], rows: Sequence[Row]) -> list[int]:
+    """Insert `rows` and give their ids, in the same order; fields that are not among `fields` have their defaults."""
+    if not rows:
+        return []
+    given = {model._meta.get_field(field) for field in fields}
+    others = [one for one in model._meta.concrete_fields if one not in given and not one.primary_key]
+    defaults = [_plain(one.get_default()) for one in others]
     with transaction.atomic():  # on SQLite it holds the lock, so that nobody else takes these ids
-        for one, pk in zip(objects, _new_ids(model, len(objects)), strict=True):
-            one.pk, one._state.adding = pk, False
-        fields = [field.attname for field in model._meta.concrete_fields]
-        values = attrgetter(*fields)
-        insert_rows(model, fields, ([_plain(value) for value in values(one)] for one in objects))
+        ids = _new_ids(model, len(rows))
+        whole = ((pk, *row, *defaults) for pk, row in zip(ids, rows, strict=True))
+        insert_rows(model, ("pk", *fields, *(one.name for one in others)), whole)
+    return ids
 
 
 def update_rows(model: type[models.Model], fields: Sequence[str], rows: Collection[Row]) -> None:
@@ -160,8 +160,10 @@ def _new_ids(model: type[models.Model], count: int) -> list[int]:
     table, (key,) = model._meta.db_table, [model._meta.pk.column]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            sequence = "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
-            cursor.execute(sequence, [f'"{table}"', key, count])
+            # looked up once: beside nextval it would be looked up for each id, which takes longer than all the rest
+            named = "WITH named AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, %s)::regclass AS sequence) "
+            ids = "SELECT nextval(sequence) FROM named, generate_series(1, %s)"
+            cursor.execute(named + ids, [f'"{table}"', key, count])
             return [pk for (pk,) in cursor.fetchall()]
         cursor.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = %s", [table])
         ((last,),) = cursor.fetchall()

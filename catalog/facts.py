@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,11 @@ class SourceFact:
     declared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnFact:
+class ColumnFact(NamedTuple):
     """A column; one that a schema lists has its place in the list, one that is only spoken of has none.
 
-    None says nothing about the type, the description or the key, where an empty text says that there is none.
+    None says nothing about the type, the description or the key, where an empty text says that there is none. There
+    are so many of them that a dataclass would take its time to make and to digest them.
     """
 
     name: str

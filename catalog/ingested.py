@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from catalog.bulk import among, as_stored, chunks, insert_objects, insert_rows, merge_rows, update_rows
+from catalog.bulk import among, as_stored, chunks, insert_new, insert_rows, merge_rows, update_rows
 from catalog.facts import ColumnFact, Measures, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
 from catalog.models import Column, Origin, Owner, Ownership, Pipeline, SchemaChange, Source, Table, Tag
 from catalog.schema_changes import Place, changes_between
@@ -81,9 +81,9 @@ def store_pipelines(
         known |= Pipeline.objects.in_bulk(names, field_name="name")
     free = ("", REPORTED, scope)
     facts = [fact for fact in facts if known.get(fact.name) is None or known[fact.name].stated_in in free]
-    things = [known.get(fact.name) or Pipeline(name=fact.name, origin=Origin.INGEST) for fact in facts]
-    _store_things(Pipeline, things, facts, _PIPELINE_FIELDS, owners, scope, keep_missing)
-    return {thing.name: thing.pk for thing in things}
+    wanted = [((fact.name,), known.get(fact.name), fact) for fact in facts]
+    ids = _store_things(Pipeline, ("name",), wanted, _PIPELINE_FIELDS, owners, scope, keep_missing)
+    return {fact.name: pk for fact, pk in zip(facts, ids, strict=True)}
 
 
 def store_tables(
@@ -99,20 +99,19 @@ def store_tables(
     Of a table that another scope describes, a live database only says which columns it has.
     """
     known = _tables_by_key([(fact.source, fact.name) for fact in facts], sources)
-    things = [
-        known.get((fact.source, fact.name))
-        or Table(source_id=sources[fact.source], name=fact.name, origin=Origin.INGEST)
-        for fact in facts
-    ]
-    pairs = list(zip(things, facts, strict=True))
-    described = [pair for pair in pairs if not (pair[1].is_live and _is_described_elsewhere(pair[0], scope))]
-    mine, stated = [thing for thing, _ in described], [fact for _, fact in described]
-    _store_things(Table, mine, stated, _TABLE_FIELDS, owners, scope, keep_missing)
-    own = {thing.pk for thing in mine}
+    elsewhere = {key for key, table in known.items() if _is_described_elsewhere(table, scope)}
+    mine = {_key_of(fact): fact for fact in facts if not (fact.is_live and _key_of(fact) in elsewhere)}
+    wanted = [((sources[key[0]], key[1]), known.get(key), fact) for key, fact in mine.items()]
+    made = _store_things(Table, ("source", "name"), wanted, _TABLE_FIELDS, owners, scope, keep_missing)
+    ids = {key: table.pk for key, table in known.items()} | dict(zip(mine, made, strict=True))
     for is_live in (False, True):
-        listed = {thing.pk: fact.columns for thing, fact in pairs if fact.columns and fact.is_live is is_live}
-        store_columns(listed, is_live=is_live, described_elsewhere=listed.keys() - own)
-    return {(fact.source, fact.name): thing.pk for thing, fact in pairs}
+        listed = {ids[_key_of(fact)]: fact.columns for fact in facts if fact.columns and fact.is_live is is_live}
+        store_columns(listed, is_live=is_live, described_elsewhere=listed.keys() - set(made))
+    return ids
+
+
+def _key_of(fact: TableFact) -> TableKey:
+    return fact.source, fact.name
 
 
 def _is_described_elsewhere(table: Table, scope: str) -> bool:
@@ -142,15 +141,12 @@ def note_live_tables(source: Source, measures: Mapping[int, Measures], at: dt.da
 def ensure_tables(keys: Collection[TableKey], sources: Mapping[str, int], scope: str) -> dict[TableKey, int]:
     """Ids of tables that SQL names; one seen for the first time is made, one that was retired is there again."""
     known = _tables_by_key(keys, sources)
-    new = {
-        key: Table(source_id=sources[key[0]], name=key[1], origin=Origin.INGEST, stated_in=scope)
-        for key in keys
-        if key not in known
-    }
-    insert_objects(list(new.values()))
+    new = [key for key in keys if key not in known]
+    rows = [(sources[source], name, Origin.INGEST.value, scope) for source, name in new]
+    ids = insert_new(Table, ("source", "name", "origin", "stated_in"), rows)
     back = [table for table in known.values() if table.status == Table.Status.RETIRED and _may_retire(table, scope)]
     _set_status(Table, back, Table.Status.ACTIVE)
-    return {key: table.pk for key, table in (known | new).items()}
+    return {key: table.pk for key, table in known.items()} | dict(zip(new, ids, strict=True))
 
 
 def retire(things: Iterable[Pipeline | Table], scope: str) -> int:
@@ -218,7 +214,7 @@ def store_columns(
             known[column.table_id][column.name] = column
         facts = {table_id: list(listed[table_id]) for table_id in ids}
         for table_id in () if is_live else _crawled(ids):
-            facts[table_id] = [replace(fact, listed=False, type=None) for fact in facts[table_id]]
+            facts[table_id] = [fact._replace(listed=False, type=None) for fact in facts[table_id]]
         for table_id in set(ids).intersection(described_elsewhere):
             facts[table_id] = [_without_description(fact, known[table_id].get(fact.name)) for fact in facts[table_id]]
         places = {table_id: _places(columns.values()) for table_id, columns in known.items()}
@@ -237,7 +233,7 @@ def _crawled(tables: Collection[int]) -> list[int]:
 
 
 def _without_description(fact: ColumnFact, column: Column | None) -> ColumnFact:
-    return replace(fact, description=None) if column and (column.description or not fact.description) else fact
+    return fact._replace(description=None) if column and (column.description or not fact.description) else fact
 
 
 def _places(columns: Iterable[Column]) -> dict[str, Place]:
@@ -278,9 +274,15 @@ def _types(after: Mapping[str, Place], before: Mapping[str, Place]) -> dict[str,
     return {name: place.type or getattr(before.get(name), "type", "") for name, place in after.items()}
 
 
-def ensure_columns(names: Mapping[int, Collection[str]]) -> dict[int, dict[str, int]]:
-    """Ids of the columns of tables (by id), by name; those that only lineage names are made, without a place."""
-    known = _column_ids(names)
+def ensure_columns(
+    names: Mapping[int, Collection[str]], known: dict[int, dict[str, int]] | None = None
+) -> dict[int, dict[str, int]]:
+    """Ids of the columns of tables (by id), by name; those that only lineage names are made, without a place.
+
+    Tables that are among `known` from an earlier call are not looked up again; what is found is added there.
+    """
+    known = {} if known is None else known
+    known |= _column_ids([table for table in names if table not in known])
     missing = {table: {name[:MAX_COLUMN] for name in wanted} - known[table].keys() for table, wanted in names.items()}
     rows = [(table, name, None, "", "", False, "[]", "{}") for table, new in missing.items() for name in sorted(new)]
     if rows:
@@ -394,27 +396,47 @@ def _set_teams(facts: Sequence[OwnerFact], owners: Mapping[str, Owner]) -> None:
 
 def _store_things(
     model: type[models.Model],
-    things: Sequence[Any],
-    facts: Sequence[Any],
+    key_fields: Sequence[str],
+    wanted: Sequence[tuple[Sequence[Any], Any, Any]],
     fields: Sequence[str],
     owners: Mapping[str, int],
     scope: str,
     keep_missing: bool,
-) -> None:
-    """Pipelines or tables with the facts laid over, their owners and their tags."""
-    tags_before = {id(thing): thing.ingested.get("tags", []) for thing in things}
+) -> list[int]:
+    """Ids of pipelines or tables with the facts laid over, their owners and their tags.
+
+    Each is given by its key, itself where it is known, and what was read of it.
+    """
+    known = [(thing, fact) for _, thing, fact in wanted if thing is not None]
+    tags_before = {} if keep_missing else {thing.pk: thing.ingested.get("tags", []) for thing, _ in known}
     changed = [
         thing
-        for thing, fact in zip(things, facts, strict=True)
+        for thing, fact in known
         if _lay_over(thing, _read_facts(fact), fields, keep_missing=keep_missing, scope=scope)
     ]
-    new = [thing for thing in changed if thing.pk is None]
-    old = [thing for thing in changed if thing.pk is not None]
-    insert_objects(new)
-    model.objects.bulk_update(old, [*fields, "ingested", "stated_in"], 100)
-    _store_ownerships(model._meta.model_name, things, facts, owners, keep_missing)
-    tags = [(thing, tags_before[id(thing)], fact.tags) for thing, fact in zip(things, facts, strict=True)]
-    _store_tags(model, [(thing, () if keep_missing else before, after) for thing, before, after in tags])
+    model._default_manager.bulk_update(changed, [*fields, "ingested", "stated_in"], 100)
+    new = [(key, fact) for key, thing, fact in wanted if thing is None]
+    made = iter(_insert_things(model, key_fields, new, fields, scope))
+    ids = [next(made) if thing is None else thing.pk for _, thing, _ in wanted]
+    facts = [fact for _, _, fact in wanted]
+    _store_ownerships(model._meta.model_name, ids, facts, owners, keep_missing)
+    _store_tags(model, [(pk, tags_before.get(pk, ()), fact.tags) for pk, fact in zip(ids, facts, strict=True)])
+    return ids
+
+
+def _insert_things(
+    model: type[models.Model],
+    key_fields: Sequence[str],
+    new: Iterable[tuple[Sequence[Any], Any]],
+    fields: Sequence[str],
+    scope: str,
+) -> list[int]:
+    """Ids of new things with the facts that were read of them; no objects are made of so many."""
+    fitted, rows = [model._meta.get_field(field) for field in fields], []
+    for key, fact in new:
+        read = _read_facts(fact)
+        rows.append((*key, *(_fitting(field, read) for field in fitted), json.dumps(read), scope, Origin.INGEST.value))
+    return insert_new(model, (*key_fields, *fields, "ingested", "stated_in", "origin"), rows)
 
 
 def _read_facts(fact: PipelineFact | TableFact) -> dict[str, Any]:
@@ -444,20 +466,20 @@ def _lay_over(
 
 def _fitting(field: models.Field, read: Mapping[str, Any]) -> Any:
     """The value read for a field, or the field's default; a text too long for it is cut."""
-    value = read.get(field.name, field.get_default())
+    value = read[field.name] if field.name in read else field.get_default()
     return value[: field.max_length] if isinstance(value, str) and field.max_length else value
 
 
 def _store_ownerships(
-    noun: str, things: Sequence[Any], facts: Sequence[Any], owners: Mapping[str, int], keep_missing: bool
+    noun: str, ids: Sequence[int], facts: Sequence[Any], owners: Mapping[str, int], keep_missing: bool
 ) -> None:
     wanted = {
-        (thing.pk, role, owners[slug])
-        for thing, fact in zip(things, facts, strict=True)
+        (pk, role, owners[slug])
+        for pk, fact in zip(ids, facts, strict=True)
         for role, slugs in _by_role(fact.owners)
         for slug in slugs
     }
-    ingested = Ownership.objects.filter(**{f"{noun}__in": among(thing.pk for thing in things)}, origin=Origin.INGEST)
+    ingested = Ownership.objects.filter(**{f"{noun}__in": among(ids)}, origin=Origin.INGEST)
     have = {(of, role, owner): pk for of, role, owner, pk in ingested.values_list(noun, "role", "owner", "pk")}
     if not keep_missing:
         gone = [pk for key, pk in have.items() if key not in wanted]
@@ -470,10 +492,10 @@ def _by_role(owned: Owned) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return (Ownership.Role.BUSINESS.value, owned.business), (Ownership.Role.TECHNICAL.value, owned.technical)
 
 
-def _store_tags(model: type[models.Model], changes: Iterable[tuple[Any, Collection[str], Collection[str]]]) -> None:
+def _store_tags(model: type[models.Model], changes: Iterable[tuple[int, Collection[str], Collection[str]]]) -> None:
     """Give tags that are newly stated, take those no longer stated; tags that people gave or took stay as they are."""
-    given = [(thing.pk, name) for thing, before, after in changes for name in after if name not in before]
-    taken = [(thing.pk, name) for thing, before, after in changes for name in before if name not in after]
+    given = [(pk, name) for pk, before, after in changes for name in after if name not in before]
+    taken = [(pk, name) for pk, before, after in changes for name in before if name not in after]
     if not given and not taken:
         return
     ids = _tag_ids({name for _, name in (*given, *taken)})

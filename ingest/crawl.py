@@ -7,7 +7,7 @@ an ingest, and a view for a file with SQL: what is new, changed and gone is foun
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -192,7 +192,7 @@ class LiveReading:
         built = self._built_elsewhere()
         self.views = {name: table for name, table in self.live.tables.items() if table.view_sql and name not in built}
         for name, table in self.live.tables.items():
-            stated = (table.kind, table.description, repr(table.columns), str(name in self.views))
+            stated = (table.kind, table.description, repr(tuple(map(tuple, table.columns))), str(name in self.views))
             sql = table.view_sql.encode("utf-8", "replace") if name in self.views else b""
             self.files[name] = File(name, sql, digest(sql, *stated))
             on_file(self.files[name])
@@ -229,7 +229,7 @@ class LiveReading:
             f"{self.source.slug}:{view.name}", view.name, facts, builds=view.name, table_kind=view.kind, language="sql"
         )
 
-    def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Iterator[Read]:
+    def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Generator[Read, None, None]:
         """The lineage of every view."""
         return Analysis(self, workers, known).run()
 

@@ -47,7 +47,7 @@ def count_since_last(
         digests.append(d)
         new = int(is_dated and value > 0) if last is None else value - before if value >= before else value
         added.append(0 if is_old else new)
-        counters.append((key, value, taken))
+        counters.append((key, value))
     database.execute(
         "CREATE TABLE added AS SELECT unnest(?::UBIGINT[]) AS d, unnest(?::BIGINT[]) AS n", [digests, added]
     )
@@ -57,5 +57,5 @@ def count_since_last(
         [taken.isoformat()],
     )
     if not is_old:
-        services.note_counters(source, counters)
+        services.note_counters(source, counters, taken)
     return last or taken

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -80,7 +80,7 @@ class Readable(Protocol):
 
     def read(self, workers: Workers, on_files: Callable[[int], None]) -> Repository: ...
 
-    def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Iterator[Read]: ...
+    def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Generator[Read, None, None]: ...
 
 
 @dataclass
@@ -147,7 +147,7 @@ class Reading:
             facts += answer
         return facts
 
-    def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Iterator[Read]:
+    def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Generator[Read, None, None]:
         """The lineage of every pipeline with SQL, producers before the consumers that need their columns."""
         return Analysis(self, workers, known).run()
 
@@ -261,7 +261,7 @@ class Analysis:
             for path in self.texts
         }
 
-    def run(self) -> Iterator[Read]:
+    def run(self) -> Generator[Read, None, None]:
         died: list[tuple[str, Died]] = []
         workers, seconds = self.workers, self.reading.seconds
         for path, answer in workers.run(analyze_known, self._order(), self._payload, seconds, self._learn):

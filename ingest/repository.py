@@ -204,7 +204,7 @@ def _folded(draft: _Draft, columns: Iterable[ColumnFact]) -> tuple[ColumnFact, .
     folded = {}
     for column in columns:
         name = draft.names.fold_column(column.name)
-        folded[name] = column if name == column.name else replace(column, name=name)
+        folded[name] = column._replace(name=name)
     return tuple(folded.values())
 
 
@@ -297,8 +297,8 @@ def _with_declared_columns(
     for name in [*primary, *texts]:
         by_name.setdefault(name, ColumnFact(name, listed=False))
     if "primary_key" in entry:
-        by_name = {name: replace(column, is_primary_key=name in primary) for name, column in by_name.items()}
-    return tuple(replace(column, description=texts.get(name, column.description)) for name, column in by_name.items())
+        by_name = {name: column._replace(is_primary_key=name in primary) for name, column in by_name.items()}
+    return tuple(column._replace(description=texts.get(name, column.description)) for name, column in by_name.items())
 
 
 def _declare_pipeline(draft: _Draft, entry: Mapping[str, Any]) -> None:

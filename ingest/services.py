@@ -7,8 +7,9 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,7 @@ class _Ingest:
         self.owners: dict[str, int] = {}
         self.tables: dict[TableKey, int] = {}
         self.pipelines: dict[str, int] = {}
+        self.columns: dict[int, dict[str, int]] = {}  # of tables, as far as lineage needed them
         self.listed: set[TableKey] = set()  # tables whose columns are known from a schema or from their first builder
         self.refused: list[FileProblem] = []
         self.touched: dict[type[Model], set[int]] = {Pipeline: set(), Table: set()}
@@ -219,8 +221,10 @@ class _Ingest:
         stated = self.reading.read(self.workers, lambda done: self.progress("Reading files", done, files))
         self.repository = self._with_free_names(stated)
         self.held_back = self._held_back()
-        self._store_catalog()
-        self._store_pipelines()
+        with closing(self.reading.lineages(self.workers, self._known())) as reads:
+            begun = list(islice(reads, 1))  # from here on workers are busy, while this process stores the catalog
+            self._store_catalog()
+            self._store_pipelines(chain(begun, reads))
         with transaction.atomic():
             self._retire()
             self._store_checks()
@@ -275,12 +279,11 @@ class _Ingest:
                 self.tables |= ingested.store_tables(part, self.sources, self.owners, self.scope, keep_missing=keep)
         self.listed = {(fact.source, fact.name) for fact in described if any(c.listed for c in fact.columns)}
 
-    def _store_pipelines(self) -> None:
+    def _store_pipelines(self, reads: Iterable[Read]) -> None:
         """Pipelines as their SQL is analysed, a chunk a transaction; then those without SQL."""
-        known = self._known()
         paths = set(self.repository.pipelines)
         total, done = len(paths), 0
-        for part in _parts(self.reading.lineages(self.workers, known)):
+        for part in _parts(reads):
             self._store_part([(read.path, read) for read in part])
             paths -= {read.path for read in part}
             done += len(part)
@@ -302,6 +305,7 @@ class _Ingest:
                 self._store(part)
         except (DataError, IntegrityError) as error:
             self.sources, self.tables, self.pipelines, self.listed = before
+            self.columns.clear()
             if len(part) == 1:
                 self.refused.append(FileProblem(part[0][0], "not_stored", ERROR, f"The database refused it: {error}"))
             for one in part if len(part) > 1 else ():
@@ -369,6 +373,7 @@ class _Ingest:
                 key = self._key(name)
                 if key not in self.listed:
                     self.listed.add(key)  # by the first of its builders
+                    self.columns.pop(self.tables[key], None)
                     columns[self.tables[key]] = [ColumnFact(column, type_ or None) for column, type_ in listed.items()]
         ingested.store_columns(columns)
         ingested.set_table_kinds(kinds)
@@ -386,7 +391,7 @@ class _Ingest:
                 wanted[tables[target]].add(column)
         for names in wanted.values():
             names.discard("*")
-        columns = ingested.ensure_columns(wanted)
+        columns = ingested.ensure_columns(wanted, self.columns)
         return [
             PipelineLineage(
                 pipeline=pipelines[path],
@@ -575,7 +580,7 @@ def _parse_coverage(scope: str) -> float:
     return round((sums["read"] or 0) / total, 4) if total else 1.0
 
 
-def _parts(reads: Iterator[Read]) -> Iterator[list[Read]]:
+def _parts(reads: Iterable[Read]) -> Iterator[list[Read]]:
     """Reads in lists that one transaction holds well."""
     part: list[Read] = []
     edges = 0

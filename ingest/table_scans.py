@@ -35,5 +35,5 @@ def record_scans(source: Source, scans: Mapping[str, Scans], at: dt.datetime) ->
         elif new:
             reads.append(StatedRead(name, at, "", count=new if new > 0 else now.count, id=at.isoformat()))
     changed = [name for name, now in scans.items() if before.get(keys[name]) != now.count]
-    note_counters(source, ((keys[name], scans[name].count, at) for name in changed))
+    note_counters(source, ((keys[name], scans[name].count) for name in changed), at)
     return record_reads(actor=None, source=source, reads=[read for read in reads if read.count > 0]).counted

@@ -7,6 +7,7 @@ An edge is never changed but for `valid_to`. The same SQL read again writes noth
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from catalog import search_index, services
-from catalog.bulk import among, as_stored, chunks, insert_objects, insert_rows
+from catalog.bulk import among, as_stored, chunks, insert_new, insert_rows
 from catalog.models import Pipeline, Table, User
 from catalog.policy import Action
 from catalog.undo import Undo, puts_back
@@ -69,9 +70,10 @@ def store_lineage(lineages: Sequence[PipelineLineage], at: dt.datetime) -> None:
     for pk in same:
         _describe(versions[pk], by_pipeline[pk])
     SqlVersion.objects.bulk_update([versions[pk] for pk in same], _DESCRIBED, 200)
-    new = {pk: _describe(_new_version(lineage, at), lineage) for pk, lineage in by_pipeline.items() if pk not in same}
-    insert_objects(list(new.values()))
-    version_ids = {pk: version.pk for pk, version in {**versions, **new}.items()}
+    new = [pk for pk in by_pipeline if pk not in same]
+    rows = [_version_row(by_pipeline[pk], as_stored(at)) for pk in new]
+    added = insert_new(SqlVersion, ("pipeline", "digest", "sql", "valid_from", *_DESCRIBED), rows)
+    version_ids = {pk: version.pk for pk, version in versions.items()} | dict(zip(new, added, strict=True))
     table_edges = {pk: one.table_edges for pk, one in by_pipeline.items()}
     column_edges = {pk: one.column_edges for pk, one in by_pipeline.items()}
     _replace_edges(TableEdge, _TABLE_EDGE, table_edges, EdgeOrigin.SQL, set(versions), at, version_ids)
@@ -181,16 +183,21 @@ def _current_versions(pipelines: Iterable[int]) -> dict[int, SqlVersion]:
     }
 
 
-def _new_version(lineage: PipelineLineage, at: dt.datetime) -> SqlVersion:
-    return SqlVersion(pipeline_id=lineage.pipeline, digest=lineage.read.digest, sql=lineage.read.sql, valid_from=at)
+def _version_row(lineage: PipelineLineage, at: Any) -> tuple[Any, ...]:
+    read = lineage.read
+    *described, practices = _described(lineage)
+    return (lineage.pipeline, read.digest, read.sql, at, *described, json.dumps(practices))
 
 
-def _describe(version: SqlVersion, lineage: PipelineLineage) -> SqlVersion:
-    version.key, version.dialect = lineage.key, lineage.dialect
-    for name in _COUNTED:
-        setattr(version, name, getattr(lineage.read, name))
-    version.practices = dict(lineage.read.practices)
-    return version
+def _described(lineage: PipelineLineage) -> tuple[Any, ...]:
+    """What another reading of the same SQL may change, in the order of `_DESCRIBED`."""
+    counts = (getattr(lineage.read, name) for name in _COUNTED)
+    return lineage.key, lineage.dialect, *counts, dict(lineage.read.practices)
+
+
+def _describe(version: SqlVersion, lineage: PipelineLineage) -> None:
+    for name, value in zip(_DESCRIBED, _described(lineage), strict=True):
+        setattr(version, name, value)
 
 
 def _replace_edges(

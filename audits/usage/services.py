@@ -292,9 +292,10 @@ def add_unparsed(rows: Iterable[tuple]) -> None:
     _add(UnparsedQuery, ("source_id", "fingerprint_id", "day"), rows, {"count": "sum"})
 
 
-def note_counters(source: Source, counters: Iterable[tuple[str, int, dt.datetime]]) -> None:
-    """Remember a snapshot of counters: (key, value, taken at) of each."""
-    rows = ((source.pk, key, value, as_stored(taken_at)) for key, value, taken_at in counters)
+def note_counters(source: Source, counters: Iterable[tuple[str, int]], taken_at: dt.datetime) -> None:
+    """Remember a snapshot of counters: (key, value) of each."""
+    taken = as_stored(taken_at)
+    rows = ((source.pk, key, value, taken) for key, value in counters)
     merge_rows(Counter, ("source", "key"), rows, {"value": "set", "taken_at": "set"})
 
 

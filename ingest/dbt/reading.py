@@ -6,7 +6,7 @@ dbt's times and ids of invocations make nothing new of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -94,7 +94,7 @@ class DbtReading:
         on_files(len(self.files))
         return self.repository
 
-    def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Iterator[Read]:
+    def lineages(self, workers: Workers, known: Mapping[str, Known]) -> Generator[Read, None, None]:
         """The lineage of every compiled model, each compared with what dbt says that it depends on."""
         for read in Analysis(self, workers, known).run():
             yield replace(read, lineage=self._compared(read.path, read.lineage)) if read.lineage else read
