@@ -10,29 +10,25 @@ import datetime as dt
 import enum
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from itertools import chain
-from operator import add
 from typing import Any
 
 import numpy as np
 from django.db import connection
 from django.db.models import (
     BigIntegerField,
-    Case,
     Count,
     Exists,
     F,
     Func,
     IntegerField,
     Max,
+    Min,
     OuterRef,
     Q,
     QuerySet,
-    Value,
-    When,
 )
 from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
@@ -41,9 +37,9 @@ from scipy.sparse import csr_matrix
 from audits.deletion import judgement
 from audits.deletion.logs import MOST_UNMATCHED, MOST_UNPARSED, SourceLog, source_logs
 from audits.deletion.models import Protection, UnreadWindow
-from audits.usage.models import LoggedEdge, Read, SeenRead, UnparsedQuery
+from audits.usage.models import LoggedEdge, Read, Reader, SeenRead, UnparsedQuery
 from audits.usage.queries import outside_reads
-from catalog.bulk import among
+from catalog.bulk import among, as_stored
 from catalog.models import Pipeline, Run, Source, Table
 from catalog.moments import start_of
 from lineage.models import Problem, SqlVersion, TableEdge
@@ -83,6 +79,16 @@ class Hole(enum.IntFlag):
     FEEDS_UNKNOWN_NAME = 128
 
 
+class State(enum.IntFlag):
+    """What a table's own row says; NEW is made in its source not long ago."""
+
+    RETIRED = 1
+    ORIGINAL = 2
+    REBUILDABLE = 4
+    KEPT_ORIGINAL = 8
+    NEW = 16
+
+
 @dataclass(frozen=True)
 class Gathered:
     """Everything that a verdict rests on. `reasons` holds values behind `keep` and `hole` by the table's place."""
@@ -94,7 +100,6 @@ class Gathered:
     is_retired: NDArray[np.bool_]
     is_original: NDArray[np.bool_]
     is_rebuildable: NDArray[np.bool_]
-    weight: Ints
     window: Ints
     window_end: Ints
     keep: Ints
@@ -139,9 +144,11 @@ class Gathered:
 
 def gather(as_of: dt.date, window: int | None = None) -> Gathered:
     """The facts as of a day: reads up to it, graph and tables of now. `window` overrides every stated window."""
-    draft = _Draft(as_of, window or DEFAULT_WINDOW)
+    rules = [] if window else list(UnreadWindow.objects.select_related("source", "tag"))
+    draft = _Draft(as_of, window or DEFAULT_WINDOW, rules)
+    draft.read_tables()
     draft.read_graph()
-    draft.set_windows(fixed=window is not None)
+    draft.set_windows()
     draft.read_reads()
     draft.find_protections()
     draft.find_holes()
@@ -159,20 +166,32 @@ def reads_that_are_use() -> QuerySet[Read]:
     return outside_reads().exclude(Exists(edges), reader__pipeline__isnull=False)
 
 
+def _use_by_readers() -> list[QuerySet[Read]]:
+    """The reads that are use, in parts of different readers, so that of most no question need be asked of each read."""
+    may_build = Q(pipeline__isnull=False) | Q(builds__isnull=False) | Q(kind=Reader.Kind.PIPELINE)
+    builders = list(Reader.objects.filter(may_build).order_by().values_list("pk", flat=True))
+    if not builders:
+        return [Read.objects.all()]
+    by_builders = reads_that_are_use().filter(reader__in=among(builders))
+    return [Read.objects.exclude(reader__in=among(builders)), by_builders]
+
+
 class _Draft:
     """The facts while they are put together, one kind after the other."""
 
-    def __init__(self, as_of: dt.date, default_window: int) -> None:
-        self.as_of, self.default_window = as_of, default_window
+    def __init__(self, as_of: dt.date, default_window: int, rules: list[UnreadWindow]) -> None:
+        self.as_of, self.default_window, self.rules = as_of, default_window, rules
         self.today = min(as_of, dt.date.today())
-        rows = _rows(_table_rows(), 4)
-        self.ids, self.sources, state, self.weight = np.ascontiguousarray(rows.T)
-        self.is_retired = state & _RETIRED > 0
-        self.is_original, self.is_rebuildable = state & _ORIGINAL > 0, state & _REBUILDABLE > 0
-        self._place_of = _places_by_id(self.ids)
-        n = len(self.ids)
-        self.keep, self.hole = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        self.logs = source_logs(as_of, default_window)
+        longest = max([default_window, *(rule.days for rule in rules)])
+        ends = [log.window_end(as_of) for log in self.logs.values()]
+        self.first_day = min(ends, default=as_of) - dt.timedelta(days=longest)  # no window begins before
         self.reasons: dict[int, list[Reason]] = defaultdict(list)
+
+    def read_tables(self) -> None:
+        self.ids, self.sources, self.state = table_states(start_of(self.first_day))
+        self._place_of = _places_by_id(self.ids)
+        self.keep, self.hole = np.zeros_like(self.ids), np.zeros_like(self.ids)
 
     def places(self, ids: Iterable[int] | Ints) -> Ints:
         """Where these tables stand in the arrays."""
@@ -240,14 +259,12 @@ class _Draft:
 
     # How long is unread
 
-    def set_windows(self, *, fixed: bool) -> None:
+    def set_windows(self) -> None:
         self.window = np.zeros(len(self.ids), dtype=np.int64)
-        if not fixed:
-            for rule in UnreadWindow.objects.select_related("source", "tag"):
-                places = self._places_of(rule)
-                self.window[places] = np.maximum(self.window[places], rule.days)
+        for rule in self.rules:
+            places = self._places_of(rule)
+            self.window[places] = np.maximum(self.window[places], rule.days)
         self.window[self.window == 0] = self.default_window
-        self.logs = source_logs(self.as_of, self.default_window)
         ends = {pk: log.window_end(self.as_of).toordinal() for pk, log in self.logs.items()}
         self.window_end = _by_source(self.sources, ends)
         self.window_start = self.window_end - self.window
@@ -266,12 +283,14 @@ class _Draft:
     def read_reads(self) -> None:
         n = len(self.ids)
         self.last_read, self.readers_ever = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-        rows = reads_that_are_use().filter(day__lte=self.as_of).order_by().values_list("table_id")
-        tables, days, readers = _rows(
-            rows.annotate(last=Ordinal(Max("day")), readers=Count("reader", distinct=True)), 3
-        ).T
-        places = self.places(tables)
-        self.last_read[places], self.readers_ever[places] = days, readers
+        self.use = [reads.filter(day__lte=self.as_of) for reads in _use_by_readers()]
+        for reads in self.use:
+            by_table = reads.order_by().values_list("table_id")
+            rows = by_table.annotate(last=Ordinal(Max("day")), readers=Count("reader", distinct=True))
+            tables, days, readers = _rows(rows, 3).T
+            places = self.places(tables)
+            self.last_read[places] = np.maximum(self.last_read[places], days)
+            self.readers_ever[places] += readers
         for row in self.logged:  # what is written to a name that the catalog does not know is use, as far as it goes
             if not row["target_table_id"] and row["reader__builds_id"] != row["source_table_id"]:
                 day, place = row["last_at"].date(), self.places([row["source_table_id"]])[0]
@@ -296,8 +315,9 @@ class _Draft:
 
     def _protect_originals(self) -> None:
         """An original is kept for its retention period after the last time that anything was written to it."""
-        stated = Q(keep_forever=True) | Q(retention_days__isnull=False)
-        originals = Table.objects.filter(stated, provenance=Table.Provenance.ORIGINAL).order_by()
+        originals = self._tables_that(State.KEPT_ORIGINAL)
+        if originals is None:
+            return
         written = self._last_written(originals)
         for pk, days in originals.values_list("pk", "retention_days"):
             last = written.get(pk)
@@ -305,6 +325,11 @@ class _Draft:
                 self.protect(pk, Keep.RETENTION, days=None)
             elif last is None or last + dt.timedelta(days=days) >= self.as_of:
                 self.protect(pk, Keep.RETENTION, days=days, written=last and last.isoformat())
+
+    def _tables_that(self, are: State) -> QuerySet[Table] | None:
+        """The tables in that state, None where there is none."""
+        ids = self.ids[self.state & are > 0]
+        return Table.objects.filter(pk__in=among(ids.tolist())).order_by() if len(ids) else None
 
     def _last_written(self, tables: QuerySet[Table]) -> dict[int, dt.date]:
         """When a builder last succeeded or the log last saw a write; nothing is known of tables left out."""
@@ -331,19 +356,17 @@ class _Draft:
             self.reasons[place].append({"code": "exported", "storage": self.logs[int(self.sources[place])].storage})
 
     def _protect_young(self) -> None:
-        longest = int(self.window.max(initial=0))
-        since = self.as_of - dt.timedelta(days=longest)
-        young = Table.objects.filter(source_created_at__gte=start_of(since)).order_by()
-        for pk, made in young.values_list("pk", "source_created_at"):
+        young = self._tables_that(State.NEW)
+        for pk, made in [] if young is None else young.values_list("pk", "source_created_at"):
             if made.date().toordinal() >= self.window_start[self.places([pk])[0]]:
                 self.protect(pk, Keep.YOUNG, created=made.date().isoformat())
 
     def _protect_seasonal(self) -> None:
         """Of tables unread in the window: those whose reads ever lay far apart, or that were read in this season."""
         lapsed = self.ids[(self.last_read > 0) & (self.last_read < self.window_start)]
-        reads = reads_that_are_use().filter(day__lte=self.as_of, table__in=among(lapsed.tolist()))
-        days = reads.annotate(on=Ordinal("day")).order_by("table_id", "on").values_list("table_id", "on").distinct()
-        tables, read_on = _rows(days, 2).T
+        found = [reads.filter(table__in=among(lapsed.tolist())).order_by() for reads in self.use]
+        days = [_rows(reads.values_list("table_id", Ordinal("day")), 2).T for reads in found]
+        tables, read_on = pairs_once(*np.concatenate(days, axis=1))
         window = self.window[self.places(tables)]
         last_year = np.abs(read_on - (self.as_of.toordinal() - SEASON_DAYS)) <= window
         gaps = np.diff(read_on, prepend=0) * (np.diff(tables, prepend=0) == 0)
@@ -359,9 +382,8 @@ class _Draft:
         for pk, log in self.logs.items():
             self._doubt_source(pk, log)
         self._doubt_named(_unread_sql_texts(), Hole.NAMED_IN_PIPELINE, "pipelines")
-        since = self.as_of - dt.timedelta(days=int(self.window.max(initial=0)) + 1)
-        self._doubt_named(_unread_log_texts(since, self.as_of), Hole.NAMED_IN_LOG, "sources")
-        self._doubt_feeding_names(since)
+        self._doubt_named(_unread_log_texts(self.first_day, self.as_of), Hole.NAMED_IN_LOG, "sources")
+        self._doubt_feeding_names()
 
     def _doubt_source(self, pk: int, log: SourceLog) -> None:
         tables = self.sources == pk
@@ -394,12 +416,12 @@ class _Draft:
             if all(word in said_in for word in words):
                 self.doubt(place, why, **{noun: sorted(set(said_in[words[0]]))})
 
-    def _doubt_feeding_names(self, since: dt.date) -> None:
+    def _doubt_feeding_names(self) -> None:
         """A query wrote from a table to a name that the catalog does not know, and that name is read."""
         unknown = [row for row in self.logged if not row["target_table_id"]]
         if not unknown:
             return
-        reads = SeenRead.objects.filter(day__range=(since, self.as_of))
+        reads = SeenRead.objects.filter(day__range=(self.first_day, self.as_of))
         read = set(reads.values_list("name__source_id", "name__name").distinct())
         for row in unknown:
             if (row["source_id"], row["target_name"]) in read:
@@ -412,10 +434,9 @@ class _Draft:
             default_window=self.default_window,
             ids=self.ids,
             sources=self.sources,
-            is_retired=self.is_retired,
-            is_original=self.is_original,
-            is_rebuildable=self.is_rebuildable,
-            weight=self.weight,
+            is_retired=self.state & State.RETIRED > 0,
+            is_original=self.state & State.ORIGINAL > 0,
+            is_rebuildable=self.state & State.REBUILDABLE > 0,
             window=self.window,
             window_end=self.window_end,
             keep=self.keep,
@@ -454,21 +475,54 @@ def _day(ordinal: Any) -> str:
     return dt.date.fromordinal(int(ordinal)).isoformat()
 
 
-_RETIRED, _ORIGINAL, _REBUILDABLE = 1, 2, 4
+def table_states(new_since: dt.datetime) -> tuple[Ints, Ints, Ints]:
+    """Of every table in order its id, its source's id and its `State`. Four queries.
+
+    A row costs more to fetch than to look at. So a row of the answer holds, as bits of one number, the sources and
+    states of as many tables of neighbouring ids as it has room for; where ids lie too far apart for that, of one.
+    """
+    low, high = Source.objects.aggregate(low=Min("pk"), high=Max("pk")).values()
+    if low is None:
+        return (np.zeros(0, dtype=np.int64),) * 3
+    width = (high - low + 1).bit_length() + len(State)
+    count, last = Table.objects.count(), Table.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    step = 1 if _is_sparse(count, last) else _BITS // width
+    table = connection.ops.quote_name(Table._meta.db_table)
+    bits = " + ".join(f"CASE WHEN {said} THEN {int(state)} ELSE 0 END" for state, said in _SAID.items())
+    code = f"((source_id - {low - 1}) * {1 << len(State)} + {bits})"
+    new_since = as_stored(new_since)
+    if step == 1:
+        ids, codes = _numbers(f"SELECT id, {code} FROM {table} ORDER BY id", [new_since], 2).T
+    else:
+        codes = f"CAST(SUM({code} << CAST((id - n) * {width} AS integer)) AS bigint)"
+        packed = f"SELECT COALESCE((SELECT {codes} FROM {table} WHERE id >= n AND id < n + {step}), 0) FROM firsts"
+        firsts = f"SELECT CAST(0 AS bigint) UNION ALL SELECT n + {step} FROM firsts WHERE n + {step} <= {last}"
+        rows = _numbers(f"WITH RECURSIVE firsts (n) AS ({firsts}) {packed}", [new_since], 1)
+        codes = (rows >> np.arange(step) * width & (1 << width) - 1).ravel()
+        ids = np.flatnonzero(codes)
+        codes = codes[ids]
+    return ids, (codes >> len(State)) + low - 1, codes & (1 << len(State)) - 1
 
 
-def _table_rows() -> QuerySet:
-    """Id, source id, state as bits, and the weight, by id."""
-    said = {
-        _RETIRED: Q(status=Table.Status.RETIRED),
-        _ORIGINAL: Q(provenance=Table.Provenance.ORIGINAL),
-        _REBUILDABLE: Q(provenance=Table.Provenance.REBUILDABLE),
-    }
-    cases = [
-        Case(When(what, then=Value(bit)), default=Value(0), output_field=IntegerField()) for bit, what in said.items()
-    ]
-    weight = Coalesce(F("size_bytes"), F("row_count") * BYTES_A_ROW, Value(0), output_field=BigIntegerField())
-    return Table.objects.order_by("pk").values_list("pk", "source_id", reduce(add, cases), weight)
+_BITS = 62  # of a whole number that may be used for sums of positive ones
+
+
+_ORIGINAL = f"provenance = '{Table.Provenance.ORIGINAL}'"
+_SAID = {
+    State.RETIRED: f"status = '{Table.Status.RETIRED}'",
+    State.ORIGINAL: _ORIGINAL,
+    State.REBUILDABLE: f"provenance = '{Table.Provenance.REBUILDABLE}'",
+    State.KEPT_ORIGINAL: f"{_ORIGINAL} AND (keep_forever OR retention_days IS NOT NULL)",
+    State.NEW: "source_created_at >= %s",
+}
+
+
+def table_weights() -> tuple[Ints, Ints]:
+    """Ids of the tables of known size in order, and their bytes, counted or guessed from their rows."""
+    weight = Coalesce(F("size_bytes"), F("row_count") * BYTES_A_ROW, output_field=BigIntegerField())
+    known = Table.objects.filter(Q(size_bytes__isnull=False) | Q(row_count__isnull=False)).order_by("pk")
+    ids, weights = _rows(known.values_list("pk", weight), 2).T
+    return ids, weights
 
 
 class Ordinal(Func):
@@ -507,7 +561,10 @@ def _unread_log_texts(first: dt.date, last: dt.date) -> Iterable[tuple[str, str]
 
 def _rows(values: QuerySet, width: int) -> Ints:
     """Rows of whole numbers as an array, past Django's converters, which cost more than the query."""
-    sql, parameters = values.query.sql_with_params()
+    return _numbers(*values.query.sql_with_params(), width)
+
+
+def _numbers(sql: str, parameters: Sequence[Any], width: int) -> Ints:
     with connection.chunked_cursor() as cursor:
         cursor.execute(sql, parameters)
         parts = iter(lambda: cursor.fetchmany(20_000), [])
@@ -515,9 +572,14 @@ def _rows(values: QuerySet, width: int) -> Ints:
     return flat.reshape(-1, width)
 
 
+def _is_sparse(count: int, last: int) -> bool:
+    """Whether so many ids up to the last are not in use that an array by ids would be a waste."""
+    return last > 8 * count + 1000
+
+
 def _places_by_id(ids: Ints) -> Ints | None:
     """The place of each id, to look up at once what a search takes twenty steps for; None where ids are too sparse."""
-    if not len(ids) or ids[-1] > 8 * len(ids) + 1000:
+    if not len(ids) or _is_sparse(len(ids), ids[-1]):
         return None
     places = np.zeros(ids[-1] + 1, dtype=np.int32)
     places[ids] = np.arange(len(ids))

@@ -10,7 +10,7 @@ import numpy as np
 from django.db import connection, transaction
 from django.utils import timezone
 
-from audits.deletion.facts import Ints
+from audits.deletion.facts import Ints, table_weights
 from audits.deletion.models import Verdict, VerdictRun
 from audits.deletion.savings import totals
 from audits.deletion.verdicts import WORDS, Judged, digests_and_evidence, going_pipelines
@@ -24,7 +24,8 @@ _RUNS_KEPT = 400  # a year of nights: enough to see how the counts moved
 def store_verdicts(judged: Judged, started_at: dt.datetime) -> VerdictRun:
     """Bring the stored verdicts up to date and record the run. Verdicts of tables that are gone are taken away."""
     now = timezone.now()
-    digests, texts = digests_and_evidence(judged)
+    weight = _weight(judged)
+    digests, texts = digests_and_evidence(judged, weight)
     ids = judged.facts.ids[judged.places]
     stored_ids, stored = _stored()
     gone = np.setdiff1d(stored_ids, ids, assume_unique=True)
@@ -37,8 +38,17 @@ def store_verdicts(judged: Judged, started_at: dt.datetime) -> VerdictRun:
     for part in chunks(np.concatenate([gone, ids[known & ~same]]).tolist()):
         Verdict.objects.filter(table__in=part)._raw_delete(Verdict.objects.db)
     changed = np.flatnonzero(~same)
-    insert_rows(Verdict, _FIELDS, list(_as_rows(judged, changed, digests, texts, since, now)))
+    insert_rows(Verdict, _FIELDS, list(_as_rows(judged, weight, changed, digests, texts, since, now)))
     return _record(judged, len(changed) + len(gone), started_at)
+
+
+def _weight(judged: Judged) -> Ints:
+    """Of every table (by place) that is proposed its bytes, to put large ones first; 0 of the others."""
+    weight = np.zeros(len(judged.facts.ids), dtype=np.int64)
+    known, weights = table_weights()
+    here = np.isin(known, judged.facts.ids)  # not those made since the facts were read
+    weight[np.searchsorted(judged.facts.ids, known[here])] = weights[here]
+    return np.where(judged.is_proposed, weight, 0)
 
 
 def _stored() -> tuple[Ints, Ints]:
@@ -63,11 +73,16 @@ def _placed(judged: Judged, ids: Ints) -> Iterable[tuple[int, int]]:
 
 
 def _as_rows(
-    judged: Judged, changed: Ints, digests: Ints, texts: list[str], since: dict[int, dt.datetime], now: dt.datetime
+    judged: Judged,
+    weight: Ints,
+    changed: Ints,
+    digests: Ints,
+    texts: list[str],
+    since: dict[int, dt.datetime],
+    now: dt.datetime,
 ) -> Iterable[tuple[object, ...]]:
     places = judged.places[changed]
     because = np.where(judged.because >= 0, judged.facts.ids[judged.because], 0)
-    weight = np.where(judged.is_proposed, judged.facts.weight, 0)
     columns = (judged.facts.ids, judged.verdict, because, judged.is_proposed, weight)
     yes, no = (True, False) if connection.vendor == "postgresql" else (1, 0)
     moment = as_stored(now)

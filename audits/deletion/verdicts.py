@@ -123,9 +123,10 @@ def _is_of_log(hole: Hole) -> bool:
     return str(hole.name).lower() in LOG_CODES
 
 
-def digests_and_evidence(judged: Judged) -> tuple[Ints, list[str]]:
-    """Per place of `judged.places`, a number that differs when the verdict or its evidence does, and the evidence as
-    JSON text. Tables with like evidence share it, so a million of them cost a few thousand texts."""
+def digests_and_evidence(judged: Judged, weight: Ints) -> tuple[Ints, list[str]]:
+    """Per place of `judged.places`, a number that differs when the verdict, its evidence or the weight does, and the
+    evidence as JSON text. `weight` is by place, as everything else. Tables with like evidence share it, so a million of
+    them cost a few thousand texts."""
     facts, places = judged.facts, judged.places
     shown_read = np.where(np.isin(judged.verdict, (Word.UNKNOWN, *FLAGGED)), facts.last_read, 0)
     columns = (
@@ -153,8 +154,8 @@ def digests_and_evidence(judged: Judged) -> tuple[Ints, list[str]]:
         texts.append(text)
         numbers.append(number)
     because = np.where(judged.because >= 0, facts.ids[judged.because], 0)[places].astype(np.uint64)
-    weight = np.where(judged.is_proposed, facts.weight, 0)[places].astype(np.uint64)
-    return (np.array(numbers, dtype=np.uint64) ^ (because * _MIX) ^ (weight * _OTHER_MIX)).view(np.int64), texts
+    heavy = weight[places].astype(np.uint64)
+    return (np.array(numbers, dtype=np.uint64) ^ (because * _MIX) ^ (heavy * _OTHER_MIX)).view(np.int64), texts
 
 
 def _number(text: str) -> int:

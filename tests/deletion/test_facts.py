@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from audits.deletion.facts import gather
+from audits.deletion.facts import State, gather, table_states
 from audits.deletion.models import Protection, UnreadWindow, Verdict, VerdictRun
 from audits.deletion.verdicts import WORDS, judge, proposals
 from audits.usage.models import (
@@ -325,6 +325,49 @@ def test_log_entries_that_could_not_be_read_cloud_what_they_name(unread, warehou
     unparsed.day = day(200)
     unparsed.save()
     assert verdicts()["shop.old"] == "unread"
+
+
+def test_a_window_that_ends_with_the_log_begins_earlier_for_every_evidence(unread, warehouse) -> None:
+    LogCoverage.objects.all().delete()
+    cover(warehouse, 200, 3)
+    text = QueryFingerprint.objects.create(
+        digest="1", engine_version=1, text="selec * from shop.old", reading={}, problem="x"
+    )
+    unparsed = UnparsedQuery.objects.create(source=warehouse, fingerprint=text, day=day(93), count=1)
+    assert verdicts()["shop.old"] == "unknown"
+    unparsed.delete()
+    assert verdicts()["shop.old"] == "unread"
+    unread.source_created_at = moment(93)
+    unread.save()
+    assert verdicts()["shop.old"] == "protected"
+
+
+@pytest.mark.parametrize("step", [1, 2, 100])
+def test_each_tables_own_row_is_read_right_however_far_its_id_lies_from_others(step) -> None:
+    """Far apart, a row each; otherwise several tables in one."""
+    sources = [make_source(f"s{number}") for number in range(5)]
+    facts = [
+        {},
+        {"status": "retired"},
+        {"provenance": "rebuildable", "keep_forever": True},
+        {"provenance": "original"},
+        {"provenance": "original", "retention_days": 3},
+        {"provenance": "original", "keep_forever": True, "source_created_at": moment(10)},
+        {"source_created_at": moment(11)},
+    ]
+    says = [0, State.RETIRED, State.REBUILDABLE, State.ORIGINAL, State.ORIGINAL | State.KEPT_ORIGINAL]
+    says += [State.ORIGINAL | State.KEPT_ORIGINAL | State.NEW, 0]
+    first = Table.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    expected = []
+    for number in range(40):
+        row, source = number % len(facts), sources[number * 3 % 5]
+        table = make_table(pk=first + 1 + number * step, source=source, **facts[row])
+        expected.append((table.pk, source.pk, int(says[row])))
+    assert list(zip(*(column.tolist() for column in table_states(moment(10))), strict=True)) == expected
+
+
+def test_of_no_table_nothing_is_read() -> None:
+    assert [len(column) for column in table_states(moment(10))] == [0, 0, 0]
 
 
 # Windows
