@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from urllib.parse import quote
 
@@ -9,11 +10,18 @@ from django.urls import get_script_prefix, reverse
 
 _SAFE = "!$&'()*+,;=/~:@"  # what `reverse` leaves as it is, beside letters and figures
 
+_IS_PLAIN = re.compile(r"[\w.-]*", re.ASCII).fullmatch  # most names are, and this is ten times quicker than to quote
+
 
 def link(route: str, *parts: object) -> str:
     """What `reverse(route, args=parts)` says. The route is not looked up and matched again for each thing, and so
     nothing is refused: a part that the route would not take gives an address that leads nowhere."""
-    return _pattern(route, len(parts), get_script_prefix()) % tuple(quote(str(part), safe=_SAFE) for part in parts)
+    return _pattern(route, len(parts), get_script_prefix()) % tuple(map(_quoted, parts))
+
+
+def _quoted(part: object) -> str:
+    text = str(part)
+    return text if _IS_PLAIN(text) else quote(text, safe=_SAFE)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
@@ -239,6 +240,7 @@ def left_owners_with_things() -> QuerySet[Owner]:
     return owners_with_counts().filter(pk__in=left.values("pk"))
 
 
+@cache  # to put it together costs more than to ask it of a page of owners
 def _held_count(noun: str) -> Coalesce:
     stated = Ownership.objects.filter(
         origin=Origin.PERSON, role=OuterRef("role"), **{f"{noun}__isnull": False, noun: OuterRef(noun)}

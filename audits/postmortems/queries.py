@@ -31,7 +31,7 @@ def incidents() -> QuerySet[Incident]:
     began = Hit.objects.filter(distance=0, is_out=False).exclude(kind=Hit.Kind.OWNER)
     people = IncidentPerson.objects.select_related("owner")
     return Incident.objects.select_related("post_mortem").prefetch_related(
-        Prefetch("hits", queryset=began.select_related("table__source", "pipeline"), to_attr="began"),
+        Prefetch("hits", queryset=began, to_attr="began"),
         Prefetch("people", queryset=people),
     )
 

@@ -15,7 +15,7 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 
@@ -29,12 +29,15 @@ from catalog.search import Hit, Marked
 from lineage.breaks import Level
 from lineage.nodes import NodeId
 from lineage.standing import Badge, Standing
+from pages.badges import badge, outcome_badge, severity_badge
 from pages.undo import OFFERED
 
 register = template.Library()
+register.simple_tag(link)
+for _filter in (badge, outcome_badge, severity_badge):
+    register.filter(_filter)
 
 LONG = 400  # characters of a description that stand above everything else
-register.simple_tag(link)
 
 _BREAK = re.compile(r"(?<=[._/\-:])(?![._/\-:])")
 
@@ -91,10 +94,11 @@ def owner_links(owners: Sequence[Any]) -> SafeString:
     return mark_safe(", ".join(map(_owner_link, owners[:2])) + more)  # noqa: S308 every piece is escaped
 
 
-def _owner_link(owner: Any) -> SafeString:
-    has_left = owner.status == Owner.Status.LEFT
-    form = '<a class="left-owner" href="{}">{}</a> <span class="badge warn">left</span>'
-    return format_html(form if has_left else '<a href="{}">{}</a>', owner.get_absolute_url(), owner.name)
+def _owner_link(owner: Any) -> str:
+    url, name = escape(owner.get_absolute_url()), escape(owner.name)
+    if owner.status == Owner.Status.LEFT:
+        return f'<a class="left-owner" href="{url}">{name}</a> <span class="badge warn">left</span>'
+    return f'<a href="{url}">{name}</a>'
 
 
 @register.filter
@@ -120,7 +124,8 @@ def named(name: str, query: str = "") -> SafeString:
     place, dot, last = name.rpartition(".")
     if not dot or "/" in name:
         return marked(name, query)
-    return format_html('<span class="prefix">{}</span>{}', marked(place + dot, query), marked(last, query))
+    prefix, last = marked(place + dot, query), marked(last, query)
+    return mark_safe(f'<span class="prefix">{prefix}</span>{last}')  # noqa: S308 both are escaped by `marked`
 
 
 @register.filter
@@ -199,7 +204,7 @@ def picked(at: dt.datetime) -> str:
 
 def _time(at: dt.datetime, words: str) -> SafeString:
     exact = at.astimezone(dt.UTC).isoformat()
-    return format_html('<time datetime="{}" title="{}">{}</time>', exact, _in_utc(at), words)
+    return mark_safe(f'<time datetime="{exact}" title="{_in_utc(at)}">{conditional_escape(words)}</time>')  # noqa: S308 escaped
 
 
 def _local(at: dt.datetime, form: str) -> str:
