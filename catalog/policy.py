@@ -18,6 +18,7 @@ import enum
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 
 from catalog.models import Column, Owner, Pipeline, Role, Run, Table, User
 from catalog.queries import ownerships_in_force
@@ -57,11 +58,10 @@ def owns(user: User, thing: Any) -> bool:
         thing = thing.table
     if isinstance(thing, Run):
         thing = thing.pipeline
-    mine = [user.owner_id]
-    if user.owner is not None and user.owner.team_id is not None:
-        mine.append(user.owner.team_id)
+    team = Owner.objects.filter(pk=user.owner_id).values("team")
+    mine = Owner.objects.filter(Q(pk=user.owner_id) | Q(pk__in=team))
     if hasattr(thing, "answered_by"):
-        return not thing.answered_by().isdisjoint(mine)
+        return not thing.answered_by().isdisjoint(mine.values_list("pk", flat=True))
     if not isinstance(thing, Pipeline | Table):
         return False
     noun = thing._meta.model_name

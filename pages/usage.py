@@ -14,8 +14,7 @@ from audits.usage.queries import Usage
 from catalog import policy
 from catalog.models import Source
 from catalog.policy import Action
-from catalog.queries import owners_with_fallback
-from lineage.queries import builders_of
+from lineage.queries import owner_slugs_of_tables
 from pages.find import table_or_404
 
 SHOWN = 20  # rows of each list
@@ -52,7 +51,7 @@ def usage_lists(request: HttpRequest) -> HttpResponse:
 def table_usage(request: HttpRequest, source: str, name: str) -> HttpResponse:
     """Who reads a table and how often; its overview brings the card in from here."""
     table = table_or_404(source, name)
-    owners = owners_with_fallback(table, builders_of([table.pk]).get(table.pk, []))
+    owners = owner_slugs_of_tables([table.pk])[table.pk]
     usage = queries.usage_of(table, viewer=request.user, owners=owners)
     context = {
         "title": f"Use of {table.name}",

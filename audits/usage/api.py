@@ -13,10 +13,9 @@ from audits.usage import filters, queries, serializers, services
 from audits.usage.models import Read
 from catalog.models import Role, Table
 from catalog.policy import role_of
-from catalog.queries import owners_with_fallback
 from catalog.rest import refuse_unknown_parameters
 from catalog.viewsets import NounViewSet
-from lineage.queries import builders_of, owner_slugs_of_tables
+from lineage.queries import owner_slugs_of_tables
 
 MOST_SHOWN = 500  # readers, and columns, of one table
 
@@ -70,6 +69,6 @@ class UsageViewSet(NounViewSet):
     @extend_schema(responses=serializers.UsageSerializer)
     def retrieve(self, request: Request, **_: Any) -> Response:
         table = self.get_object()
-        owners = owners_with_fallback(table, builders_of([table.pk]).get(table.pk, []))
+        owners = owner_slugs_of_tables([table.pk])[table.pk]
         usage = queries.usage_of(table, viewer=request.user, owners=owners, top=MOST_SHOWN)
         return Response(serializers.UsageSerializer.of(table, usage))
