@@ -8,7 +8,7 @@ https://docs.getdbt.com/reference/dbt-jinja-functions/cross-database-macros, htt
 A macro that is not here stays an unknown name, as all macros of other packages do.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -50,6 +50,9 @@ CALLS: dict[str, tuple[str, ...]] = {
 }
 AGGREGATES = {"any_value": "any_value", "bool_or": "max", "listagg": "array_agg"}  # of their first argument
 MAX_COLUMNS = 1_000  # of group_by
+
+Columns = Callable[[str], Iterable[str] | None]  # of a relation, in their order; None where nobody knows them
+Quote = Callable[[str], str]
 
 
 def calls() -> dict[str, Callable[..., str]]:
@@ -103,3 +106,62 @@ def deduplicate(relation: Any, partition_by: Any = "null", order_by: Any = "null
     """https://github.com/dbt-labs/dbt-utils#deduplicate: of each group the first row."""
     window = f"row_number() over (partition by {partition_by} order by {order_by})"
     return f"select * from {relation} where {window} = 1"
+
+
+def calls_by_columns(columns: Columns, quote: Quote) -> dict[str, Callable[..., Any]]:
+    """Macros that ask the database which columns a relation has; each answers None where that is not known."""
+    return {
+        "star": partial(star, columns, quote),
+        "get_filtered_columns_in_relation": partial(filtered, columns),
+        "union_relations": partial(union_relations, columns, quote),
+    }
+
+
+def filtered(columns: Columns, *places: Any, **named: Any) -> list[str] | None:
+    """https://github.com/dbt-labs/dbt-utils#get_filtered_columns_in_relation: all columns but some."""
+    given = dict(zip(("from", "except"), places, strict=False)) | named
+    found = columns(str(given.get("from", "")))
+    left_out = {str(name).lower() for name in given.get("except") or ()}
+    return None if found is None else [name for name in found if name.lower() not in left_out]
+
+
+def star(columns: Columns, quote: Quote, *places: Any, **named: Any) -> str | None:
+    """https://github.com/dbt-labs/dbt-utils#star: the columns of a relation, listed."""
+    given = dict(zip(("from", "relation_alias", "except", "prefix", "suffix"), places, strict=False)) | named
+    found = filtered(columns, given.get("from", ""), given.get("except"))
+    if found is None:
+        return None
+    alias, prefix, suffix = (given.get(key) or "" for key in ("relation_alias", "prefix", "suffix"))
+    before = f"{alias}." if alias else ""
+    return ", ".join(f"{before}{quote(name)} as {quote(f'{prefix}{name}{suffix}')}" for name in found)
+
+
+def union_relations(
+    columns: Columns,
+    quote: Quote,
+    relations: Iterable[Any] = (),
+    *_others: Any,
+    source_column_name: Any = "_dbt_source_relation",
+    where: Any = None,
+    **named: Any,
+) -> str:
+    """https://github.com/dbt-labs/dbt-utils#union_relations: rows of all, columns by name; by place where not known."""
+    found = {str(relation): columns(str(relation)) for relation in relations}
+    wanted = chosen(found, named.get("include"), named.get("exclude"))
+    condition = f" where {where}" if where else ""
+    selects = []
+    for relation, names in found.items():
+        own = set(names or ())
+        held = [quote(name) if name in own else f"null as {quote(name)}" for name in wanted or ()] or ["*"]
+        source = [f"{literal(relation)} as {source_column_name}"] if source_column_name else []
+        selects.append(f"(select {', '.join(source + held)} from {relation}{condition})")
+    return " union all ".join(selects)
+
+
+def chosen(found: Mapping[str, Iterable[str] | None], include: Any, exclude: Any) -> list[str] | None:
+    """The columns of a union, each once; None where a relation's are not known."""
+    if None in found.values():
+        return None
+    included, excluded = ({str(name).lower() for name in names or ()} for names in (include, exclude))
+    names = dict.fromkeys(name for columns in found.values() for name in columns or ())
+    return [name for name in names if name.lower() not in excluded and (not included or name.lower() in included)]

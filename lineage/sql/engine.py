@@ -80,9 +80,10 @@ def start(
         spoken = language("")
         message = f"unknown dialect {world.dialect!r}, read as standard SQL"
         problems.append(Problem("unknown_dialect", ERROR, message, None, None))
-    rendered = render(sql.removeprefix("\ufeff"), replace(world, dialect=spoken.name))
+    schemas = Schemas(schema, spoken)
+    rendered = render(sql.removeprefix("\ufeff"), replace(world, dialect=spoken.name, columns=schemas.columns))
     rendered.config.update(config or {})
-    script = Script(rendered.sql, spoken, Schemas(schema, spoken), default_database, default_schema)
+    script = Script(rendered.sql, spoken, schemas, default_database, default_schema)
     script.is_job = bool(rendered.config.get("write_disposition"))
     script.has_template = rendered.sql is not sql and PLACEHOLDER in rendered.sql
     run = Run(script, rendered)

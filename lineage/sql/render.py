@@ -6,16 +6,16 @@ select unknown_template_cols from orders where day = '2024-01-01'
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import CodeType
 from typing import Any
 
 from jinja2 import FunctionLoader, Template, TemplateError, Undefined
 from jinja2.runtime import Macro
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.sandbox import SandboxedEnvironment, SecurityError
 from sqlglot import exp
 
 from . import dbt_macros
@@ -54,12 +54,16 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a template may refer to: tables by ref() and source(), macros besides dbt's own, var(), the dialect."""
+    """What a template may refer to: tables by ref() and source(), macros besides dbt's own, var(), the dialect.
+
+    `columns` gives those of a table, where they are known.
+    """
 
     relations: Mapping[str, str] = field(default_factory=dict)
     macros: str = ""
     variables: Mapping[str, Any] = field(default_factory=dict)
     dialect: str = ""
+    columns: Callable[[str], Iterable[str] | None] = lambda table: None
 
 
 def render(sql: str, world: World) -> Rendered:
@@ -169,7 +173,7 @@ class _Fallback(dict[str, Any]):
         return self[name]
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
+class _Sandbox(SandboxedEnvironment):
     """Jinja's sandbox with a bound on work; unknown names print as placeholders and are noted."""
 
     intercepted_binops = frozenset({"*", "**", "%"})
@@ -212,6 +216,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 (Jinja's own signature)
         __self.spend(1)
+        if getattr(__obj, "__name__", "") == "extend" and max(map(_size, args), default=0) > MAX_OPERAND:
+            raise SecurityError("a list grows that long")  # by itself, say, again and again
         if not isinstance(__obj, Macro):
             return super().call(__context, __obj, *args, **kwargs)
         __self.depth += 1
@@ -254,10 +260,16 @@ def _size(value: Any) -> float:
 
 def written(name: str, dialect: str) -> str:
     """A table's name as SQL: parts that are no plain words are quoted as the dialect does."""
-    return ".".join(
-        part if _PLAIN.fullmatch(part) else exp.to_identifier(part, quoted=True).sql(dialect=dialect)
-        for part in _PARTS.findall(name)
-    )
+    return ".".join(part if _PLAIN.fullmatch(part) else quoted(part, dialect) for part in _PARTS.findall(name))
+
+
+def quoted(name: str, dialect: str) -> str:
+    return str(exp.to_identifier(name, quoted=True).sql(dialect=dialect))
+
+
+def plain(relation: str) -> str:
+    """The name of a table that `written` wrote."""
+    return ".".join(part.strip('`"[]') for part in _PARTS.findall(relation))
 
 
 class _Relation(str):
@@ -276,7 +288,7 @@ class _Relation(str):
 
 def known_names(environment: _Sandbox, result: Rendered, world: World) -> dict[str, Any]:
     """What a template may call: dbt's functions, Airflow's macros."""
-    known = dbt_macros.calls()
+    known = dbt_macros.calls() | known_by_columns(environment, world)
     packages = {name: _Package(environment, name, known) for name in ("dbt", "dbt_utils")}
     return (
         known
@@ -286,6 +298,23 @@ def known_names(environment: _Sandbox, result: Rendered, world: World) -> dict[s
         | {"adapter": _Adapter(environment, world.dialect), "target": _Target(environment, world.dialect)}
         | {"range": environment.range}
     )
+
+
+def known_by_columns(environment: _Sandbox, world: World) -> dict[str, Callable[..., Any]]:
+    """dbt's macros that ask which columns a relation has; where nobody knows, what they would write is unknown."""
+
+    def or_unknown(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def answer(*places: Any, **named: Any) -> Any:
+            answered = call(*places, **named)
+            return environment.undefined(name=f"dbt_utils_{name}") if answered is None else answered
+
+        return answer
+
+    def columns(relation: str) -> Iterable[str] | None:
+        return world.columns(plain(relation))
+
+    calls = dbt_macros.calls_by_columns(columns, partial(quoted, dialect=world.dialect))
+    return {name: or_unknown(name, call) for name, call in calls.items()}
 
 
 class _Package:

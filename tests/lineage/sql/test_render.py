@@ -56,6 +56,7 @@ def test_unknown_names_are_told() -> None:
         "{% for a in range(999999999) %}x{% endfor %}",
         "{% for a in range(99) %}{% for b in range(99) %}{% for c in range(99) %}x{% endfor %}{% endfor %}{% endfor %}",
         "{{ 'a' * 999999999 }}",
+        "{% set a = [1] %}{% for i in range(99) %}{% do a.extend(a) %}{% endfor %}{{ a }}",
         "{{ ''.__class__.__mro__[1].__subclasses__() }}{{ undefined_thing.x() / 0 + 1 // 0 }}{{ 1 % 0 }}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
         "{{ f(a=1, a=2) }}",
@@ -110,6 +111,38 @@ def test_macros_of_the_folder_are_called(text: str, dialect: str, expected: str)
     variables = {"fiscal": 4, "at": "{{ now() }}"}
     result = render(text, World({"orders": "shop.orders"}, MACROS, variables, dialect))
     assert (result.error, " ".join(result.sql.split())) == (None, expected)
+
+
+COLUMNS = {"raw.a": ["id", "x"], "raw.b": ["id", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{ dbt_utils.star(ref('a')) }}", '"id" as "id", "x" as "x"'),
+        ("{{ dbt_utils.star(from=ref('a'), relation_alias='t', except=['ID'], prefix='a_') }}", 't."x" as "a_x"'),
+        ("{{ dbt_utils.star(ref('c')) }}", "unknown_template_dbt_utils_star"),
+        ("{{ dbt_utils.get_filtered_columns_in_relation(ref('a'), ['x']) | join }}", "id"),
+        (
+            "{{ dbt_utils.union_relations([ref('a'), ref('b')], exclude=['id'], source_column_name=none) }}",
+            '(select "x", null as "y" from raw.a) union all (select null as "x", "y" from raw.b)',
+        ),
+        (
+            "{{ dbt_utils.union_relations([ref('a'), ref('c')], where='1 = 1') }}",
+            "(select 'raw.a' as _dbt_source_relation, * from raw.a where 1 = 1) union all "
+            "(select 'c' as _dbt_source_relation, * from c where 1 = 1)",
+        ),
+    ],
+)
+def test_macros_that_ask_for_columns(text: str, expected: str) -> None:
+    world = World({"a": "raw.a", "b": "raw.b"}, dialect="duckdb", columns=COLUMNS.get)
+    result = render(text, world)
+    assert (result.error, result.sql) == (None, expected)
+
+
+def test_lists_grow_in_a_template() -> None:
+    text = "{% set a = [] %}{% do a.append('x') %}{% do a.extend(['y']) %}{{ a | join(', ') }}"
+    assert render(text, World()).sql == "x, y"
 
 
 def test_macros_keep_the_lines_of_the_template() -> None:
