@@ -31,6 +31,7 @@ _ORDER_OF_KINDS = {kind: place for place, kind in enumerate(("table", "pipeline"
 _SNIPPET = 160
 _COLUMNS_OF_A_TABLE = 3
 _MOST_MEANT = 5  # words that a misspelt one may mean
+_LONGEST_BEGINNING = 9  # marks of a word whose beginnings the databases hold as words of their own
 _HEAD = 1000  # characters of a document's words, in which those of its name stand
 
 
@@ -141,10 +142,12 @@ def _candidates(
     called: tuple[str, ...], meant: list[list[str]], wanted: Mapping[str, Collection[str]]
 ) -> list[_Document]:
     ids: dict[int, None] = dict.fromkeys(_called(called) if meant else ())
-    for question in _stages(meant, wanted):
-        if len(ids) >= CANDIDATES:
-            break
-        ids.update(dict.fromkeys(_having(question)))
+    *narrow, widest = _stages(meant, wanted)
+    for question in narrow:
+        if len(ids) < CANDIDATES:
+            ids.update(dict.fromkeys(_having(question)))
+    if len(ids) < CANDIDATES and (ids or not _lacks_a_word(widest)):
+        ids.update(dict.fromkeys(_having(widest)))
     if len(ids) < ENOUGH and len(called) == 1 and len(called[0]) >= 3:
         ids.update(dict.fromkeys(_containing(called[0])))
     return _read(list(ids)[:CANDIDATES], wanted)
@@ -174,23 +177,39 @@ def _as_indexed(facet: str, values: Iterable[str]) -> list[tuple[str, str]]:
     return [(facet, "table" if facet == "kind" and value == "column" else value) for value in sorted(values)]
 
 
-def _having(question: _Question) -> list[int]:
+def _lacks_a_word(question: _Question) -> bool:
+    """Whether some word of several stands nowhere: asked before all of them together, for which PostgreSQL reads the
+    documents of every one, as of the second in `cutsomer_o`."""
+    return len(question) > 1 and not all(any(_having([[token]], 1) for token in one_of) for one_of in question)
+
+
+def _having(question: _Question, limit: int = CANDIDATES) -> list[int]:
     """Documents with the words."""
     if connection.vendor == "sqlite":
         sql = "SELECT rowid FROM catalog_search_words WHERE catalog_search_words MATCH %s LIMIT %s"
-        one, all_of, form = " OR ", " AND ", ('"{}"', '"{}" *')
+        one, all_of, spelt = " OR ", " AND ", _for_sqlite
     else:
         sql = (
             "SELECT id FROM catalog_searchdocument "
-            "WHERE array_to_tsvector(string_to_array(words, ' ')) @@ %s::tsquery LIMIT %s"
+            "WHERE array_to_tsvector(catalog_search_tokens(words)) @@ %s::tsquery LIMIT %s"
         )
-        one, all_of, form = " | ", " & ", ("'{}'", "'{}':*")
-    asked = all_of.join(
-        f"({one.join(form[begun].format(word) for word, begun in alternatives)})" for alternatives in question
-    )
+        one, all_of, spelt = " | ", " & ", _for_postgresql
+    asked = all_of.join(f"({one.join(spelt(*token) for token in alternatives)})" for alternatives in question)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [asked, CANDIDATES])
+        cursor.execute(sql, [asked, limit])
         return [pk for (pk,) in cursor.fetchall()]
+
+
+def _for_sqlite(word: str, begun: bool) -> str:
+    return f'"{word}" *' if begun else f'"{word}"'
+
+
+def _for_postgresql(word: str, begun: bool) -> str:
+    """A short beginning of a name's word is a token of its own, with a capital: for `:*` the database puts together the
+    documents of all words that begin so, of which a million tables have tens of thousands."""
+    if begun and word[0] == "n" and len(word) <= _LONGEST_BEGINNING:
+        return f"'N{word[1:]}'"
+    return f"'{word}':*" if begun else f"'{word}'"
 
 
 def _containing(q: str) -> list[int]:

@@ -75,3 +75,15 @@ def test_facets_count_the_hits(shop) -> None:
 def test_a_part_of_the_hits_is_a_part_of_the_same_order(shop) -> None:
     whole = [called(hit) for hit in search("order", limit=50).hits]
     assert [called(hit) for hit in search("order", limit=3, offset=2).hits] == whole[2:5]
+
+
+@pytest.mark.parametrize("length", range(2, 16))
+def test_a_name_is_found_by_a_beginning_of_any_length(length: int, db) -> None:
+    """Those up to nine marks are looked up at once, longer ones among the words that begin so."""
+    search_index.index("table", [make_table("shop.customer_reconciliation").pk, make_table("shop.rather_custom").pk])
+    beginning = "reconciliation"[:length]
+    assert [hit.name for hit in search(beginning).hits] == ["shop.customer_reconciliation"]
+    assert [hit.name for hit in search(f"{beginning} cust").hits] == ["shop.customer_reconciliation"]
+    assert not search(f"{beginning} rath").hits
+    joined = "customerreconciliation"[: 8 + length]
+    assert [hit.name for hit in search(joined).hits] == ["shop.customer_reconciliation"]
