@@ -2,6 +2,10 @@
 
 Where `graph.walk` draws a neighbourhood, this goes to the end: a cause may sit ten hops away. It follows every edge
 that held at any moment of the window, so that an input which the change itself took away is upstream as well.
+
+It is no walk of `graph.walk`, which asks for each node by itself, so that a hub yields no more rows than are drawn, and
+counts what it leaves out. Here no hub is cut short and nothing is counted: two queries for a whole hop of thousands of
+tables, with the pipelines that `graph.walk` learns only at its end. What both share is a queue of four lines.
 """
 
 from __future__ import annotations
