@@ -2,8 +2,9 @@
 
 Two steps, because the exact one is too slow for every entry:
 
-1. `bare_sql` and `key_sql`: SQL that DuckDB computes for each entry. It drops strings, comments and numbers by the
-   cheapest means that are right for nearly all texts, and leaves a mark where each of them stood.
+1. `split_sql`, `bare_sql` and `key_sql`: SQL that DuckDB computes for each entry. It drops strings, comments and
+   numbers by the cheapest means that are right for nearly all texts, and leaves a mark where each of them stood; only
+   from WHERE on where the head before it is known (`head_fingerprint`).
 2. `is_doubtful`: looks at each distinct key and says where the cheap means may have dropped more than literals, as in
    `"fiscal year 2024"` or `ds.2024`. Only entries with such keys are read again, by `exact_sql`.
 
@@ -101,6 +102,11 @@ class Lexis:
         return re.compile("|".join(parts))
 
     @cached_property
+    def opens(self) -> re.Pattern[str]:
+        """What may begin a quoted name or a string in dollars."""
+        return re.compile("|".join(re.escape(start) for start, _ in self.quoted_names) + r"|\$")
+
+    @cached_property
     def quoted(self) -> re.Pattern[str]:
         return re.compile(self.names)
 
@@ -125,13 +131,14 @@ class Lexis:
     def plain_tokens(self) -> re.Pattern[str]:
         """The same for texts that are not rare, three times as fast: every token begins with a telling character."""
         starts = "".join(re.escape(start[0]) for start, _ in self.quoted_names)
-        starts += "".join(re.escape(start[0]) for start in self.comment_starts) + "/'\"eE0-9" + r"\s"
-        return re.compile(rf"(?=[{starts}])(?:(?P<kept>{self.names})|{self._replaced})", re.DOTALL)
+        starts += "".join(re.escape(start[0]) for start in self.comment_starts) + "/'\""
+        starts = rf"[{starts}]|(?<![\w.])\d|[^\S ]|[eE]'"
+        return re.compile(rf"(?={starts})(?:(?P<kept>{self.names})|{self._replaced})", re.DOTALL)
 
     @property
     def _replaced(self) -> str:
         number = r"(?<![\w.])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?!\w)"
-        groups = {"string": self.strings, "comment": self.comments, "number": number, "space": r"\s+"}
+        groups = {"string": self.strings, "comment": self.comments, "number": number, "space": r"[^\S ]+"}
         return "|".join(f"(?P<{name}>{expression})" for name, expression in groups.items())
 
 
@@ -156,26 +163,34 @@ def lexis(dialect: str) -> Lexis:
     )
 
 
-def headless_sql(of: Lexis, query: str) -> str:
-    """The DuckDB expression of the column `query` without the comments it begins with."""
-    head = rf"^(?:\s*(?:{of.comments}))+"
-    without = f"regexp_replace({query}, {_literal(head)}, '')"
-    return f"CASE WHEN {_contains(query, _openers(of))} THEN {without} ELSE {query} END"
+def split_sql(of: Lexis, rows: str) -> str:
+    """SELECT of `rows` with their column `query` as `note`, `head` and `tail`, which are the query again when joined.
+
+    `note` are the comments it begins with, `tail` begins at the first WHERE. Heads come again and again, literals stand
+    in tails: what is said of a head need be worked out but once.
+    """
+    comments = rf"^(?:\s*(?:{of.comments}))+"
+    note = f"CASE WHEN {_contains('query', _openers(of))} THEN regexp_extract(query, {_literal(comments)}) ELSE '' END"
+    noted = f"SELECT *, {note} AS note FROM ({rows})"
+    headless = f"SELECT *, CASE note WHEN '' THEN query ELSE query[length(note) + 1:] END AS said FROM ({noted})"
+    where = f"SELECT *, CASE WHEN contains(said, 'WHERE') THEN 'WHERE' ELSE 'where' END AS word FROM ({headless})"
+    heads = f"SELECT *, split_part(said, word, 1) AS head FROM ({where})"
+    return f"SELECT *, decode(encode(said)[strlen(head) + 1:]) AS tail FROM ({heads})"
 
 
-def bare_sql(of: Lexis, query: str, headless: str) -> str:
+def bare_sql(of: Lexis, query: str) -> str:
     """The DuckDB expression of the column `query` without strings and comments: the first half of the cheap key.
 
-    `headless` is a column with `headless_sql`. Splitting at quotes costs a fifth of what a regular expression for
-    strings does, so texts are split that have no comments left, no escapes and no other kind of quotes.
+    Splitting at quotes costs a fifth of what a regular expression for strings does, so texts are split that have no
+    comments, no escapes and no other kind of quotes.
     """
     quotes = "'\"" if of.double_quoted_strings else "'"
     simple = "|".join([*(f"{quote}[^{quote}]*(?:{quote}|$)" for quote in quotes), of.comments])
     mixed = [*_openers(of), *(['"'] if of.double_quoted_strings else [])]
     return (
         f"CASE WHEN {_is_odd(of, query)} THEN {exact_sql(of, query)} "
-        f"WHEN {_contains(headless, mixed)} THEN regexp_replace({headless}, {_literal(simple)}, chr(1), 'g') "
-        f"ELSE array_to_string(string_split({headless}, '''')[1:-1:2], chr(1)) END"
+        f"WHEN {_contains(query, mixed)} THEN regexp_replace({query}, {_literal(simple)}, chr(1), 'g') "
+        f"ELSE array_to_string(string_split({query}, '''')[1:-1:2], chr(1)) END"
     )
 
 
@@ -183,22 +198,12 @@ def _openers(of: Lexis) -> list[str]:
     return [*of.comment_starts, "/*"]
 
 
-def parts_sql(bare: str) -> str:
-    """The DuckDB expression of the column `bare` split at its WHEREs."""
-    return f"string_split({bare}, CASE WHEN contains({bare}, 'WHERE') THEN 'WHERE' ELSE 'where' END)"
-
-
-def key_sql(of: Lexis, query: str, bare: str, parts: str, *, numbers_everywhere: bool = True) -> str:
+def key_sql(of: Lexis, query: str, bare: str) -> str:
     """The DuckDB expression of the cheap key: equal for texts that differ in literals alone.
 
-    `bare` and `parts` are columns with `bare_sql` and `parts_sql`; as columns, because DuckDB would work them out again
-    for each place they stand in. Numbers are what costs most. `numbers_everywhere=False` takes them out only from WHERE
-    on, for logs in which those before it hardly vary: the keys are as right, only there may be more of them.
+    `bare` is a column with `bare_sql`; a column, because DuckDB would work it out again for each place it stands in.
     """
-    rest = _without_numbers(f"array_to_string({parts}[2:], ' where ')")
-    after_where = f"WHEN len({parts}) > 1 THEN concat({parts}[1], ' where ', {rest})"
-    cheap = f"{'' if numbers_everywhere else after_where} ELSE {_without_numbers(bare)} END"
-    return f"CASE WHEN {_is_odd(of, query)} THEN {bare} {cheap}"
+    return f"CASE WHEN {_is_odd(of, query)} THEN {bare} ELSE {_without_numbers(bare)} END"
 
 
 def _is_odd(of: Lexis, query: str) -> str:
@@ -221,6 +226,15 @@ def is_doubtful(of: Lexis, key: str) -> bool:
     if any(_TEXT in name or _NUMBER in name for name in names):
         return True
     return of.doubts.search(of.quoted.sub("\x03", key)) is not None
+
+
+def head_fingerprint(of: Lexis, head: str) -> str:
+    """The fingerprint of a query up to a WHERE; empty where that may be within a string, a comment or a quoted name.
+
+    If it is not, `head` and what follows may be read apart, and the key of the second need not hold the first.
+    """
+    text = fingerprint(of, f"{head}WHERE")
+    return text if text.endswith("WHERE") and not of.opens.search(of.quoted.sub("", text)) else ""
 
 
 def fingerprint(of: Lexis, query: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from ingest.fingerprints import Lexis, bare_sql, exact_sql, headless_sql, is_doubtful, key_sql, parts_sql
+from ingest.fingerprints import Lexis, bare_sql, exact_sql, head_fingerprint, is_doubtful, key_sql, split_sql
 from ingest.log_files import BadLog, Notes, gist, note_left_out
 from ingest.log_formats import TOOL_COMMENTS, TOOL_TAG, View
 
@@ -29,10 +29,15 @@ _FIELDS = {
     "channel": "channel",
     "refs": "refs",
 }
-_LOOKED_AT = 5_000  # entries, to learn how literals vary in this log
+_LOOKED_AT = 50_000  # entries, to learn which heads come again
+_LONGEST_HEAD = 10_000  # bytes; longer ones are data in a VALUES, and none is like another
 # Finds an entry again in another scan for little: a digest of its identity would have to read the text.
 _SPOT = "hash(concat_ws(chr(31), moment, who, id), strlen(query))"
-_IDENTITY = "md5_number_lower(coalesce(nullif(id, ''), concat_ws(chr(31), moment, who, query)))"
+# Of texts a digest of the whole, but that of a known head is made once.
+_IDENTITY = (
+    "CASE WHEN coalesce(id, '') <> '' THEN md5_number_lower(id) ELSE xor(coalesce(digest, md5_number_lower(head)), "
+    "md5_number_lower(concat_ws(chr(31), moment, who, note, tail))) END"
+)
 _EPOCH = (
     "CASE WHEN regexp_full_match(moment, '[0-9]{9,19}([.][0-9]+)?([eE][0-9]+)?') THEN make_timestamp(CAST(CASE "
     "WHEN moment::DOUBLE < 1e11 THEN moment::DOUBLE * 1e6 WHEN moment::DOUBLE < 1e14 THEN moment::DOUBLE * 1e3 "
@@ -47,9 +52,10 @@ _MOMENT = (
 _ZONE = "'([+-][0-9]{2}(:?[0-9]{2})?|[A-Za-z]{2,})$'"
 # CASE, because DuckDB works out both sides of an OR for every row.
 _ZONELESS = (
-    f"CASE WHEN right(moment, 1) IN ('Z', 'z') THEN false WHEN length(moment) > 10 AND regexp_matches(moment, {_ZONE}) "
-    "THEN false ELSE NOT regexp_full_match(moment, '[0-9.eE]+') END"
+    f"coalesce(CASE WHEN right(moment, 1) IN ('Z', 'z') THEN false WHEN length(moment) > 10 AND "
+    f"regexp_matches(moment, {_ZONE}) THEN false ELSE NOT regexp_full_match(moment, '[0-9.eE]+') END, false)"
 )
+_WRONG = f"(query = '' AND refs IS NULL) OR {_MOMENT} IS NULL"
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,11 @@ class Entries:
         self._notes = notes
         self._services = services
         self._taken_at = taken_at
-        self._numbers_everywhere = True
 
     def read(self) -> int:
         """Fill table `entry`, tell what is wrong with some rows, and return how many are right. Raises BadLog."""
         try:
-            self._numbers_everywhere = self._vary_before_where()
+            self._learn_heads()
             self._database.execute(f"CREATE TABLE entry AS {self._slim()}")
         except duckdb.Error as error:
             raise BadLog(f"The log cannot be read: {gist(error)}") from error
@@ -126,7 +131,8 @@ class Entries:
     def _note_rows(self, count: int, condition: str, what: str) -> None:
         """Which rows; numbering them takes another, slower scan."""
         self._database.execute("SET preserve_insertion_order = true")
-        numbered = f"SELECT *, row_number() OVER () AS row FROM ({self._slim(numbered=True)})"
+        judged = f"SELECT coalesce(who, '') AS who, {_WRONG} AS wrong, {_ZONELESS} AS zoneless FROM ({self._fields()})"
+        numbered = f"SELECT *, row_number() OVER () AS row FROM ({judged})"
         rows = self._database.execute(f"SELECT row FROM ({numbered}) WHERE {condition} ORDER BY row LIMIT 3").fetchall()
         self._database.execute("SET preserve_insertion_order = false")
         places = ", ".join(f"{row:,}" for (row,) in rows) + (", …" if count > len(rows) else "")
@@ -135,26 +141,20 @@ class Entries:
             left_out=condition == "wrong",
         )
 
-    def _slim(self, numbered: bool = False) -> str:
-        comment = " OR ".join(
-            f"CASE WHEN contains(query, '{start}') THEN regexp_matches(query, {_quoted(expression)}) ELSE false END"
-            for start, expression in TOOL_COMMENTS.items()
-        )
+    def _slim(self) -> str:
         service = f"regexp_matches(who, {_quoted(self._services)})" if self._services else "false"
-        key = "0" if numbered else f"hash({self._key()})"
         return f"""
-            SELECT {_IDENTITY if not numbered else 0} AS d, {key} AS k, coalesce(hash(refs), 0) AS r, {_SPOT} AS spot,
+            SELECT {_IDENTITY} AS d, {self._key()} AS k, coalesce(hash(refs), 0) AS r, {_SPOT} AS spot,
                 {_MOMENT} AS moment, coalesce(who, '') AS who, coalesce(pipeline, '') AS pipeline,
                 CASE WHEN kind IN ('human', 'service', 'pipeline') THEN kind WHEN {service} THEN 'service'
                     WHEN contains(who, '@') THEN 'human' ELSE '' END AS kind,
                 coalesce(db, '') AS db, coalesce(schema_, '') AS schema_, coalesce(channel, '') AS channel,
                 coalesce(failed, false) AS failed, coalesce(cut, false) AS cut, counter,
                 md5_number_lower(twin) AS twin, whole, both_views,
-                coalesce(regexp_matches(tag, {_quoted(TOOL_TAG)}), false)
-                    OR {comment} AS tool,
-                (query = '' AND refs IS NULL) OR {_MOMENT} IS NULL AS wrong,
-                coalesce({_ZONELESS}, false) AS zoneless
-            FROM ({self._fields() if numbered else self._with_bare()})"""
+                coalesce(regexp_matches(tag, {_quoted(TOOL_TAG)}), false) OR coalesce(head_is_tools, false)
+                    OR {_is_tools("note")} OR {_is_tools("rest")} AS tool,
+                {_WRONG} AS wrong, {_ZONELESS} AS zoneless
+            FROM ({self._with_bare()})"""
 
     def _fields(self) -> str:
         """SELECT of the log in the words of `log_formats`."""
@@ -176,23 +176,34 @@ class Entries:
         return self._view.entry.get(name, default)
 
     def _key(self) -> str:
-        return key_sql(self._lexis, "query", "bare", "parts", numbers_everywhere=self._numbers_everywhere)
+        return f"hash(coalesce(number, 0), {key_sql(self._lexis, 'rest', 'bare')})"
 
     def _with_bare(self, where: str = "") -> str:
-        """The fields, the text without strings and comments, and that in parts."""
-        headless = f"SELECT *, {headless_sql(self._lexis, 'query')} AS headless FROM ({self._fields()}) {where}"
-        bare = f"SELECT *, {bare_sql(self._lexis, 'query', 'headless')} AS bare FROM ({headless})"
-        return f"SELECT *, {parts_sql('bare')} AS parts FROM ({bare})"
+        """The fields, and the text in parts: `rest` is what follows a known head, or all of it, `bare` is that without
+        strings and comments."""
+        split = split_sql(self._lexis, f"SELECT * FROM ({self._fields()}) {where}")
+        known = f"SELECT * FROM ({split}) LEFT JOIN known_head USING (head)"
+        rest = f"SELECT *, CASE WHEN number IS NULL THEN said ELSE tail END AS rest FROM ({known})"
+        return f"SELECT *, {bare_sql(self._lexis, 'rest')} AS bare FROM ({rest})"
 
-    def _vary_before_where(self) -> bool:
-        """Whether leaving numbers before WHERE alone would make many more keys of this log, judged by its beginning."""
-        distinct = [
-            f"count(DISTINCT {key_sql(self._lexis, 'query', 'bare', 'parts', numbers_everywhere=each)})"
-            for each in (False, True)
-        ]
-        first = self._with_bare(f"LIMIT {_LOOKED_AT}")
-        few, fewest = self._database.execute(f"SELECT {', '.join(distinct)} FROM ({first})").fetchone() or (0, 0)
-        return few > 1.1 * fewest + 20
+    def _learn_heads(self) -> None:
+        """Table `known_head`: what queries of this log begin with, judged by its first entries.
+
+        Heads of the same `number` differ in literals alone. What is worked out here of a head is not for each entry.
+        """
+        split = split_sql(self._lexis, f"{self._fields()} LIMIT {_LOOKED_AT}")
+        again = self._database.execute(
+            f"SELECT head FROM ({split}) WHERE strlen(head) < {_LONGEST_HEAD} GROUP BY head HAVING count(*) > 1"
+        ).fetchall()
+        prints = {head: head_fingerprint(self._lexis, head) for (head,) in again}
+        numbers = {text: number for number, text in enumerate(sorted(set(prints.values())), start=1)}
+        known = {head: numbers[text] for head, text in prints.items() if text}
+        self._database.execute(
+            f"CREATE TABLE known_head AS SELECT head, number, md5_number_lower(head) AS digest, "
+            f"{_is_tools('head')} AS head_is_tools "
+            "FROM (SELECT unnest(?::VARCHAR[]) AS head, unnest(?::UBIGINT[]) AS number)",
+            [list(known), list(known.values())],
+        )
 
     def _sampled(self) -> Iterator[tuple[Any, ...]]:
         """(k, r, query, refs, cut, key) of one entry for each k and r: a second scan, which ends when all are found.
@@ -206,10 +217,9 @@ class Entries:
         )
         (wanted,) = self._database.execute("SELECT count(*) FROM picked").fetchone() or (0,)
         texts = f"""
-            SELECT hash(key) AS k, r, query, refs, key FROM (
-                SELECT query, coalesce(refs, '') AS refs, coalesce(hash(refs), 0) AS r, {self._key()} AS key
-                FROM ({self._with_bare(f"WHERE {_SPOT} IN (SELECT spot FROM picked)")})
-            )"""
+            SELECT {self._key()} AS k, coalesce(hash(refs), 0) AS r, query, coalesce(refs, '') AS refs,
+                {key_sql(self._lexis, "rest", "bare")} AS key
+            FROM ({self._with_bare(f"WHERE {_SPOT} IN (SELECT spot FROM picked)")})"""
         seen: set[tuple[int, int]] = set()
         if not wanted:
             return
@@ -230,7 +240,7 @@ class Entries:
             CREATE TABLE exact AS SELECT {_IDENTITY} AS d, cheap, r, query, refs, cut,
                 hash(concat(chr(3), {exact_sql(self._lexis, "query")})) AS k
             FROM (
-                SELECT *, coalesce(hash(refs), 0) AS r, hash({self._key()}) AS cheap FROM ({
+                SELECT *, coalesce(hash(refs), 0) AS r, {self._key()} AS cheap FROM ({
                 self._with_bare(f"WHERE {_SPOT} IN (SELECT spot FROM entry SEMI JOIN doubtful USING (k))")
             })
             ) WHERE cheap IN (SELECT k FROM doubtful)"""
@@ -246,6 +256,15 @@ class Entries:
         cursor = self._database.cursor().execute(sql)
         while rows := cursor.fetchmany(2_000):
             yield from rows
+
+
+def _is_tools(text: str) -> str:
+    """The DuckDB expression that finds the comment of a tool in the column `text`."""
+    found = [
+        f"CASE WHEN contains({text}, '{start}') THEN regexp_matches({text}, {_quoted(expression)}) ELSE false END"
+        for start, expression in TOOL_COMMENTS.items()
+    ]
+    return f"({' OR '.join(found)})"
 
 
 def _quoted(text: str) -> str:

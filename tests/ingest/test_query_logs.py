@@ -219,6 +219,16 @@ class TestReaders:
         load_rows(tmp_path, [ask(query)], source)
         assert reads() == []
 
+    @pytest.mark.parametrize("comment_at", ["{} SELECT 1", "SELECT {} 1", "SELECT 1"])
+    def test_a_tools_comment_in_what_many_queries_begin_with(
+        self, tmp_path: Path, source: Source, orders: Table, comment_at: str
+    ) -> None:
+        comment = "/* {'app': 'dbt'} */".replace("'", '"')
+        start = comment_at.format(comment) + " FROM wh.shop.orders WHERE id = "
+        end = "" if comment in start else comment
+        rows = [ask(f"{start}{n} {end}", start_time=f"2026-03-02T09:00:0{n}Z") for n in range(3)]
+        assert load_rows(tmp_path, rows, source).reads == 0
+
     def test_words_of_a_tool_do_not_make_one(self, tmp_path: Path, source: Source, orders: Table) -> None:
         load_rows(tmp_path, [ask("SELECT 'dbt' FROM wh.shop.orders -- for the dbt cost dashboard")], source)
         assert len(reads()) == 1
@@ -260,6 +270,24 @@ class TestNothingTwice:
         long = "x" * 300
         rows = [ask(f"SELECT '{long}', {n}, '{long}' FROM wh.shop.orders") for n in (1, 2)]
         assert load_rows(tmp_path, [*rows, rows[0]], source).reads == 2
+
+    def test_an_entry_is_the_same_whatever_else_is_in_its_file(
+        self, tmp_path: Path, source: Source, orders: Table
+    ) -> None:
+        """What many entries begin with is read once for them all, and for one alone not."""
+        query = (
+            "-- daily\nSELECT 'a' FROM wh.shop.orders WHERE id = {} AND day IN (SELECT max(day) FROM d WHERE x = 'x')"
+        )
+        rows = [ask(query.format(n)) for n in range(4)]
+        assert load_rows(tmp_path, rows[:1], source).new_entries == 1
+        assert load_rows(tmp_path, rows, source).new_entries == 3
+        assert load_rows(tmp_path, rows[2:3], source).new_entries == 0
+
+    def test_two_queries_at_one_instant_differ_by_the_comment_they_begin_with(
+        self, tmp_path: Path, source: Source, orders: Table
+    ) -> None:
+        rows = [ask(f"/* report {n} */ SELECT 1 FROM wh.shop.orders WHERE id = 1") for n in (1, 2)]
+        assert load_rows(tmp_path, rows, source).reads == 2
 
     def test_readings_are_remembered_across_imports(self, tmp_path: Path, source: Source, orders: Table) -> None:
         load_rows(tmp_path, [ask("SELECT * FROM wh.shop.orders WHERE id = 1")], source)
