@@ -38,6 +38,7 @@ from catalog.policy import Action
 from catalog.services import policy_checked
 
 _ROWS = 500  # of one statement that the ORM makes
+_ADAPTED = 10_000  # rows whose values are made those of the database at once
 
 
 @dataclass(frozen=True)
@@ -353,16 +354,18 @@ def _naive(moment: dt.datetime) -> dt.datetime:
 
 def _add(model: type[models.Model], keys: tuple[str, ...], rows: Iterable[tuple], how: dict[str, str]) -> None:
     """Insert rows, or merge them into the row of the same keys. The rows of one call must differ in their keys."""
-    adapted = _as_sqlite_has_it if connection.vendor == "sqlite" else _as_postgres_has_it
-    merge_rows(model, keys, (tuple(map(adapted, row)) for row in rows), how)
+    merge_rows(model, keys, _adapted(rows), how)
 
 
-def _as_sqlite_has_it(value: Any) -> Any:
-    """Days and times (naive, in UTC) as Django writes them there."""
-    return str(value) if isinstance(value, dt.date) else value
+def _adapted(rows: Iterable[tuple]) -> Iterator[tuple]:
+    """Rows with their days and times (naive, in UTC) as the database has them; by columns, which is quicker."""
+    stored = str if connection.vendor == "sqlite" else _with_zone
+    for batch in chunks(rows, _ADAPTED):
+        columns = zip(*batch, strict=True)
+        yield from zip(*(map(stored, own) if isinstance(own[0], dt.date) else own for own in columns), strict=True)
 
 
-def _as_postgres_has_it(value: Any) -> Any:
+def _with_zone(value: Any) -> Any:
     return value.replace(tzinfo=dt.UTC) if isinstance(value, dt.datetime) else value
 
 
