@@ -83,7 +83,7 @@ def test_the_list_is_narrowed_and_shows_the_latest_result(check, viewer, signed_
     assert "7 rows" in text_of(browser.get("/checks/?state=fail"))
     assert "120 rows" not in text_of(browser.get("/checks/"))
     assert "Nothing matches" in text_of(browser.get("/checks/?state=pass"))
-    assert "1 fails" in text_of(browser.get("/checks/"))
+    assert "fails 1" in text_of(browser.get("/checks/"))
 
 
 def test_a_table_stands_as_its_worst_check(check, sales, viewer, signed_in) -> None:
