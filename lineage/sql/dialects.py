@@ -250,10 +250,12 @@ class Language:
             return node or ""
         if self.rules.tables_keep_case:
             return str(node.name)
-        name = self.column(node)
-        if node.args.get("temporary"):
-            return "#" + name  # sqlglot takes T-SQL's sign of a temp table off the name
-        return "##" + name if node.args.get("global_") else name
+        name, args = self.column(node), node.args
+        if len(args) > 2 and (args.get("temporary") or args.get("global_")):
+            return (
+                "#" if args.get("temporary") else "##"
+            ) + name  # T-SQL's sign of a temp table, which sqlglot takes off
+        return name
 
     def type_name(self, node: exp.Expression | None) -> str | None:
         """A data type in the dialect's own words, such as INT64 or ARRAY<STRING>; None for one nested without end."""

@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -131,7 +130,7 @@ class Run:
             self.read(number, piece, tree)
         for number, names in self.script.finish().items():
             statement = self.statements[number]
-            self.statements[number] = replace(statement, inputs=tuple(sorted({*statement.inputs, *names})))
+            self.statements[number] = statement._replace(inputs=tuple(sorted({*statement.inputs, *names})))
 
     def note_template(self) -> None:
         if self.rendered.error:

@@ -1,6 +1,5 @@
 """The typed values of an analysis. `Analysis.to_dict()` is the contract that storage, pages and the API rely on."""
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 VERSION = 1  # of the shape of to_dict()
@@ -38,8 +37,7 @@ class ColumnEdge(NamedTuple):
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One statement of the script; `start` and `end` are character offsets into the rendered text."""
 
     kind: str
@@ -58,8 +56,7 @@ class Statement:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class OutputColumns:
+class OutputColumns(NamedTuple):
     """The columns an output now has, as (name, type or None); `complete` is False when there may be more."""
 
     complete: bool
@@ -69,8 +66,7 @@ class OutputColumns:
         return {"complete": self.complete, "columns": [list(column) for column in self.columns]}
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """What could not be read (error) or not be resolved with certainty (warning); `line` counts from 1."""
 
     code: str
@@ -89,8 +85,7 @@ class Problem:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class PracticeReason:
+class PracticeReason(NamedTuple):
     """Why a practice was judged so, and where in the SQL; `output` is the table it was judged for."""
 
     practice: str
@@ -107,8 +102,7 @@ class PracticeReason:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class OutputPractices:
+class OutputPractices(NamedTuple):
     """How one output is loaded; None means that the SQL alone cannot tell."""
 
     load_strategy: str
@@ -125,8 +119,7 @@ class OutputPractices:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Practices:
+class Practices(NamedTuple):
     """The script's worst, the same per output, and the reasons in words."""
 
     overall: OutputPractices
@@ -144,8 +137,7 @@ class Practices:
 NO_PRACTICES = Practices(OutputPractices(UNKNOWN, None, None, None), {}, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(NamedTuple):
     """Everything read off one SQL text."""
 
     rendered: str

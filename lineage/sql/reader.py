@@ -121,6 +121,8 @@ def table_parts(node: Any, language: Language) -> list[str]:
     """The parts of a table's name, in normal form and in order."""
     args = node.args
     this = args.get("this")
+    if this.__class__ is exp.Identifier and args.get("db") is None:
+        return [language.part(this)]
     parts = [language.part(args[key]) for key in ("catalog", "db") if args.get(key)]
     while this.__class__ is exp.Dot:  # a name of four parts
         parts.append(language.part(this.this))

@@ -109,7 +109,8 @@ class Splitter:
         self.has_many_brackets = sum(map(text.count, "([{")) > MAX_DEPTH
         upper = text.upper()
         self.has_many_joins = upper.count("JOIN") > MAX_OPEN_JOINS
-        self.has_many_froms = len(FROM_FIRST.findall(upper)) > MAX_OPEN_FROMS
+        has_many = upper.count("FROM") > MAX_OPEN_FROMS  # most texts are spared the search
+        self.has_many_froms = has_many and len(FROM_FIRST.findall(upper)) > MAX_OPEN_FROMS
         self.declares = False  # inside a DECLARE section
 
     def run(self) -> list[Piece]:
