@@ -140,6 +140,9 @@ def insert_load(script: Any, tree: exp.Insert, write: Write, inputs: set[str]) -
     target = write.target
     if tree.args.get("where") is not None:  # REPLACE WHERE of Delta tables
         return Load(target, "whole", INCREMENTAL, True, True, True, message="the rows of one condition are replaced")
+    if tree.args.get("using"):  # REPLACE USING (day) of Databricks
+        message = "the rows of the same values are replaced"
+        return Load(target, "whole", INCREMENTAL, True, True, True, message=message, partition_by_value=True)
     if tree.args.get("overwrite"):
         return overwrite_load(script, tree, write, inputs)
     conflict = tree.args.get("conflict")

@@ -29,7 +29,7 @@ from .relations import (
     used_as,
 )
 from .render import is_placeholder
-from .selection import expand_around, expand_columns, expand_star, fields_of_value, output_name
+from .selection import expand_applied, expand_around, expand_columns, expand_star, fields_of_value, output_name
 
 Ctes = dict[str, Relation]
 
@@ -285,6 +285,9 @@ def read_items(reader: Reader, expressions: list[Any], scope: Scope) -> list[Ite
             continue
         elif kind is exp.Columns:
             items += expand_columns(reader, node, scope)
+            continue
+        elif kind is exp.Apply:
+            items += expand_applied(reader, node, scope)
             continue
         elif reader.rules.columns_function and node.find(exp.Columns) is not None:
             items += expand_around(reader, node, scope)

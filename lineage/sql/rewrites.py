@@ -236,6 +236,7 @@ def rewrite_replace(tokens: Tokens, language: Language) -> Any:
 def rewrite_insert(tokens: Tokens, language: Language) -> Any:
     if language.rules.optional_semicolons:
         tokens = without_hint(tokens)
+    tokens = with_plain_conflict(tokens)
     start = find_word(tokens, "OVERRIDING", *QUERY_WORDS)
     if start + 2 < len(tokens) and tokens[start].text.upper() == "OVERRIDING":  # SYSTEM VALUE: which ids are taken
         tokens = tokens[:start] + tokens[start + 3 :]
@@ -255,6 +256,34 @@ def rewrite_insert(tokens: Tokens, language: Language) -> Any:
     if tokens[1].text.upper() == "OVERWRITE" and tokens[2].text.upper() in ("ALL", "FIRST"):
         return overwriting_inserts(tokens, language)
     return split_output(tokens, language)
+
+
+def with_plain_conflict(tokens: Tokens) -> Tokens:
+    """SELECT … FROM a CROSS JOIN b ON CONFLICT …: WHERE TRUE between them tells that ON from a join's."""
+    conflict = find_word(tokens, "CONFLICT")
+    if conflict == len(tokens) or tokens[conflict - 1].text.upper() != "ON":
+        return tokens
+    last, place = "", -1
+    while (place := find_word(tokens, "JOIN", *AFTER_JOIN, start=place + 1)) < conflict - 1:
+        last = tokens[place].text.upper()
+    near = tokens[conflict]
+    where = [like(near, TokenType.WHERE, "WHERE"), like(near, TokenType.TRUE, "TRUE")]
+    return [*tokens[: conflict - 1], *where, *tokens[conflict - 1 :]] if last == "JOIN" else tokens
+
+
+AFTER_JOIN = (
+    "ON",
+    "USING",
+    "WHERE",
+    "GROUP BY",
+    "HAVING",
+    "ORDER BY",
+    "LIMIT",
+    "WINDOW",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+)
 
 
 def overwriting_inserts(tokens: Tokens, language: Language) -> Any:

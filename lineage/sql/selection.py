@@ -226,6 +226,23 @@ def expand_columns(reader: Reader, node: exp.Columns, scope: Scope) -> list[Item
     return [item for item in items if item.__class__ is Star or pattern.search(item[0])]  # type: ignore[index]
 
 
+def expand_applied(reader: Reader, node: exp.Apply, scope: Scope) -> list[Item | Star]:
+    """* APPLY(sum) and COLUMNS('pattern') APPLY(sum) of ClickHouse: the function of each column, sum(a)."""
+    inner = node.this
+    expand = EXPANDED.get(inner.__class__, expand_star)
+    function = node.expression.name
+    is_aggregate = isinstance(exp.func(function, exp.Star(), dialect=reader.language.dialect), exp.AggFunc)
+    return [
+        item
+        if item.__class__ is Star
+        else (f"{function}({item[0]})", used_as(item[1], AGGREGATION if is_aggregate else TRANSFORMATION), None)  # type: ignore[index]
+        for item in expand(reader, inner, scope)
+    ]
+
+
+EXPANDED: dict[type, Any] = {exp.Apply: expand_applied, exp.Columns: expand_columns}
+
+
 def chosen_columns(reader: Reader, chooser: exp.Lambda, items: list[Item | Star]) -> list[Item | Star]:
     """COLUMNS(c -> c LIKE '%_at'), by a pattern on the name; a lambda of another form is not read."""
     like = chooser.this

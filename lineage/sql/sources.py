@@ -339,6 +339,9 @@ def argument_relation(reader: Reader, function: Any, names: list[str], scope: Sc
     add_flow(sink, owner_flow(reader, function, scope), TRANSFORMATION)
     if tables:
         items: list[Item | Star] = [item for table in tables for item in table.columns()]
+        if isinstance(function, exp.Anonymous) and function.name.lower() == "exclude_columns":
+            items = pivots.without(items, frozenset(described(reader, function)))
+            sink = NOTHING
         everything = merged([sink, *(used_as(table.whole(), TRANSFORMATION) for table in tables)])
         relation = PassingRelation(items, everything)
         relation.reads = list(tables)
@@ -361,6 +364,12 @@ def table_argument(reader: Reader, argument: exp.Anonymous, scope: Scope) -> lis
         elif isinstance(inner, exp.Query):
             found.append(query.read_query(reader, inner, scope, scope.ctes))
     return found
+
+
+def described(reader: Reader, function: exp.Anonymous) -> list[str]:
+    """The columns that DESCRIPTOR(a, b) names among a call's arguments."""
+    found = [part for part in arguments_of(function) if part.name.upper() == "DESCRIPTOR"]
+    return [reader.column(column.this) for part in found for column in part.find_all(exp.Column)]
 
 
 QUERY_TEXT = re.compile(r"\s*(?:select|with)\b", re.IGNORECASE)

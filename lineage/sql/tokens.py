@@ -369,9 +369,11 @@ class Splitter:
             self.take_declaration()
 
     def take_declaration(self) -> None:
-        """c1 CURSOR FOR SELECT …; res RESULTSET DEFAULT (SELECT …); n INT := 0"""
+        """c1 CURSOR FOR SELECT …; CURSOR c1 IS SELECT …; res RESULTSET DEFAULT (SELECT …); n INT := 0"""
         end = self.find(frozenset({"BEGIN"}), self.at)
-        place = self.find(frozenset({"FOR", "DEFAULT", ":=", "="}), self.at)
+        is_named_first = self.word() == "CURSOR"  # Oracle
+        self.at += is_named_first
+        place = self.find(frozenset({"FOR", "DEFAULT", ":=", "="} | ({"IS"} if is_named_first else set())), self.at)
         if place < end:
             self.add(DECLARATION, place + 1, end, self.tokens[self.at].text)
         self.at = end
@@ -494,6 +496,7 @@ class Splitter:
                 return
             if following is None or following.text.upper() not in ("OWNER", "CALLER"):
                 self.at = place + 1
+                self.declares = self.language.rules.declare_sections and self.word() not in STARTERS
                 return
 
     def take_statement_or_body(self, end: int) -> None:
