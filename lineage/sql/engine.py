@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,7 @@ from .script import Script
 from .statements import read_statement
 from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
 
-ENGINE_VERSION = 10  # raised whenever the same text may give another answer, so that stored answers are read again
+ENGINE_VERSION = 11  # raised whenever the same text may give another answer, so that stored answers are read again
 
 
 def analyze(
