@@ -62,6 +62,7 @@ class CheckForm(FactsForm):
         self.fields["name"].required = False
         self.fields["name"].help_text = "Called by what it does, if empty."
         self.fields["owner"].queryset = Owner.objects.filter(status=Owner.Status.ACTIVE)
+        self.fields["owner"].empty_label = "Not stated"
         self.fields["owner"].help_text = "Who is told; the owners of the table or pipeline, if empty."
         self.fields["description"].help_text = ""
         names = [field.name for field in dataclasses.fields(KINDS[kind])]
@@ -132,8 +133,13 @@ class CheckForm(FactsForm):
         return facts | {"parameters": self.cleaned_data["parameters"]}
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """What a service says of a parameter stands at the form's head, since it names the parameter itself."""
-        super().add_error(None if field == "parameters" else field, error)
+        """What a service says of a parameter begins with its name, and stands at its field."""
+        if field is not None or hasattr(error, "error_dict"):
+            super().add_error(field, error)
+            return
+        for message in ValidationError(error).messages:
+            name, _, words = message.partition(": ")
+            super().add_error(*((name, words) if name in self.names else (None, message)))
 
 
 def _as_text(value: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from catalog.tokens import issue_token
-from tests.factories import make_column, make_edge, make_owner, make_pipeline, make_run, make_table
+from tests.factories import make_column, make_edge, make_owner, make_pipeline, make_run, make_sql_version, make_table
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -143,3 +143,18 @@ def test_on_a_phone_a_row_is_read_without_scrolling_sideways(page: Page, sign_in
     assert column in cell.evaluate(label), "each fact says what it is"
     here = page.locator("nav.side [aria-current]")
     expect(here).to_be_in_viewport()
+
+
+def test_a_picture_is_skipped_and_sql_copied_where_its_button_stands(page: Page, sign_in, viewer) -> None:
+    table = make_table("shop.orders")
+    pipeline = make_pipeline("build_orders")
+    make_edge(pipeline, make_table("shop.raw"), table)
+    make_sql_version(pipeline, "SELECT 1 AS one")
+    sign_in(viewer)
+    page.goto(f"{table.get_absolute_url()}lineage/")
+    page.get_by_role("link", name="Skip the picture").press("Enter")
+    expect(page.locator("#walk")).to_be_focused()
+    page.goto(pipeline.get_absolute_url())
+    head = page.locator(".card-head", has=page.get_by_role("button", name="Copy the SQL")).bounding_box()
+    button = page.get_by_role("button", name="Copy the SQL").bounding_box()
+    assert head["x"] <= button["x"] and button["x"] + button["width"] <= head["x"] + head["width"]

@@ -160,6 +160,7 @@ def test_a_form_that_cannot_be_says_why(kind, sent, words, sales, editor, signed
     page = signed_in(editor).post(f"/tables/warehouse/shop.sales/checks/new/?kind={kind}", facts)
     assert page.status_code == 422
     assert words in text_of(page)
+    assert 'aria-invalid="true"' in page.content.decode(), "the field that is meant is marked"
     assert not Check.objects.exists()
 
 
