@@ -5,10 +5,13 @@ Everywhere, NULL is a value like others:
     COUNT(*) - COUNT(DISTINCT "id") - CASE WHEN COUNT("id") < COUNT(*) THEN 1 ELSE 0 END
 
 DuckDB remembers the least and the most of each column, and reads rows in one order at next to no cost. So it is asked
-two things first, over tables and not over views:
+three things first, over tables and not over views:
 
 - whether a column of the key rises from each row to the next, in whatever order they are read. Then no key is there
   twice, and nothing is left to count;
+- else, whether one column of several is another in every row, which makes the key so too. Whole numbers, days, and
+  moments by their second, are given seats in a row of bits: as many seats taken as there are rows is a proof, although
+  two moments of one second share a seat;
 - else, where the key's columns are whole numbers or days that lie close together, each possible key has a seat in a
   row of bits, and the bits that are set are counted.
 """
@@ -18,7 +21,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 from sqlglot import exp
 
@@ -27,11 +29,15 @@ from audits.checks.place import Place, counted
 
 FIRST = 100_000  # rows that a first look takes; keys in another order than the table's show there
 FIRST_ASKED = "-- First, of the first rows and then of all: a key that rises with every row is there once."
-THEN_ASKED = "-- Otherwise, in one scan. Whole numbers and days that lie close together are counted in a row of bits."
+THEN_ASKED = (
+    "-- Otherwise, in one scan, unless one column alone is another in every row.\n"
+    "-- Whole numbers and days that lie close together are counted in a row of bits."
+)
 _QUICK = ("duckdb",)
 _COUNTS_STRUCTS = ("duckdb", "postgres")  # count(DISTINCT (a, b)) is there, and takes NULL for a value like others
 _MOST_BITS = 2**28  # 32 MB for each thread
-_BEYOND = (dt.date.min, dt.date.max)  # how DuckDB's client writes days at infinity
+_BEYOND = (dt.date.min, dt.date.max, dt.datetime.min, dt.datetime.max)  # how DuckDB's client writes infinity
+_SECOND = 1_000_000  # microseconds
 
 
 def has_quick_ways(dialect: str, kind: str) -> bool:
@@ -60,6 +66,26 @@ def rise_always(keys: Sequence[kinds.UniqueKey], row: Sequence[int]) -> list[boo
     """Of each key, whether some part of it rose with every row but the first, by an answer to `rising`."""
     rows, times = row[0], iter(row[1:])
     return [max(islice(times, _number_of_parts(key))) >= rows - 1 for key in keys]
+
+
+def telling(place: Place, key: kinds.UniqueKey) -> list[str]:
+    """Columns that may show alone, by their seats, that a key is there once; none where the key itself has seats."""
+    if _bits(place, key) is not None:
+        return []
+    return [name for name in map(place.spelled, key.columns) if _seat(place, name, by_second=True) is not None]
+
+
+def first_values(place: Place, columns: Sequence[str], where: str) -> str:
+    """One row: the number of the first rows, then how many values each column holds in them."""
+    read = place.narrowed(exp.select("*").limit(FIRST), where).subquery("read")
+    values = (exp.Count(this=exp.Distinct(expressions=[place.column(name)]), big_int=True) for name in columns)
+    return place.written(exp.select(counted(), *values).from_(read))
+
+
+def seats_taken(place: Place, columns: Sequence[str], where: str) -> str:
+    """One row: the number of rows, then how many seats the values of each column take; `telling` named them."""
+    seats = (_taken(*seat) for name in columns if (seat := _seat(place, name, by_second=True)))
+    return place.written(place.narrowed(exp.select(counted(), *seats), where))
 
 
 def repetitions(place: Place, key: kinds.UniqueKey) -> exp.Expression:
@@ -114,33 +140,48 @@ def _times(name: str) -> exp.Expression:
 
 def _bits(place: Place, key: kinds.UniqueKey) -> exp.Expression | None:
     """How many keys there are, by the bits that they set; None where their columns do not lie close enough together."""
-    known = [place.ranges.get(place.spelled(name)) for name in key.columns]
-    if not all(sides and _is_whole(*sides) for sides in known):
-        return None
     seat: exp.Expression = _number(0)
-    size = 1  # of the seats so far; each column has one more for NULL
-    for name, (least, most) in zip(key.columns, known, strict=True):
-        width = _whole(most) - _whole(least) + 2
-        own = exp.func("COALESCE", _above(place.column(name), least), _number(0))
+    size = 1  # of the seats so far
+    for name in key.columns:
+        found = _seat(place, name)
+        if found is None:
+            return None
+        own, width = found
         before = exp.Mul(this=exp.paren(seat), expression=_number(width))
         seat = own if size == 1 else exp.Add(this=before, expression=own)
         size *= width
-    if size > _MOST_BITS:
-        return None
+    return _taken(seat, size) if size <= _MOST_BITS else None
+
+
+def _taken(seat: exp.Expression, size: int) -> exp.Expression:
+    """How many of the seats are taken."""
     bits = exp.func("BITSTRING_AGG", seat, _number(0), _number(size - 1))
     return exp.func("COALESCE", exp.func("BIT_COUNT", bits), _number(0))
 
 
-def _is_whole(least: Any, most: Any) -> bool:
-    return type(least) is type(most) and type(least) in (int, dt.date) and not {least, most} & set(_BEYOND)
+def _seat(place: Place, name: str, by_second: bool = False) -> tuple[exp.Expression, int] | None:
+    """The seat of a column's value, from 0 for NULL on, and how many seats there are; None where they are too many, or
+    its values are of no such kind. Moments share one `by_second`, and have none else."""
+    least, most = place.ranges.get(place.spelled(name), (None, None))
+    kinds_with_seats = (int, dt.date, dt.datetime) if by_second else (int, dt.date)
+    is_known = type(least) is type(most) and type(least) in kinds_with_seats and not {least, most} & set(_BEYOND)
+    is_known = is_known and getattr(least, "tzinfo", None) is None
+    width = _whole(most) - _whole(least) + 2 if is_known else _MOST_BITS + 1
+    own = exp.func("COALESCE", _above(place.column(name), least), _number(0)) if width <= _MOST_BITS else None
+    return None if own is None else (own, width)
 
 
 def _whole(value: int | dt.date) -> int:
+    if isinstance(value, dt.datetime):
+        return (value - dt.datetime(1970, 1, 1)) // dt.timedelta(seconds=1)
     return value.toordinal() if isinstance(value, dt.date) else value
 
 
 def _above(column: exp.Column, least: int | dt.date) -> exp.Expression:
     """From 1 for the least value on."""
+    if isinstance(least, dt.datetime):
+        seconds = exp.func("FLOOR", exp.Div(this=exp.func("EPOCH_US", column), expression=_number(_SECOND)))
+        return exp.Sub(this=exp.cast(seconds, "bigint"), expression=exp.convert(_whole(least) - 1))
     if isinstance(least, dt.date):
         first = exp.cast(exp.Literal.string((least - dt.timedelta(days=1)).isoformat()), "date")
         return exp.cast(exp.Sub(this=column, expression=first), "bigint")

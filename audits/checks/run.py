@@ -172,6 +172,7 @@ class _TableRun:
                 together[getattr(job.parameters, "where", "")].append(job)
         for group in together.values():
             self._take_rising_keys(group)
+            self._take_keys_by_one_column(group)
             self._scan([job for job in group if not job.is_answered])
         for job in jobs:
             if not sql.shares_a_scan(job.parameters):
@@ -207,6 +208,18 @@ class _TableRun:
             asked = [each for each, rises in zip(asked, distinct.rise_always(keys, row), strict=True) if rises]
         for job, _ in asked:
             job.take(0)
+
+    def _take_keys_by_one_column(self, jobs: list[_Job]) -> None:
+        """Answer for keys of which a column is another in every row: a look at the first rows, then at all."""
+        keys = [(job, key) for job, key in self._with_quick_keys(jobs) if not job.is_answered]
+        asked = [(job, distinct.telling(self.place, key)) for job, key in keys]
+        columns = list(dict.fromkeys(name for _, names in asked for name in names))
+        for statement in (distinct.first_values, distinct.seats_taken):
+            row = self._try(statement(self.place, columns, keys[0][1].where)) if columns else ()
+            columns = [name for name, number in zip(columns, row[1:], strict=False) if number == row[0]]
+        for job, names in asked:
+            if not set(names).isdisjoint(columns):
+                job.take(0)
 
     def _with_quick_keys(self, jobs: list[_Job]) -> list[tuple[_Job, kinds.UniqueKey]]:
         """Those of keys, of a table whose database has quick ways to count them."""

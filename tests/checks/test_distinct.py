@@ -110,6 +110,40 @@ def test_numbers_and_days_that_lie_close_are_counted_by_bits(file, table, statem
     assert any("BITSTRING_AGG" in sent for sent in statements)
 
 
+def shuffled(file: DuckDB, moment: str) -> None:
+    file.run(
+        f"CREATE TABLE t AS SELECT 'w' || range % 7 AS word, range % 90 AS big, {moment} AS moment"
+        " FROM range(-1500, 1500) ORDER BY hash(range)"
+    )
+
+
+def test_a_moment_that_is_another_in_every_row_tells_that_a_key_is(file, table, statements) -> None:
+    shuffled(file, "TIMESTAMP '1970-01-01' + INTERVAL (range) SECOND + INTERVAL 999999 MICROSECOND")
+    make_key(table, "word", "moment", "big")
+    assert list(figures(table).values()) == [0]
+    assert "BITSTRING" in statements[-1]
+    assert not any("DISTINCT (" in sent for sent in statements)
+
+
+@pytest.mark.parametrize(("again", "expected"), [(0, 0), (3, 3)])
+def test_moments_of_one_second_tell_nothing(file, table, statements, again: int, expected: int) -> None:
+    shuffled(file, "TIMESTAMP '2026-01-01' + INTERVAL (range) MILLISECOND")
+    file.run(f"INSERT INTO t SELECT * FROM t LIMIT {again}")
+    make_key(table, "word", "moment")
+    assert list(figures(table).values()) == [expected]
+    assert any("DISTINCT (" in sent for sent in statements)
+
+
+@pytest.mark.parametrize(
+    "moment", ["TIMESTAMPTZ '2026-01-01 00:00:00+02'", "TIMESTAMP_NS '2026-01-01'", "TIMESTAMP 'infinity'"]
+)
+def test_moments_of_other_kinds_are_counted_all_the_same(file, table, moment: str) -> None:
+    shuffled(file, f"{moment} + INTERVAL (range % 1000) SECOND")
+    make_key(table, "moment", "word")
+    found = duckdb.connect(str(file.path)).execute("SELECT count(*) - count(DISTINCT (moment, word)) FROM t").fetchall()
+    assert list(figures(table).values()) == [found[0][0]]
+
+
 def test_a_view_is_asked_once(file, table, statements) -> None:
     file.run("CREATE VIEW t AS SELECT range AS day FROM range(10)")
     Table.objects.update(kind=Table.Kind.VIEW)
