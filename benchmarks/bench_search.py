@@ -161,9 +161,10 @@ def bare(q: str, *, is_ordered: bool) -> int:
             cursor.execute(sql, [asked])
         else:
             asked = " & ".join(f"('n{word}':* | 't{word}':*)" for word in words)
-            vector = "array_to_tsvector(string_to_array(words, ' '))"
-            order = f"ORDER BY ts_rank({vector}, %s::tsquery) DESC LIMIT 20" if is_ordered else "LIMIT 500"
-            sql = f"SELECT id FROM catalog_searchdocument WHERE {vector} @@ %s::tsquery {order}"
+            ranked = "ts_rank(array_to_tsvector(string_to_array(words, ' ')), %s::tsquery)"
+            order = f"ORDER BY {ranked} DESC LIMIT 20" if is_ordered else "LIMIT 500"
+            indexed = "array_to_tsvector(catalog_search_tokens(words))"
+            sql = f"SELECT id FROM catalog_searchdocument WHERE {indexed} @@ %s::tsquery {order}"
             cursor.execute(sql, [asked] * (2 if is_ordered else 1))
         return len(cursor.fetchall())
 
