@@ -134,8 +134,9 @@ def test_checks_of_one_table_share_a_scan(orders, statements) -> None:
     ]
     measured(*checks)
     assert sum("COUNT(*) AS row_count" in each for each in statements) == 1
-    # the columns, the ranges of the key's, whether it rises, the scan, a sample of the keys that are there twice
-    assert len(statements) == 5
+    # the columns, the ranges of the key's, whether it rises, whether a column of it tells, the scan, a sample of what
+    # is there twice
+    assert len(statements) == 6
 
 
 def test_checks_with_another_condition_keep_it(orders, statements) -> None:
