@@ -191,3 +191,16 @@ def test_a_commit_that_is_not_there_is_said(check, tmp_path):
     with pytest.raises(CommandError, match="git has no such version") as error:
         check("--git", "nowhere")
     assert error.value.returncode == 2
+
+
+def test_a_changed_macro_breaks_what_reads_the_columns_it_wrote(tmp_path) -> None:
+    project = {
+        "dbt_project.yml": "name: shop",
+        "macros/keys.sql": "{% macro keys() %}id, customer_id{% endmacro %}",
+        "core/orders.sql": "SELECT {{ keys() }}, amount FROM raw.orders",
+        "mart/by_customer.sql": "SELECT customer_id, sum(amount) AS total FROM {{ ref('orders') }} GROUP BY 1",
+        "mart/ids.sql": "SELECT id FROM {{ ref('orders') }}",
+    }
+    before = read(write(tmp_path / "old", project))
+    after = read(write(tmp_path / "new", project | {"macros/keys.sql": "{% macro keys() %}id{% endmacro %}"}), before)
+    assert [found.pipeline for found in compare(before, after).breaks] == ["mart.by_customer"]
