@@ -12,7 +12,7 @@ _LINE = re.compile(r"(?:--+|#+|//)\s*([A-Za-z][\w -]*?)\s*:\s*(.*)")
 _ALIASES = {"owners": "owner", "technical_owner": "owner", "business_owners": "business_owner", "tag": "tags"}
 _LISTS = {"owner": "technical_owners", "business_owner": "business_owners", "tags": "tags"}
 _TEXTS = {"description", "schedule", "dag", "orchestrator", "backfill"}
-_CHOICES = {
+CHOICES = {
     "kind": ("raw_ingest", "summary", "ab_test", "production_export"),
     "load_strategy": ("full_refresh", "incremental", "append", "merge"),
     "status": ("active", "paused", "deprecated", "retired"),
@@ -31,10 +31,10 @@ def read_front_comments(path: str, sql: str) -> tuple[dict[str, Any], tuple[File
             facts[_LISTS[key]] = (*facts.get(_LISTS[key], ()), *names)
         elif key in _TEXTS:
             facts[key] = value
-        elif value.lower() in _CHOICES[key]:
+        elif value.lower() in CHOICES[key]:
             facts[key] = int(value) if key == "tier" else value.lower()
         else:
-            message = f"`{key}: {value}` should be one of {', '.join(_CHOICES[key])}."
+            message = f"`{key}: {value}` should be one of {', '.join(CHOICES[key])}."
             problems.append(FileProblem(path, "bad_front_comment", WARNING, message, line))
     return facts, tuple(problems)
 
@@ -48,5 +48,5 @@ def _front_lines(sql: str) -> Iterator[tuple[int, str, str]]:
         if found := _LINE.fullmatch(text):
             key = re.sub(r"[ -]", "_", found[1].lower())
             key = _ALIASES.get(key, key)
-            if found[2] and (key in _LISTS or key in _TEXTS or key in _CHOICES):
+            if found[2] and (key in _LISTS or key in _TEXTS or key in CHOICES):
                 yield number, key, found[2].strip()

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalog.facts import ColumnFact, Owned, OwnerFact, PipelineFact, SourceFact, TableFact
+from ingest.front_comments import CHOICES
 from ingest.layout import Layout
 from ingest.names import MAX_NAME, Names, TableKey
 from ingest.owners import OwnerBook, slug_of
@@ -31,15 +32,9 @@ _TABLE_KEYS = {
     *("owner", "owners", "business_owner"),
 }
 _PIPELINE_KEYS = {*_PIPELINE_FIELDS, "name", "inputs", "outputs", "tags", "owner", "owners", "business_owner"}
-_TEXTS = {
-    "kind": ("raw_ingest", "summary", "ab_test", "production_export"),
-    "load_strategy": ("full_refresh", "incremental", "append", "merge"),
-    "status": ("active", "paused", "deprecated", "retired"),
-}
+_MEANS: Mapping[str, Callable[[str], Any]] = {"tier": int, "catchup": "true".__eq__}
 _CHOICES: Mapping[str, Mapping[str, Any]] = {  # values by how files write them
-    **{name: {text: text for text in texts} for name, texts in _TEXTS.items()},
-    "tier": {str(tier): tier for tier in (1, 2, 3, 4)},
-    "catchup": {"true": True, "false": False},
+    name: {text: _MEANS.get(name, str)(text) for text in texts} for name, texts in CHOICES.items()
 }
 
 

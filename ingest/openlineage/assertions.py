@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-from django.utils import timezone
 
 from audits.checks.models import Check, State
 from audits.checks.services import Reported, record_results
 from catalog.models import Table
 from ingest.models import ReportedDataset
 from ingest.openlineage import facets as read
-from ingest.openlineage.events import Event, Name
+from ingest.openlineage.events import Event, Name, at_last_now
 
 FACET = "dataQualityAssertions"
 
@@ -38,7 +35,7 @@ def _results(event: Event, table: Table, facet: Any, place: str) -> Iterator[Rep
             of=table,
             kind=kind,
             parameters=parameters,
-            at=min(event.at, timezone.now() + dt.timedelta(minutes=1)),
+            at=at_last_now(event.at),
             key=f"openlineage {event.run or ''} {event.at.isoformat()}",
             state=State.PASS if assertion.success else State.WARN if assertion.only_warns else State.FAIL,
             words=f"{said_by} asserted it, and it {'holds' if assertion.success else 'does not hold'}.",

@@ -6,12 +6,10 @@ are whole tables: a check of a part of one (`where`) takes none of it.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db.models import Q
-from django.utils import timezone
 
 from audits.checks.kinds import COUNTS_ROWS, BadParameters, InOutRatio, NotNull, Parameters, UniqueKey
 from audits.checks.models import Check, State
@@ -19,7 +17,7 @@ from audits.checks.services import record_result
 from catalog.models import Pipeline
 from ingest.models import ReportedDataset
 from ingest.openlineage import facets as read
-from ingest.openlineage.events import Event, Name, moment_of
+from ingest.openlineage.events import Event, Name, at_last_now, moment_of
 from ingest.openlineage.facets import Metrics
 from ingest.openlineage.merge import RunState
 from lineage.models import SqlVersion
@@ -41,7 +39,7 @@ def store_metrics(event: Event, datasets: Mapping[Name, ReportedDataset]) -> Non
         if METRICS not in dataset.facets or not row.is_checked:
             continue
         found = read.metrics(dataset.facets[METRICS], f"{dataset.place}.facets.{METRICS}")
-        at = min(event.at, timezone.now() + dt.timedelta(minutes=1))
+        at = at_last_now(event.at)
         for check, typed in _typed(Q(table=row.table_id, kind__in=OF_TABLES)):
             value = _measured(typed, found)
             if value is not None:
@@ -72,7 +70,7 @@ def store_run(pipeline: int, run: str, state: RunState) -> None:
     What is known of a run changes with each event that comes, in any order: its results are those of all together.
     """
     assert state.end is not None  # it succeeded
-    at = min(moment_of(state.end[1]), timezone.now() + dt.timedelta(minutes=1))
+    at = at_last_now(moment_of(state.end[1]))
     tables = ReportedDataset.objects.select_related("table__source").in_bulk(map(int, {*state.inputs, *state.outputs}))
     read_rows, written = (_by_table(side, tables) for side in (state.inputs, state.outputs))
     whole = _written_whole(pipeline, state, tables)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from django.utils import timezone
+
 from ingest.openlineage.facets import airflow_dag, lifecycle, parent_of, rows_counted, symlinks
 from ingest.openlineage.merge import Offer
 from ingest.openlineage.reading import BadEvent, a_moment, a_name, a_text, an_object, objects
@@ -121,6 +123,11 @@ def _symlinked(dataset: Dataset) -> dict[Name, dict[str, Offer]]:
 def micros_of(moment: dt.datetime) -> int:
     """Microseconds since 1970."""
     return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def at_last_now(at: dt.datetime) -> dt.datetime:
+    """A moment of an event as checks take it, which refuse results of the future: a client's clock may run ahead."""
+    return min(at, timezone.now() + dt.timedelta(minutes=1))
 
 
 def moment_of(micros: int) -> dt.datetime:

@@ -252,9 +252,8 @@ class Language:
             return str(node.name)
         name, args = self.column(node), node.args
         if len(args) > 2 and (args.get("temporary") or args.get("global_")):
-            return (
-                "#" if args.get("temporary") else "##"
-            ) + name  # T-SQL's sign of a temp table, which sqlglot takes off
+            sign = "#" if args.get("temporary") else "##"  # of T-SQL's temp tables, which sqlglot takes off
+            return sign + name
         return name
 
     def type_name(self, node: exp.Expression | None) -> str | None:

@@ -77,7 +77,8 @@ def render(sql: str, world: World) -> Rendered:
         check_loops(world.macros)
         environment = _Sandbox(result)
         names = known_names(environment, result, world)
-        environment.define(world.macros, names)
+        if world.macros:
+            environment.define(world.macros, names)
         template = environment.from_string(text, globals=names | environment.macros)
         result.sql = join_bounded(template.generate())
     except _UNREADABLE as error:
@@ -269,7 +270,12 @@ def quoted(name: str, dialect: str) -> str:
 
 def plain(relation: str) -> str:
     """The name of a table that `written` wrote."""
-    return ".".join(part.strip('`"[]') for part in _PARTS.findall(relation))
+    return ".".join(bare_parts(relation))
+
+
+def bare_parts(relation: str) -> list[str]:
+    """The parts of such a name, without their quotes."""
+    return [part.strip('`"[]') for part in _PARTS.findall(relation)]
 
 
 class _Relation(str):
@@ -278,8 +284,8 @@ class _Relation(str):
     __slots__ = ()
 
     def _part(self, place: int) -> str:
-        parts = _PARTS.findall(self)
-        return parts[place].strip('`"[]') if len(parts) >= -place else ""
+        parts = bare_parts(self)
+        return parts[place] if len(parts) >= -place else ""
 
     identifier = name = table = property(lambda self: self._part(-1))
     schema = property(lambda self: self._part(-2))
@@ -295,7 +301,7 @@ def known_names(environment: _Sandbox, result: Rendered, world: World) -> dict[s
         | packages
         | dbt_names(environment, result, world)
         | airflow_names(environment)
-        | {"adapter": _Adapter(environment, world.dialect), "target": _Target(environment, world.dialect)}
+        | adapter_names(environment, world, known)
         | {"range": environment.range}
     )
 
@@ -318,40 +324,30 @@ def known_by_columns(environment: _Sandbox, world: World) -> dict[str, Callable[
 
 
 class _Package:
-    """A package of macros; what we lack is an unknown name like any other."""
+    """Names behind a dot, as a package of macros has them; what we lack is an unknown name like any other."""
 
     def __init__(self, environment: _Sandbox, name: str, known: Mapping[str, Any]) -> None:
         self._environment, self._name, self._known = environment, name, known
 
     def __getattr__(self, name: str) -> Any:
-        return self._known.get(name) or self._environment.undefined(name=f"{self._name}_{name}")
+        return self._known[name] if name in self._known else self._environment.undefined(name=f"{self._name}_{name}")
 
 
-class _Target:
-    """Where dbt would build; what we lack is an unknown name like any other."""
+def adapter_names(environment: _Sandbox, world: World, known: Mapping[str, Any]) -> dict[str, Any]:
+    """https://docs.getdbt.com/reference/dbt-jinja-functions/adapter, what needs no database of it; and `target`."""
+    kind = ADAPTERS.get(world.dialect, world.dialect)
 
-    def __init__(self, environment: _Sandbox, dialect: str) -> None:
-        self._environment = environment
-        self.type = ADAPTERS.get(dialect, dialect)
+    def dispatch(macro_name: str, *_args: Any, **_named: Any) -> Any:
+        found = (environment.macros.get(f"{prefix}__{macro_name}") for prefix in (kind, "default"))
+        return next(filter(None, found), known.get(macro_name)) or environment.undefined(name=macro_name)
 
-    def __getattr__(self, name: str) -> Any:
-        return self._environment.undefined(name=f"target_{name}")
+    def quote(identifier: Any) -> str:
+        return quoted(str(identifier), world.dialect)
 
-
-class _Adapter(_Target):
-    """https://docs.getdbt.com/reference/dbt-jinja-functions/adapter, what needs no database of it."""
-
-    def __getattr__(self, name: str) -> Any:
-        return self._environment.undefined(name=f"adapter_{name}")
-
-    def dispatch(self, macro_name: str, *_args: Any, **_named: Any) -> Any:
-        macros = self._environment.macros
-        found = (macros.get(f"{kind}__{macro_name}") for kind in (self.type, "default"))
-        known = dbt_macros.calls().get(macro_name)
-        return next((macro for macro in found if macro), known) or self._environment.undefined(name=macro_name)
-
-    def quote(self, identifier: Any) -> str:
-        return f'"{identifier}"' if self.type != "bigquery" else f"`{identifier}`"
+    return {
+        "adapter": _Package(environment, "adapter", {"dispatch": dispatch, "quote": quote}),
+        "target": _Package(environment, "target", {"type": kind}),
+    }
 
 
 def dbt_names(environment: _Sandbox, result: Rendered, world: World) -> dict[str, Any]:
