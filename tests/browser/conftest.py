@@ -63,8 +63,8 @@ def sign_in(page: Page) -> Callable[[User], None]:
         page.get_by_label("User name").fill(user.username)
         page.get_by_label("Password").fill("correct horse")
         page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("heading", level=1).wait_for()
-        page.wait_for_load_state()  # its scripts have run: keys do something
+        # The next page has loaded and its scripts have run: keys do something.
+        page.wait_for_url(lambda url: "/login/" not in url)
 
     return fill
 
@@ -87,12 +87,15 @@ def assert_accessible(page: Page) -> Callable[[], None]:
 
 
 @pytest.fixture
-def change_to(page: Page, sign_in) -> Callable[[User], None]:
-    """Another person sits down at the browser."""
+def change_to(page: Page, sign_in) -> Callable[[User | None], None]:
+    """Another person sits down at the browser; None: somebody who has not signed in."""
 
-    def change(user: User) -> None:
-        page.goto("about:blank")  # what the page still loads would come back with cookies of its own
-        page.context.clear_cookies()
-        sign_in(user)
+    def change(user: User | None) -> None:
+        page.goto("about:blank")
+        # The CSRF cookie stays, as after signing out: every answer renews it, and one that comes late, with
+        # another than the form to sign in was made with, would have the form refused.
+        page.context.clear_cookies(name="sessionid")
+        if user:
+            sign_in(user)
 
     return change

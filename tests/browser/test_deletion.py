@@ -69,7 +69,7 @@ def test_found_agreed_quarantined_missed_and_back(
     expect(page.get_by_role("button", name="I agree")).to_be_disabled()
 
     # Jo comes from the mail, signs in to agree, and does.
-    page.context.clear_cookies()
+    change_to(None)
     page.goto(link)
     assert_accessible()
     page.get_by_role("button", name="Sign in to agree").click()
@@ -119,7 +119,7 @@ def test_an_owner_keeps_the_tables_by_the_link_alone(
     page.get_by_role("button", name="Tell the owners").click()
     expect(page.get_by_text("Owners notified", exact=True)).to_be_visible()
     review = page.url
-    page.context.clear_cookies()
+    change_to(None)
     page.goto(re.search(r"http\S+/deletion/notices/\S+", mail.outbox[0].body)[0])
     page.get_by_role("button", name="Keep them").click()
     expect(page.get_by_text("Not saved yet")).to_be_visible()
