@@ -17,12 +17,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from catalog.addresses import validate_connection
-from catalog.links import link
+from catalog.links import is_plain, link
 
 
 def node_id(kind: str, *names: str) -> str:
     """How graphs and exports name a thing: its kind and names, each percent-encoded, with colons between."""
-    return ":".join([kind, *(quote(name, safe="") for name in names)])
+    return ":".join([kind, *(name if is_plain(name) else quote(name, safe="") for name in names)])
 
 
 class Role(models.TextChoices):

@@ -188,7 +188,11 @@ def _folded(degrees: Mapping[Node, tuple[int, int]], edges: Iterable[Edge]) -> d
     for source, target in pairs:
         downstream[source] += 1
         upstream[target] += 1
-    left = {node: (ups - upstream[node], downs - downstream[node]) for node, (ups, downs) in degrees.items()}
+    left = {
+        # Never below zero: edges may be written between the two questions.
+        node: (max(0, ups - upstream[node]), max(0, downs - downstream[node]))
+        for node, (ups, downs) in degrees.items()
+    }
     return {node: counts for node, counts in left.items() if any(counts)}
 
 

@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 
 from lineage.graph import Edge, Node
 from lineage.models import ColumnEdge, TableEdge
+from lineage.snapshot import Snapshot
 from lineage.sql.model import DIRECT_KINDS
 
 _LEGS_PER_QUERY = 400  # SQLite takes 500 in one UNION
@@ -38,10 +39,14 @@ class Arm:
 
 
 class TableRows:
-    """Edges between tables. `root` is a pipeline that a walk starts from: its edges lead to it and on from it."""
+    """Edges between tables. `root` is a pipeline that a walk starts from: its edges lead to it and on from it.
 
-    def __init__(self, at: datetime | None = None, root: int | None = None) -> None:
+    A `snapshot` of now knows how many neighbours a hub has without counting them.
+    """
+
+    def __init__(self, at: datetime | None = None, root: int | None = None, snapshot: Snapshot | None = None) -> None:
         self._at = at
+        self._snapshot = snapshot if at is None and root is None else None
         self._root = root
         self._arms = [*_table_arms(-1, "target", "source", root), *_table_arms(1, "source", "target", root)]
 
@@ -56,7 +61,10 @@ class TableRows:
             yield from (edge for edge in self._as_edges(*row) if edge.source in known and edge.target in known)
 
     def degrees(self, nodes: Collection[Node]) -> Mapping[Node, tuple[int, int]]:
-        return _degrees(TableEdge, self._arms, self._at, nodes)
+        if self._snapshot is None:
+            return _degrees(TableEdge, self._arms, self._at, nodes)
+        counts = self._snapshot.degrees(_keys("table", nodes))
+        return {("table", table): sides for table, sides in counts.items()}
 
     def _as_edges(self, source: int | None, target: int | None, pipeline: int) -> Iterator[Edge]:
         here = ("pipeline", pipeline)

@@ -21,7 +21,7 @@ from lineage import graph, neighbours
 from lineage.graph import Direction, Node, Side, Walk
 from lineage.models import EdgeOrigin, GraphVersion, Problem, SqlVersion, TableEdge
 from lineage.neighbours import ColumnRows, Named, TableRows
-from lineage.snapshot import current_snapshot, graph_state
+from lineage.snapshot import current_snapshot, graph_state, held_snapshot
 
 Grain = Literal["table", "column"]
 CAP = 150  # tables, or columns, of one picture: more cannot be read
@@ -141,16 +141,16 @@ def lineage_of(
     """
     if isinstance(thing, Column):
         grain = "column"
+    state = state or graph_state()
     rows: TableRows | ColumnRows
     if grain == "table":
-        rows = TableRows(at, root=thing.pk if isinstance(thing, Pipeline) else None)
+        rows = TableRows(at, thing.pk if isinstance(thing, Pipeline) else None, held_snapshot(state))
         start: Collection[Node] = [(thing._meta.model_name, thing.pk)]
     else:
         rows = ColumnRows(at, direct_only)
         start = _column_start(thing, at)
     walked = graph.walk(rows, start, direction, depth, cap, opened, shut)
     nodes, edges = _table_grain(walked) if grain == "table" else _column_grain(walked)
-    state = state or graph_state()
     is_plain = grain == "table" and at is None and not opened and not shut
     reached = _reached(thing, direction, depth, state) if walked.capped and is_plain else None
     return Lineage(

@@ -11,7 +11,7 @@ import fcntl
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -188,6 +188,13 @@ class Snapshot:
         reached = np.flatnonzero(hops >= 0)
         return Reach(self.version, self.keys[reached], hops[reached])
 
+    def degrees(self, tables: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """How many different neighbours tables (ids) have, upstream and downstream; those without any are left out."""
+        places = self._places(np.array(tables, np.int64) * 2)
+        sides = [rows.start[places + 1] - rows.start[places] for rows in (self.upstream, self.downstream)]
+        keys = self.keys[places] // 2
+        return dict(zip(keys.tolist(), zip(*(side.tolist() for side in sides), strict=True), strict=True))
+
     def _places(self, keys: np.ndarray) -> np.ndarray:
         if not len(self.keys):
             return np.zeros(0, np.int64)
@@ -210,6 +217,13 @@ def current_snapshot(state: GraphVersion | None = None) -> Snapshot | None:
     """
     state = state or graph_state()
     return _held(state) if state.number or state.pk else None
+
+
+def held_snapshot(state: GraphVersion) -> Snapshot | None:
+    """The graph of exactly this state if this process has it in memory, which costs nothing to ask."""
+    held = _held_now
+    is_this = held and held.graph == state.graph and held.snapshot and held.snapshot.version == state.number
+    return held.snapshot if held and is_this else None
 
 
 def current_edges() -> Edges:

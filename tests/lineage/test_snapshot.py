@@ -26,6 +26,7 @@ from lineage.snapshot import (
     current_edges,
     current_snapshot,
     graph_state,
+    held_snapshot,
 )
 from tests.factories import NOON, make_edge, make_pipeline, make_table
 
@@ -79,12 +80,15 @@ def test_rows_and_snapshot_agree(ten_tables, edges, start, direction, depth):
         for source, target, pipeline in edges
     )
     walked = walk(TableRows(), [("table", tables[start])], direction, depth, EVERYTHING)
-    reach = module._from_rows(1).reach([tables[start]], direction, depth)
+    snapshot = module._from_rows(1)
+    reach = snapshot.reach([tables[start]], direction, depth)
     reached = {
         ("pipeline" if key % 2 else "table", key // 2): hops
         for key, hops in zip(reach.keys.tolist(), reach.hops.tolist(), strict=True)
     }
     assert reached | {("table", tables[start]): 0} == {node: abs(hops) for node, hops in walked.distance.items()}
+    nodes = [("table", table) for table in tables]
+    assert TableRows(snapshot=snapshot).degrees(nodes) == TableRows().degrees(nodes)
 
 
 def test_a_snapshot_of_nothing_reaches_nothing():
@@ -104,7 +108,9 @@ def test_a_small_graph_is_read_from_rows_and_kept_until_it_changes(django_assert
     assert first.reach([a.pk], "downstream").tables.tolist() == [a.pk, b.pk]
     with django_assert_num_queries(1):
         assert current_snapshot() is first
+    assert held_snapshot(graph_state()) is first
     chain(b, c)
+    assert held_snapshot(graph_state()) is None
     assert current_snapshot().reach([a.pk], "downstream").tables.tolist() == [a.pk, b.pk, c.pk]
 
 
