@@ -11,6 +11,26 @@ _LABELS = 6  # months that are written below, at most
 
 
 @dataclass(frozen=True)
+class Scale:
+    """From figures between `low` and `high` to places between `start` and `end`, in units of a picture.
+
+    Where low and high are one figure it is at the start. `end` may lie before `start`, as the top of a picture does.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, figure: float) -> float:
+        return round(self.start + (self.end - self.start) * (figure - self.low) / ((self.high - self.low) or 1), 1)
+
+    def length(self, span: float) -> float:
+        """How long something of so many figures is drawn."""
+        return round(abs(self.end - self.start) * span / ((self.high - self.low) or 1), 1)
+
+
+@dataclass(frozen=True)
 class Value:
     """One figure: None where there is nothing to show."""
 
@@ -71,25 +91,23 @@ class Chart:
 def bars(title: str, months: Sequence[str], series: Sequence[Series]) -> Chart:
     """Figures of each month on top of each other."""
     totals = [sum(each.values[n].number or 0 for each in series) for n in range(len(months))]
-    top = _round_up(max(totals, default=0))
-    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(months))
+    x, y = _across(months), _up(max(totals, default=0))
     marks = []
     for n in range(len(months)):
         base = 0.0
         for each in series:
             value = each.values[n]
             if value.number:
-                y, height = _height(base + value.number, top), value.number / top * _inner()
-                x = round(_LEFT + n * step + step * 0.15, 1)
-                marks.append(Mark(x, y, round(step * 0.7, 1), round(height, 1), each.tone, value.url, value.title))
                 base += value.number
-    return Chart(title, series, _ticks(top), _labels(months, step), bars=marks)
+                size = x.length(0.7), y.length(value.number)
+                marks.append(Mark(x(n + 0.15), y(base), *size, each.tone, value.url, value.title))
+    return Chart(title, series, _ticks(y), _labels(months, x), bars=marks)
 
 
 def lines(title: str, months: Sequence[str], series: Sequence[Series]) -> Chart:
     """Figures of each month as points on lines."""
-    top = _round_up(max((value.number or 0 for each in series for value in each.values), default=0))
-    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(months))
+    x = _across(months)
+    y = _up(max((value.number or 0 for each in series for value in each.values), default=0))
     dots, strokes = [], []
     for each in series:
         run: list[str] = []
@@ -98,27 +116,27 @@ def lines(title: str, months: Sequence[str], series: Sequence[Series]) -> Chart:
                 strokes += [Stroke(" ".join(run), each.tone, each.is_dashed)] if len(run) > 1 else []
                 run = []
                 continue
-            x, y = round(_LEFT + (n + 0.5) * step, 1), _height(value.number, top)
-            run.append(f"{x},{y}")
-            dots.append(Mark(x, y, 4, 4, each.tone, value.url, value.title))
-    return Chart(title, series, _ticks(top), _labels(months, step), strokes=strokes, dots=dots)
+            at = x(n + 0.5), y(value.number)
+            run.append("{},{}".format(*at))
+            dots.append(Mark(*at, 4, 4, each.tone, value.url, value.title))
+    return Chart(title, series, _ticks(y), _labels(months, x), strokes=strokes, dots=dots)
 
 
-def _inner() -> float:
-    return HEIGHT - _TOP - _BOTTOM
+def _across(months: Sequence[str]) -> Scale:
+    return Scale(0, len(months), _LEFT, WIDTH - _RIGHT)
 
 
-def _height(number: float, top: float) -> float:
-    return round(_TOP + _inner() * (1 - number / top), 1)
+def _up(most: float) -> Scale:
+    return Scale(0, _round_up(most), HEIGHT - _BOTTOM, _TOP)
 
 
-def _ticks(top: float) -> list[tuple[float, str]]:
-    return [(_height(number, top), f"{number:,g}") for number in (0, top / 2, top)]
+def _ticks(y: Scale) -> list[tuple[float, str]]:
+    return [(y(number), f"{number:,g}") for number in (0, y.high / 2, y.high)]
 
 
-def _labels(months: Sequence[str], step: float) -> list[tuple[float, str]]:
+def _labels(months: Sequence[str], x: Scale) -> list[tuple[float, str]]:
     every = max(1, -(-len(months) // _LABELS))
-    return [(round(_LEFT + (n + 0.5) * step, 1), month) for n, month in enumerate(months) if n % every == 0]
+    return [(x(n + 0.5), month) for n, month in enumerate(months) if n % every == 0]
 
 
 def _round_up(number: float) -> float:

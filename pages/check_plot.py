@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from audits.checks.judge import written
 from audits.checks.models import CheckResult, State
 from catalog.moments import in_words
+from pages.charts import Scale
 
 WIDTH, HEIGHT, MARGIN = 720.0, 180.0, 8.0
 
@@ -47,12 +48,12 @@ def plot(results: Sequence[CheckResult]) -> Plot | None:
     bounds = [bound for result in drawn for bound in (result.low, result.high) if bound is not None]
     low, high = min(figures + bounds), max(figures + bounds)
     high += (abs(low) or 1) if high == low else 0  # one figure all along is no scale
-    scale = _Scale(drawn[0].at, drawn[-1].at, low, high)
-    points = [(scale.x(result.at), scale.y(result.value)) for result in drawn if result.value is not None]
+    x = Scale(drawn[0].at.timestamp(), drawn[-1].at.timestamp(), MARGIN, WIDTH - MARGIN)
+    y = Scale(low, high, HEIGHT - MARGIN, MARGIN)
     return Plot(
-        dots=[_dot(result, scale) for result in drawn],
-        line=" ".join(f"{x:.1f},{y:.1f}" for x, y in points),
-        band=_band(drawn, scale),
+        dots=[_dot(result, x, y) for result in drawn],
+        line=_points((x(each.at.timestamp()), y(each.value)) for each in drawn if each.value is not None),
+        band=_band(drawn, x, y),
         top=written(high),
         bottom=written(low),
         first=drawn[0].at,
@@ -60,35 +61,21 @@ def plot(results: Sequence[CheckResult]) -> Plot | None:
     )
 
 
-@dataclass(frozen=True)
-class _Scale:
-    first: dt.datetime
-    last: dt.datetime
-    low: float
-    high: float
-
-    def x(self, at: dt.datetime) -> float:
-        span = (self.last - self.first).total_seconds() or 1
-        return round(MARGIN + (WIDTH - 2 * MARGIN) * (at - self.first).total_seconds() / span, 1)
-
-    def y(self, value: float | None) -> float:
-        """Where a figure is; what could not be measured stands on the lower edge."""
-        if value is None:
-            return HEIGHT - MARGIN
-        return round(MARGIN + (HEIGHT - 2 * MARGIN) * (self.high - value) / (self.high - self.low), 1)
-
-
-def _band(drawn: Sequence[CheckResult], scale: _Scale) -> str:
+def _band(drawn: Sequence[CheckResult], x: Scale, y: Scale) -> str:
     """The outline of what was allowed: along the upper bounds, back along the lower ones; an open side is the edge."""
     bounded = [result for result in drawn if result.low is not None or result.high is not None]
-    if not bounded:
-        return ""
-    upper = [(scale.x(each.at), 0.0 if each.high is None else scale.y(each.high)) for each in bounded]
-    lower = [(scale.x(each.at), HEIGHT if each.low is None else scale.y(each.low)) for each in reversed(bounded)]
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in upper + lower)
+    upper = [(x(each.at.timestamp()), 0 if each.high is None else y(each.high)) for each in bounded]
+    lower = [(x(each.at.timestamp()), HEIGHT if each.low is None else y(each.low)) for each in reversed(bounded)]
+    return _points(upper + lower)
 
 
-def _dot(result: CheckResult, scale: _Scale) -> Dot:
+def _points(places: Iterable[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+
+
+def _dot(result: CheckResult, x: Scale, y: Scale) -> Dot:
+    """What could not be measured stands on the lower edge."""
     figure = written(result.value) if result.value is not None else State(result.state).label
     title = f"{in_words(result.at)}: {figure}. {result.words}"
-    return Dot(scale.x(result.at), scale.y(result.value), result.state, title[:300])
+    height = y(y.low if result.value is None else result.value)
+    return Dot(x(result.at.timestamp()), height, result.state, title[:300])

@@ -29,6 +29,7 @@ from catalog import policy
 from catalog.models import Owner, Pipeline, Source
 from catalog.policy import Action
 from lineage.nodes import NodeId
+from pages.charts import Scale
 from pages.code import excerpt_of
 from pages.csv_rows import csv_response
 from pages.find import owner_or_404, pipeline_or_404, source_or_404
@@ -139,13 +140,14 @@ class Trend:
 def trend_of(points: list[Point]) -> Trend:
     """A step at each day on which the score changed; a gap while nothing could be judged."""
     first, last = points[0].day, points[-1].day
-    days, pieces, at = max(1, (last - first).days), [], None
+    x, y = Scale(0, (last - first).days, 0, WIDTH), Scale(0, 1, HEIGHT, 0)
+    pieces, at = [], None
     for point in points:
-        x = round(WIDTH * (point.day - first).days / days)
-        pieces += [f"H{x}"] if at is not None else []
-        before, at = at, None if point.score is None else round(HEIGHT * (1 - point.score), 1)
+        place = x((point.day - first).days)
+        pieces += [f"H{place:g}"] if at is not None else []
+        before, at = at, None if point.score is None else y(point.score)
         if at is not None:
-            pieces.append(f"M{x} {at}" if before is None else f"V{at}")
+            pieces.append(f"M{place:g} {at:g}" if before is None else f"V{at:g}")
     pieces += [f"H{WIDTH}"] if at is not None and first == last else []
     return Trend(" ".join(pieces), points[0], points[-1], points[-12:])
 

@@ -15,6 +15,7 @@ from catalog import policy
 from catalog.models import Source
 from catalog.policy import Action
 from lineage.queries import owner_slugs_of_tables
+from pages.charts import Scale
 from pages.find import table_or_404
 
 SHOWN = 20  # rows of each list
@@ -68,14 +69,14 @@ def table_usage(request: HttpRequest, source: str, name: str) -> HttpResponse:
 
 def sparkline(usage: Usage) -> list[Bar]:
     """A bar for each day with reads, as high as it has reads; days without leave a gap."""
-    most = max((day.reads for day in usage.by_day), default=1)
-    step = WIDTH / usage.days
+    x = Scale(0, usage.days, 0, WIDTH)
+    y = Scale(0, max((day.reads for day in usage.by_day), default=1), HEIGHT, 0)
     return [
         Bar(
-            x=round((day.day - usage.since).days * step, 2),
-            y=round(HEIGHT - (height := max(LOWEST, HEIGHT * day.reads / most)), 2),
-            width=round(step * 0.8, 2),
-            height=round(height, 2),
+            x=x((day.day - usage.since).days),
+            y=min(HEIGHT - LOWEST, y(day.reads)),
+            width=x.length(0.8),
+            height=max(LOWEST, y.length(day.reads)),
             title=f"{_written(day.day)}: {_counted(day.reads, 'read')} by {_counted(day.readers, 'reader')}",
         )
         for day in usage.by_day

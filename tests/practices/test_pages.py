@@ -135,8 +135,8 @@ def test_badges_of_teams_sources_and_the_company(judged, viewer, signed_in, clie
 def test_a_trend_is_drawn_in_steps_with_gaps() -> None:
     day = dt.date(2026, 3, 1)
     points = [Point(day + dt.timedelta(days=n), score) for n, score in ((0, 0.5), (5, None), (8, 1.0), (10, 1.0))]
-    assert trend_of(points).path == "M0 60.0 H360 M576 0.0 H720 V0.0"
-    assert trend_of(points[:1]).path == "M0 60.0 H720"  # of one day, a line all the same
+    assert trend_of(points).path == "M0 60 H360 M576 0 H720 V0"
+    assert trend_of(points[:1]).path == "M0 60 H720"  # of one day, a line all the same
 
 
 @pytest.mark.parametrize(
