@@ -46,6 +46,7 @@ def test_found_agreed_quarantined_missed_and_back(
 
     # The steward finds two tables, looks at the plan, and tells their owner.
     change_to(steward)
+    page.goto("/")
     page.get_by_role("link", name="Deletion").click()
     expect(page.get_by_role("row")).to_have_count(3)
     assert_accessible()

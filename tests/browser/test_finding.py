@@ -29,6 +29,7 @@ def shop() -> None:
 
 def test_search_by_keyboard_alone(page: Page, sign_in, shop, viewer, assert_accessible) -> None:
     sign_in(viewer)
+    page.goto("/")
     page.keyboard.press("Control+k")
     field = page.get_by_role("combobox", name="Search")
     expect(field).to_be_focused()
@@ -55,6 +56,7 @@ def test_the_page_of_results_follows_what_is_typed_and_is_narrowed(
     page: Page, sign_in, shop, viewer, assert_accessible
 ) -> None:
     sign_in(viewer)
+    page.goto("/")
     page.keyboard.press("/")
     page.keyboard.type("shop")
     page.keyboard.press("Enter")

@@ -102,8 +102,9 @@ def test_from_the_alert_to_the_last_action_item(
 
     # It saves itself as she types; what Jo wrote meanwhile is not overwritten unseen.
     for name in SECTIONS:
+        page.get_by_role("textbox", name=name, exact=True).press_sequentially(f"Said of {name.lower()}.")
+    for name in SECTIONS:
         field = page.get_by_role("textbox", name=name, exact=True)
-        field.press_sequentially(f"Said of {name.lower()}.")
         expect(page.locator("form", has=field).get_by_text("Saved by Lea")).to_be_visible()
     page.get_by_label("Where we were lucky").fill("**Nobody** looked. <script>alert(1)</script>")
     form = page.locator("form", has=page.get_by_label("Where we were lucky"))
