@@ -61,6 +61,7 @@ class Rules:
     lookups: tuple[str, ...] = ()  # functions whose name begins so read the table that their first argument names
     tables_in_text: frozenset[str] = frozenset()  # functions in FROM that read the table which their text names
     retokenize: bool = False  # the tokens depend on the kind of statement
+    client: str = ""  # the program whose commands may stand among the SQL
 
 
 BIGQUERY_PSEUDO = frozenset(
@@ -89,6 +90,7 @@ RULES = {
         pseudo_columns=BIGQUERY_PSEUDO,
     ),
     "snowflake": Rules(
+        client="snowsql",
         lateral_alias=True,
         implicit_recursion=True,
         ddl_commits=True,
@@ -98,6 +100,7 @@ RULES = {
         copy_remembers=True,
     ),
     "redshift": Rules(
+        client="rsql",
         lateral_alias=True,
         struct_dot=True,
         truncate_commits=True,
@@ -107,6 +110,7 @@ RULES = {
         declare_sections=True,
     ),
     "postgres": Rules(
+        client="psql",
         arrow_is_access=True,
         pseudo_columns=POSTGRES_PSEUDO,
         row_values=True,
@@ -117,7 +121,13 @@ RULES = {
     ),
     "spark": SPARK,
     "spark2": SPARK,
-    "databricks": replace(SPARK, own_schema="live", copy_remembers=True, tables_in_text=frozenset({"table_changes"})),
+    "databricks": replace(
+        SPARK,
+        own_schema="live",
+        copy_remembers=True,
+        tables_in_text=frozenset({"table_changes"}),
+        client="notebook",
+    ),
     "hive": Rules(
         values_column="col{number}",
         unnamed="_c{place}",
@@ -144,6 +154,7 @@ RULES = {
         arrow_is_access=True,
         tables_keep_case=True,
         columns_ignore_case=True,
+        client="mysql",
         values_column="column_{place}",
         ctas_by_name=True,
         declares_by_statement=False,
@@ -162,6 +173,7 @@ RULES = {
         pseudo_columns=frozenset({"rowid", "filename"}),
     ),
     "tsql": Rules(
+        client="sqlcmd",
         unnamed="",
         implicit_recursion=True,
         use_sets="database",
@@ -179,6 +191,7 @@ RULES = {
         pseudo_columns=frozenset({"_part", "_file"}),
     ),
     "oracle": Rules(
+        client="sqlplus",
         implicit_recursion=True,
         truncate_commits=True,
         ddl_commits=True,

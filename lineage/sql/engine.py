@@ -30,7 +30,7 @@ from .script import Script
 from .statements import read_statement
 from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
 
-ENGINE_VERSION = 11  # raised whenever the same text may give another answer, so that stored answers are read again
+ENGINE_VERSION = 12  # raised whenever the same text may give another answer, so that stored answers are read again
 
 
 def analyze(

@@ -321,7 +321,7 @@ def file_name(reader: Reader, node: Any) -> str:
     """The URI of a file or stage; "" for STDIN, STDOUT and the like."""
     inner = node.this if isinstance(node, exp.Table) else node
     text = inner.name if isinstance(inner, exp.Literal | exp.Var | exp.Identifier) else ""
-    return "" if text.upper() in ("STDIN", "STDOUT", "") else reader.script.uri(text)
+    return "" if text.upper() in ("STDIN", "STDOUT", "PROGRAM", "") else reader.script.uri(text)
 
 
 def copy_from(reader: Reader, file: Any, names: list[str], write: Write) -> None:

@@ -15,6 +15,7 @@ from sqlglot.errors import TokenError
 from sqlglot.tokens import Token, TokenType
 
 from .bounds import CLOSING, MAX_DEPTH, MAX_OPEN_FROMS, MAX_OPEN_JOINS, OPENING, TooLarge, bounded
+from .clients import sql_of
 from .dialects import Language, words
 
 MAX_CHARACTERS = 6_000_000
@@ -30,7 +31,7 @@ STARTERS = words(
 )
 SILENT = words(
     "LEAVE BREAK CONTINUE ITERATE RAISE NULL EXIT PRINT GO THROW RAISERROR SIGNAL RESIGNAL GOTO OPEN CLOSE FETCH "
-    "DELIMITER GET PERFORM NOTIFY LISTEN"
+    "GET PERFORM NOTIFY LISTEN"
 )
 CURSOR_WORDS = words("OPEN FETCH CLOSE DEALLOCATE")
 AFTER_END = words("IF LOOP WHILE FOR REPEAT CASE TRY CATCH")
@@ -68,7 +69,13 @@ def split(text: str, language: Language) -> list[Piece]:
     if len(text) > MAX_CHARACTERS:
         message = f"{len(text):,} characters; at most {MAX_CHARACTERS:,} are read"
         return [Piece(OPAQUE, [], text, 0, message=message, code="too_large")]
-    return split_text(text, 0, language, 0)
+    if not language.rules.client:
+        return split_text(text, 0, language, 0)
+    text, copies = sql_of(text, language.rules.client)
+    pieces = split_text(text, 0, language, 0)
+    for place, sql in copies:
+        pieces += split_text(sql, place, language, 0)
+    return sorted(pieces, key=lambda piece: piece.start) if copies else pieces
 
 
 def split_text(text: str, offset: int, language: Language, level: int) -> list[Piece]:
@@ -204,24 +211,13 @@ class Splitter:
             CONTROL.get(word, Splitter.take_statement)(self)
 
     def take_silent(self, word: str) -> None:
-        """Words that steer a script and move no data; GO and DELIMITER end with their line."""
-        if word in ("GO", "DELIMITER"):
+        """Words that steer a script and move no data; GO ends with its line."""
+        if word == "GO":
             line = self.tokens[self.at].line
-            if word == "DELIMITER":
-                self.part_delimiter(line)
             while self.at < self.size and self.tokens[self.at].line == line:
                 self.at += 1
         else:
             self.at = self.find_end(self.at)
-
-    def part_delimiter(self, line: int) -> None:
-        """DELIMITER $$: from here on END$$ is END."""
-        mark = "".join(token.text for token in self.tokens[self.at + 1 : self.at + 4] if token.line == line)
-        for place in range(self.at + 1, self.size if mark and mark != ";" else 0):
-            token = self.tokens[place]
-            if token.text.endswith(mark) and token.text != mark:
-                kept = token.text.removesuffix(mark)
-                self.tokens[place] = Token(token.token_type, kept, token.line, token.col, token.start, token.end)
 
     def take_statement(self) -> None:
         if self.is_label():

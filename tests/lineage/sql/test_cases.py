@@ -57,8 +57,19 @@ EXPECTATIONS = ("inputs", "outputs", "columns", "indirect", "bases") + (
     "by_output",
 )
 FEATURES = (
-    ("clone_copy", "comments", "ctas", "cte", "defaults", "delete", "explode", "files", "flatten", "functions")
-    + ("indirect", "insert", "insert_overwrite", "joins", "kinds", "lateral_alias", "merge", "names", "natives")
+    ("clients", "clone_copy", "comments", "ctas", "cte", "defaults", "delete", "explode", "files", "flatten")
+    + (
+        "functions",
+        "indirect",
+        "insert",
+        "insert_overwrite",
+        "joins",
+        "kinds",
+        "lateral_alias",
+        "merge",
+        "names",
+        "natives",
+    )
     + ("never_invented", "one_broken", "pivot", "qualify", "rename_swap", "script_tables", "scripting")
     + ("set_operations", "sharded", "star_except", "stars", "structs_json", "subqueries", "temp_tables", "templates")
     + ("transactions", "unnest", "update", "views", "windows")
