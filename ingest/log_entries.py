@@ -1,61 +1,32 @@
 """The entries of an opened log, as slim rows in DuckDB, and one text of each kind.
 
-Table `entry`: a row for each entry, without its text: `d` the digest of its identity, `k` the key of its text
-(`fingerprints`), `r` of the tables that the log itself names, when, who, where, and what became of it.
+In the order in which it happens, `LogSql` being the text of every SELECT:
+
+1. `learn`: what queries of this log begin with, from its first entries
+2. `read`: table `entry`, a row for each entry without its text: `d` the digest of its identity, `k` the key of its text
+   (`fingerprints`), `r` of the tables that the log itself names, when, who, where, and what became of it
+3. `samples`: a text for each `k` and `r`, for which the log is read once more, as far as needed
+
+While DuckDB does the second, Python can read the texts that `learn` returned.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
-from ingest.fingerprints import Lexis, bare_sql, exact_sql, head_fingerprint, is_doubtful, key_sql, split_sql
+from ingest.fingerprints import head_fingerprint, is_doubtful
 from ingest.log_files import BadLog, Notes, gist, note_left_out
-from ingest.log_formats import TOOL_COMMENTS, TOOL_TAG, View
+from ingest.log_sql import IDENTITY, REFS, SPOT, LogSql, is_tools
 
-_FIELDS = {
-    "id": "id",
-    "twin": "twin",
-    "who": "user",
-    "kind": "kind",
-    "db": "database",
-    "schema_": "schema",
-    "tag": "tag",
-    "pipeline": "pipeline",
-    "channel": "channel",
-    "refs": "refs",
-}
 _LOOKED_AT = 50_000  # entries, to learn which heads come again
 _LONGEST_HEAD = 10_000  # bytes; longer ones are data in a VALUES, and none is like another
-# Finds an entry again in another scan for little: a digest of its identity would have to read the text.
-_SPOT = "hash(concat_ws(chr(31), moment, who, id), strlen(query))"
-# Of texts a digest of the whole, but that of a known head is made once.
-_IDENTITY = (
-    "CASE WHEN coalesce(id, '') <> '' THEN md5_number_lower(id) ELSE xor(coalesce(digest, md5_number_lower(head)), "
-    "md5_number_lower(concat_ws(chr(31), moment, who, note, tail))) END"
-)
-_EPOCH = (
-    "CASE WHEN regexp_full_match(moment, '[0-9]{9,19}([.][0-9]+)?([eE][0-9]+)?') THEN make_timestamp(CAST(CASE "
-    "WHEN moment::DOUBLE < 1e11 THEN moment::DOUBLE * 1e6 WHEN moment::DOUBLE < 1e14 THEN moment::DOUBLE * 1e3 "
-    "WHEN moment::DOUBLE < 1e17 THEN moment::DOUBLE ELSE moment::DOUBLE / 1e3 END AS BIGINT)) END"
-)
-# "2026-03-01 12:00:00.000 -0800", as Snowflake writes it, is the one form in use that DuckDB does not know.
-_SPACED_ZONE = r"regexp_replace(moment, ' ([+-][0-9]{2}):?([0-9]{2})$', '\1:\2')"
-_MOMENT = (
-    "coalesce(make_timestamp(epoch_us(try_cast(moment AS TIMESTAMPTZ))), "
-    f"{_EPOCH}, make_timestamp(epoch_us(try_cast({_SPACED_ZONE} AS TIMESTAMPTZ))))"
-)
-_ZONE = "'([+-][0-9]{2}(:?[0-9]{2})?|[A-Za-z]{2,})$'"
-# CASE, because DuckDB works out both sides of an OR for every row.
-_ZONELESS = (
-    f"coalesce(CASE WHEN right(moment, 1) IN ('Z', 'z') THEN false WHEN length(moment) > 10 AND "
-    f"regexp_matches(moment, {_ZONE}) THEN false ELSE NOT regexp_full_match(moment, '[0-9.eE]+') END, false)"
-)
-_WRONG = f"(query = '' AND refs IS NULL) OR {_MOMENT} IS NULL"
+_LONGEST_FIRST = 4_000  # bytes of a text that is held before it is asked for
+_FURTHER = 100_000  # entries by which the threads that read a file may be apart
+_MOST_NAMED = 3  # rows of each fault that are told by number
 
 
 @dataclass(frozen=True)
@@ -72,31 +43,39 @@ class Sample:
 class Entries:
     """The entries of the view `log`."""
 
-    def __init__(
-        self,
-        database: duckdb.DuckDBPyConnection,
-        view: View,
-        lexis: Lexis,
-        notes: Notes,
-        *,
-        services: str = "",
-        taken_at: dt.datetime | None = None,
-    ) -> None:
-        """`services` is an expression over users' names; `taken_at` dates snapshots that do not say it themselves."""
+    def __init__(self, database: duckdb.DuckDBPyConnection, sql: LogSql, notes: Notes) -> None:
         self._database = database
-        self._view = view
-        self._lexis = lexis
+        self._sql = sql
+        self._lexis = sql.lexis
         self._notes = notes
-        self._services = services
-        self._taken_at = taken_at
+
+    # What queries begin with
+
+    def learn(self) -> list[str]:
+        """Fill table `known_head`: heads that come again among the first entries. Returns a query of each.
+
+        Heads of the same `number` differ in literals alone. What is worked out here of a head is not for each entry.
+        Raises BadLog.
+        """
+        first = f"any_value(query) FILTER (strlen(query) < {_LONGEST_FIRST})"
+        heads = f"SELECT * FROM ({self._sql.split(f'LIMIT {_LOOKED_AT}')}) WHERE strlen(head) < {_LONGEST_HEAD}"
+        again = self._read(f"SELECT head, {first} FROM ({heads}) GROUP BY head HAVING count(*) > 1").fetchall()
+        prints = {head: head_fingerprint(self._lexis, head) for head, _ in again}
+        numbers = {text: number for number, text in enumerate(sorted(set(prints.values())), start=1)}
+        known = {head: numbers[text] for head, text in prints.items() if text}
+        self._database.execute(
+            f"CREATE TABLE known_head AS SELECT head, number, md5_number_lower(head) AS digest, "
+            f"{is_tools('head')} AS head_is_tools "
+            "FROM (SELECT unnest(?::VARCHAR[]) AS head, unnest(?::UBIGINT[]) AS number)",
+            [list(known), list(known.values())],
+        )
+        return [query for _, query in again if query]
+
+    # Every entry
 
     def read(self) -> int:
         """Fill table `entry`, tell what is wrong with some rows, and return how many are right. Raises BadLog."""
-        try:
-            self._learn_heads()
-            self._database.execute(f"CREATE TABLE entry AS {self._slim()}")
-        except duckdb.Error as error:
-            raise BadLog(f"The log cannot be read: {gist(error)}") from error
+        self._read(f"CREATE TABLE entry AS {self._sql.slim}")
         note_left_out(self._database, self._notes)
         right, wrong, zoneless, nobody = self._counts()
         if wrong:
@@ -104,11 +83,37 @@ class Entries:
             self._database.execute("DELETE FROM entry WHERE wrong")
         if zoneless:
             self._note_rows(zoneless, "zoneless AND NOT wrong", "a time without zone, taken as UTC")
-        if nobody and "user" in self._view.entry:
+        if nobody and "user" in self._sql.view.entry:
             self._note_rows(
                 nobody, "who = '' AND NOT wrong", "no user (deleted, perhaps), counted as read by nobody named"
             )
         return right
+
+    def _read(self, sql: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._database.execute(sql)
+        except duckdb.Error as error:
+            raise BadLog(f"The log cannot be read: {gist(error)}") from error
+
+    def _counts(self) -> tuple[int, ...]:
+        row = self._database.execute(
+            "SELECT count(*) FILTER (NOT wrong), count(*) FILTER (wrong), count(*) FILTER (zoneless AND NOT wrong), "
+            "count(*) FILTER (who = '' AND NOT wrong) FROM entry"
+        ).fetchone()
+        return row or (0, 0, 0, 0)
+
+    def _note_rows(self, count: int, condition: str, what: str) -> None:
+        """Which rows; numbering them takes another, slower scan."""
+        self._database.execute("SET preserve_insertion_order = true")
+        rows = self._database.execute(self._sql.rows_that(condition, _MOST_NAMED)).fetchall()
+        self._database.execute("SET preserve_insertion_order = false")
+        places = ", ".join(f"{row:,}" for (row,) in rows) + (", …" if count > len(rows) else "")
+        self._notes.add(
+            f"{count:,} {'entry has' if count == 1 else 'entries have'} {what}: row {places}.",
+            left_out=condition == "wrong",
+        )
+
+    # A text of each kind
 
     def samples(self) -> Iterator[Sample]:
         """One text for each kind of entry. Entries whose cheap key is doubtful get an exact one first."""
@@ -121,129 +126,42 @@ class Entries:
         if doubtful:
             yield from self._exactly(doubtful)
 
-    def _counts(self) -> tuple[int, ...]:
-        row = self._database.execute(
-            "SELECT count(*) FILTER (NOT wrong), count(*) FILTER (wrong), count(*) FILTER (zoneless AND NOT wrong), "
-            "count(*) FILTER (who = '' AND NOT wrong) FROM entry"
-        ).fetchone()
-        return row or (0, 0, 0, 0)
-
-    def _note_rows(self, count: int, condition: str, what: str) -> None:
-        """Which rows; numbering them takes another, slower scan."""
-        self._database.execute("SET preserve_insertion_order = true")
-        judged = f"SELECT coalesce(who, '') AS who, {_WRONG} AS wrong, {_ZONELESS} AS zoneless FROM ({self._fields()})"
-        numbered = f"SELECT *, row_number() OVER () AS row FROM ({judged})"
-        rows = self._database.execute(f"SELECT row FROM ({numbered}) WHERE {condition} ORDER BY row LIMIT 3").fetchall()
-        self._database.execute("SET preserve_insertion_order = false")
-        places = ", ".join(f"{row:,}" for (row,) in rows) + (", …" if count > len(rows) else "")
-        self._notes.add(
-            f"{count:,} {'entry has' if count == 1 else 'entries have'} {what}: row {places}.",
-            left_out=condition == "wrong",
-        )
-
-    def _slim(self) -> str:
-        service = f"regexp_matches(who, {_quoted(self._services)})" if self._services else "false"
-        return f"""
-            SELECT {_IDENTITY} AS d, {self._key()} AS k, coalesce(hash(refs), 0) AS r, {_SPOT} AS spot,
-                {_MOMENT} AS moment, coalesce(who, '') AS who, coalesce(pipeline, '') AS pipeline,
-                CASE WHEN kind IN ('human', 'service', 'pipeline') THEN kind WHEN {service} THEN 'service'
-                    WHEN contains(who, '@') THEN 'human' ELSE '' END AS kind,
-                coalesce(db, '') AS db, coalesce(schema_, '') AS schema_, coalesce(channel, '') AS channel,
-                coalesce(failed, false) AS failed, coalesce(cut, false) AS cut, counter,
-                md5_number_lower(twin) AS twin, whole, both_views,
-                coalesce(regexp_matches(tag, {_quoted(TOOL_TAG)}), false) OR coalesce(head_is_tools, false)
-                    OR {_is_tools("note")} OR {_is_tools("rest")} AS tool,
-                {_WRONG} AS wrong, {_ZONELESS} AS zoneless
-            FROM ({self._with_bare()})"""
-
-    def _fields(self) -> str:
-        """SELECT of the log in the words of `log_formats`."""
-        at = self._expression("at")
-        if self._taken_at is not None and "counter" in self._view.entry:
-            at = f"coalesce({at}, {_quoted(self._taken_at.isoformat())})"
-        selected = [f"CAST({self._expression(name)} AS VARCHAR) AS {field}" for field, name in _FIELDS.items()]
-        selected.append(f"coalesce(CAST({self._expression('query')} AS VARCHAR), '') AS query")
-        selected += [
-            f"CAST({at} AS VARCHAR) AS moment",
-            f"TRY_CAST({self._expression('counter')} AS BIGINT) AS counter",
-        ]
-        selected += [
-            f"{self._expression(flag, 'false')} AS {flag}" for flag in ("failed", "cut", "whole", "both_views")
-        ]
-        return f"SELECT {', '.join(selected)} FROM log WHERE NOT coalesce({self._expression('skip', 'false')}, false)"
-
-    def _expression(self, name: str, default: str = "NULL") -> str:
-        return self._view.entry.get(name, default)
-
-    def _key(self) -> str:
-        return f"hash(coalesce(number, 0), {key_sql(self._lexis, 'rest', 'bare')})"
-
-    def _with_bare(self, where: str = "") -> str:
-        """The fields, and the text in parts: `rest` is what follows a known head, or all of it, `bare` is that without
-        strings and comments."""
-        split = split_sql(self._lexis, f"SELECT * FROM ({self._fields()}) {where}")
-        known = f"SELECT * FROM ({split}) LEFT JOIN known_head USING (head)"
-        rest = f"SELECT *, CASE WHEN number IS NULL THEN said ELSE tail END AS rest FROM ({known})"
-        return f"SELECT *, {bare_sql(self._lexis, 'rest')} AS bare FROM ({rest})"
-
-    def _learn_heads(self) -> None:
-        """Table `known_head`: what queries of this log begin with, judged by its first entries.
-
-        Heads of the same `number` differ in literals alone. What is worked out here of a head is not for each entry.
-        """
-        split = split_sql(self._lexis, f"{self._fields()} LIMIT {_LOOKED_AT}")
-        again = self._database.execute(
-            f"SELECT head FROM ({split}) WHERE strlen(head) < {_LONGEST_HEAD} GROUP BY head HAVING count(*) > 1"
-        ).fetchall()
-        prints = {head: head_fingerprint(self._lexis, head) for (head,) in again}
-        numbers = {text: number for number, text in enumerate(sorted(set(prints.values())), start=1)}
-        known = {head: numbers[text] for head, text in prints.items() if text}
-        self._database.execute(
-            f"CREATE TABLE known_head AS SELECT head, number, md5_number_lower(head) AS digest, "
-            f"{_is_tools('head')} AS head_is_tools "
-            "FROM (SELECT unnest(?::VARCHAR[]) AS head, unnest(?::UBIGINT[]) AS number)",
-            [list(known), list(known.values())],
-        )
-
     def _sampled(self) -> Iterator[tuple[Any, ...]]:
-        """(k, r, query, refs, cut, key) of one entry for each k and r: a second scan, which ends when all are found.
+        """(k, r, query, refs, cut, key) of one entry for each k and r.
 
-        They are the first of their kind by `rowid`, which runs through the file though not strictly, so that the scan
-        is short where every kind of entry comes early.
+        They are the first of their kind by `rowid`, which runs through the file though not strictly. So the log is read
+        a little further than to the last of them, and as a whole only where some are still missing then.
         """
         self._database.execute(
-            "CREATE TABLE picked AS SELECT k, r, arg_min(spot, rowid) AS spot, bool_or(cut) AS cut FROM entry "
-            "GROUP BY k, r"
+            "CREATE TABLE picked AS SELECT k, r, arg_min(spot, rowid) AS spot, bool_or(cut) AS cut, "
+            "min(rowid) AS place FROM entry GROUP BY k, r"
         )
-        (wanted,) = self._database.execute("SELECT count(*) FROM picked").fetchone() or (0,)
-        texts = f"""
-            SELECT {self._key()} AS k, coalesce(hash(refs), 0) AS r, query, coalesce(refs, '') AS refs,
-                {key_sql(self._lexis, "rest", "bare")} AS key
-            FROM ({self._with_bare(f"WHERE {_SPOT} IN (SELECT spot FROM picked)")})"""
-        seen: set[tuple[int, int]] = set()
-        if not wanted:
-            return
-        for k, r, *rest in self._fetched(
-            f"SELECT k, r, query, refs, picked.cut, key FROM ({texts}) JOIN picked USING (k, r)"
-        ):
-            if (k, r) not in seen:
-                seen.add((k, r))
-                yield (k, r, *rest)
-            if len(seen) == wanted:
+        wanted, last = self._database.execute("SELECT count(*), coalesce(max(place), 0) FROM picked").fetchone() or (
+            0,
+            0,
+        )
+        found: set[tuple[int, int]] = set()
+        for limit in (f"LIMIT {last + _FURTHER}", ""):
+            if len(found) == wanted:
                 return
+            texts = f"""
+                SELECT {self._sql.k} AS k, {REFS} AS r, query, coalesce(refs, '') AS refs, {self._sql.cheap_key} AS key
+                FROM ({self._sql.parts(limit, f"{SPOT} IN (SELECT spot FROM picked)")})"""
+            for k, r, *rest in self._fetched(
+                f"SELECT k, r, query, refs, picked.cut, key FROM ({texts}) JOIN picked USING (k, r)"
+            ):
+                if (k, r) not in found:
+                    found.add((k, r))
+                    yield (k, r, *rest)
 
     def _exactly(self, doubtful: set[int]) -> Iterator[Sample]:
-        """Give entries with these keys exact ones, by a third scan, and sample those."""
+        """Give entries with these keys exact ones, by another scan, and sample those."""
         self._database.execute("CREATE TABLE doubtful AS SELECT unnest(?::UBIGINT[]) AS k", [sorted(doubtful)])
+        spots = f"{SPOT} IN (SELECT spot FROM entry SEMI JOIN doubtful USING (k))"
+        keyed = f"SELECT *, {REFS} AS r, {self._sql.k} AS cheap FROM ({self._sql.parts(where=spots)})"
         self._database.execute(
-            f"""
-            CREATE TABLE exact AS SELECT {_IDENTITY} AS d, cheap, r, query, refs, cut,
-                hash(concat(chr(3), {exact_sql(self._lexis, "query")})) AS k
-            FROM (
-                SELECT *, coalesce(hash(refs), 0) AS r, {self._key()} AS cheap FROM ({
-                self._with_bare(f"WHERE {_SPOT} IN (SELECT spot FROM entry SEMI JOIN doubtful USING (k))")
-            })
-            ) WHERE cheap IN (SELECT k FROM doubtful)"""
+            f"CREATE TABLE exact AS SELECT {IDENTITY} AS d, cheap, r, query, refs, cut, {self._sql.exact_k} AS k "
+            f"FROM ({keyed}) WHERE cheap IN (SELECT k FROM doubtful)"
         )
         self._database.execute(
             "UPDATE entry SET k = exact.k FROM exact WHERE entry.d = exact.d AND entry.k = exact.cheap"
@@ -256,16 +174,3 @@ class Entries:
         cursor = self._database.cursor().execute(sql)
         while rows := cursor.fetchmany(2_000):
             yield from rows
-
-
-def _is_tools(text: str) -> str:
-    """The DuckDB expression that finds the comment of a tool in the column `text`."""
-    found = [
-        f"CASE WHEN contains({text}, '{start}') THEN regexp_matches({text}, {_quoted(expression)}) ELSE false END"
-        for start, expression in TOOL_COMMENTS.items()
-    ]
-    return f"({' OR '.join(found)})"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

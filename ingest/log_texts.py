@@ -44,6 +44,15 @@ class Texts:
         self._form = form
         self._dialect = dialect
         self._workers = workers
+        self._foreseen: dict[str, Reading] = {}  # by digest of the fingerprint
+
+    def foresee(self, queries: list[str]) -> None:
+        """Read queries that are likely to be asked for, by half of the workers, since DuckDB is at work meanwhile."""
+        prints = {query: fingerprint(lexis(self._dialect), query) for query in queries}
+        texts = {hashlib.sha256(text.encode()).hexdigest(): (text, query) for query, text in prints.items()}
+        known = self._remembered(texts)
+        new = {digest: text for digest, text in texts.items() if digest not in known}
+        self._foreseen = known | self._read_new(new, (self._workers + 1) // 2)
 
     def read(self, samples: Iterator[Sample]) -> Iterator[Text]:
         """What each sample does, some thousands at a time so that few texts are held at once."""
@@ -54,14 +63,13 @@ class Texts:
         spoken = lexis(self._dialect)
         prints = [fingerprint(spoken, sample.query) if sample.query else "" for sample in batch]
         digests = [hashlib.sha256(text.encode()).hexdigest() if text else "" for text in prints]
-        readings = self._remembered(digests)
+        readings = self._foreseen | self._remembered(set(digests) - self._foreseen.keys())
         new = {
             digest: (text, sample.query)
             for digest, text, sample in zip(digests, prints, batch, strict=True)
             if digest and digest not in readings
         }
-        if new:
-            readings |= self._read_new(new)
+        readings |= self._read_new(new, self._workers)
         for sample, digest in zip(batch, digests, strict=True):
             yield Text(sample.k, sample.r, digest, self._with_refs(sample, readings.get(digest, Reading())))
 
@@ -76,9 +84,9 @@ class Texts:
             known |= {digest: Reading.from_json(reading, problem) for digest, reading, problem in rows}
         return known
 
-    def _read_new(self, new: dict[str, tuple[str, str]]) -> dict[str, Reading]:
-        """Parse one text of each new fingerprint, and remember what was read."""
-        found = dict(zip(new, self._parse([query for _, query in new.values()]), strict=True))
+    def _read_new(self, new: dict[str, tuple[str, str]], workers: int) -> dict[str, Reading]:
+        """Parse one text of each new fingerprint, and remember what was read: digest -> (fingerprint, text)."""
+        found = dict(zip(new, self._parse([query for _, query in new.values()], workers), strict=True))
         services.remember_fingerprints(
             QueryFingerprint(
                 digest=digest,
@@ -92,10 +100,10 @@ class Texts:
         )
         return found
 
-    def _parse(self, queries: list[str]) -> list[Reading]:
+    def _parse(self, queries: list[str], most: int) -> list[Reading]:
         jobs = {n: queries[start : start + _A_JOB] for n, start in enumerate(range(0, len(queries), _A_JOB))}
         found: dict[int, list[Reading]] = {}
-        with workers_for(self._workers if len(queries) > _FEW else 0) as workers:
+        with workers_for(most if len(queries) > _FEW else 0) as workers:
             for job, answer in workers.run(
                 read_queries, {job: set() for job in jobs}, lambda job: (self._dialect, jobs[job]), _SECONDS_A_JOB
             ):

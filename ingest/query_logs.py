@@ -4,7 +4,8 @@ The steps, in order; DuckDB does what has to be done for every entry, Python wha
 
 1. `log_files.open_log`: the files as one view of text columns
 2. `log_entries`: a slim row for each entry: the digest of its identity, the key of its text, when, who, where
-3. `log_texts`: for each key one text, its fingerprint, and what the engine reads off it, remembered for ever
+3. `log_texts`: for each key one text, its fingerprint, and what the engine reads off it, remembered for ever; texts of
+   the first entries are read while DuckDB is at the second step
 4. `log_names`: the names in those texts as tables and columns of the catalog
 5. `_store`: in one transaction, what was not counted before, grouped by table, day and reader
 
@@ -18,7 +19,9 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,7 @@ from ingest.log_files import Notes, open_log
 from ingest.log_formats import LogFormat
 from ingest.log_names import Names, Touched
 from ingest.log_snapshots import count_since_last, taken_at
+from ingest.log_sql import LogSql
 from ingest.log_texts import Text, Texts
 from ingest.runs import Progress, quiet
 from lineage.sql import ENGINE_VERSION
@@ -115,17 +119,15 @@ class _Import:
         self.view = open_log(self.database, asked.paths, asked.form, self.folder, self.notes)
         self.is_snapshot = "counter" in self.view.entry
         self.taken_at = taken_at(self.database, self.view, asked.covers_to) if self.is_snapshot else None
-        entries = Entries(
-            self.database,
-            self.view,
-            lexis(self.dialect),
-            self.notes,
-            services=asked.form.services,
-            taken_at=self.taken_at,
-        )
-        self.result.entries = entries.read()
+        sql = LogSql(self.view, lexis(self.dialect), asked.form.services, self.taken_at)
+        entries = Entries(self.database, sql, self.notes)
+        queries = Texts(asked.form, self.dialect, asked.workers)
+        first = entries.learn()
+        with self._beside(entries.read) as reading:
+            queries.foresee(first)
+            self.result.entries = reading.result()
         self.progress("Reading queries", 1, 4)
-        texts = list(Texts(asked.form, self.dialect, asked.workers).read(entries.samples()))
+        texts = list(queries.read(entries.samples()))
         self.result.fingerprints = len({text.digest for text in texts if text.digest})
         self.progress("Matching names", 2, 4)
         self._resolve(texts)
@@ -135,6 +137,16 @@ class _Import:
             self._store()
         self.result.notes, self.result.left_out = self.notes.lines, self.notes.left_out
         return self.result
+
+    @contextmanager
+    def _beside(self, work: Callable[[], int]) -> Iterator[Future[int]]:
+        """Work of DuckDB's in a thread, which ends with what is done here meanwhile when that fails."""
+        with ThreadPoolExecutor(1) as thread:
+            try:
+                yield thread.submit(work)
+            except BaseException:
+                self.database.interrupt()
+                raise
 
     def _resolve(self, texts: list[Text]) -> None:
         """Tables `combo`, `touch`, `edge`, `named` and `name`: what each text does, where it was asked."""

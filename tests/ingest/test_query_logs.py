@@ -28,10 +28,12 @@ from audits.usage.models import (
 )
 from audits.usage.services import attach_all_seen_names
 from catalog.models import Source, Table
+from ingest import log_entries
 from ingest.fingerprints import lexis
 from ingest.log_entries import Entries
 from ingest.log_files import BadLog, Notes, open_log
 from ingest.log_formats import FORMATS
+from ingest.log_sql import LogSql
 from ingest.query_logs import Imported, LogImport, import_log
 from tests.factories import make_column, make_owner, make_pipeline, make_source, make_table
 
@@ -924,6 +926,20 @@ class TestPostgres:
         assert FailedRead.objects.get().name == "shop.public.orders_old"
 
 
+def test_a_kind_of_query_that_lies_further_on_than_thought_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threads that read a file may be far apart, so the place of a row says little on when it comes again."""
+    log = write(tmp_path, [ask(f"SELECT {column} FROM wh.shop.orders WHERE a = 5") for column in "abcdef"])
+    monkeypatch.setattr(log_entries, "_FURTHER", -3)
+    with duckdb.connect() as database:
+        view = open_log(database, [log], FORMATS["generic"], tmp_path, Notes())
+        entries = Entries(database, LogSql(view, lexis("duckdb")), Notes())
+        assert entries.learn() == []
+        assert entries.read() == 6
+        assert len({sample.query for sample in entries.samples()}) == 6
+
+
 class TestTrino:
     def event(self, n: int = 1, **more: Any) -> dict[str, Any]:
         return {
@@ -968,7 +984,8 @@ class TestTrino:
         log = write(tmp_path, rows)
         with duckdb.connect() as database:
             view = open_log(database, [log], FORMATS["trino"], tmp_path, Notes())
-            entries = Entries(database, view, lexis("trino"), Notes())
+            entries = Entries(database, LogSql(view, lexis("trino")), Notes())
+            assert entries.learn() == ["SELECT amount FROM orders_view"]
             assert entries.read() == 5
             assert len(list(entries.samples())) == 1
         assert load(log, source=source, form="trino").reads == 5
