@@ -28,7 +28,7 @@ def _quoted(part: object) -> str:
 def _pattern(route: str, parts: int, _prefix: str) -> str:
     """The address with a %s for each part, found by numbers in their place, which every converter takes."""
     marks = [str(10**9 + place) for place in range(parts)]
-    address = reverse(route, args=marks)
+    address = reverse(route, args=marks).replace("%", "%%")  # a script prefix may hold a quoted letter
     for mark in marks:
         address = address.replace(mark, "%s")
     return address

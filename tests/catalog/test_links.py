@@ -17,8 +17,8 @@ def test_an_address_is_the_one_that_reverse_gives(name: str) -> None:
 
 def test_an_address_follows_the_prefix_under_which_the_site_is_served() -> None:
     before = link("owner-detail", "ada")
-    set_script_prefix("/catalog/")
+    set_script_prefix("/catalogué/")
     try:
-        assert link("owner-detail", "ada") == reverse("owner-detail", args=["ada"]) == "/catalog" + before
+        assert link("owner-detail", "ada") == reverse("owner-detail", args=["ada"]) == "/catalogu%C3%A9" + before
     finally:
         set_script_prefix("/")
