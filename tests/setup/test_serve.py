@@ -1,12 +1,13 @@
 """From a fresh checkout to a served product: ports, the first user, the sentences a person reads."""
 
+import fcntl
 import socket
 
 import pytest
 from django.core.management.base import CommandError
 
 from catalog.models import Role, User
-from pages.management.commands.serve import first_user, listen
+from pages.management.commands.serve import first_user, listen, one_at_a_time
 
 
 @pytest.fixture
@@ -61,3 +62,12 @@ def test_a_changed_password_is_never_shown(settings, tmp_path):
     admin.set_password("my own words")
     admin.save()
     assert "your own name and password" in first_user()
+
+
+@pytest.mark.django_db
+def test_while_one_gets_ready_no_other_does(settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+    with one_at_a_time(), (tmp_path / "starting.lock").open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (tmp_path / "starting.lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

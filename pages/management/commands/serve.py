@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import os
 import secrets
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from django.db import connection
 
 from catalog import search_index
 from catalog.models import Role, SearchDocument, Source, User
+from ingest.locks import held
 
 _DEFAULT_PORT = 8000
 _PORTS_TRIED = 50
@@ -28,15 +32,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         _check_writable(settings.VAR_DIR)
-        call_command("migrate", verbosity=0)
-        call_command("collectstatic", interactive=False, verbosity=0)
-        sign_in = first_user()
-        if settings.DEMO and not Source.objects.exists():
-            self.stdout.write("Loading the demo warehouse, once …")
-            call_command("load_demo")
-        if Source.objects.exists() and not SearchDocument.objects.exists():
-            self.stdout.write("Indexing for search what is here already, once …")
-            search_index.rebuild()
+        with one_at_a_time():
+            sign_in = self.make_ready()
         listener, note = listen(os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT"))
         host, port = listener.getsockname()[:2]
         if note:
@@ -49,6 +46,28 @@ class Command(BaseCommand):
         self.stdout.flush()
         connection.close()
         become_gunicorn(listener)
+
+    def make_ready(self) -> str:
+        """Bring database, static files and search up to date, with what is made only once; say how to sign in."""
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        sign_in = first_user()
+        if settings.DEMO and not Source.objects.exists():
+            self.stdout.write("Loading the demo warehouse, once …")
+            call_command("load_demo")
+        if Source.objects.exists() and not SearchDocument.objects.exists():
+            self.stdout.write("Indexing for search what is here already, once …")
+            search_index.rebuild()
+        return sign_in
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Several may start at once: one after another they write the static files under var/, and the database."""
+    with open(settings.VAR_DIR / "starting.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with held("serve is starting"):
+            yield
 
 
 def first_user() -> str:
