@@ -6,7 +6,8 @@ WORKDIR /app
 COPY requirements.txt .
 RUN pip install -r requirements.txt
 COPY . .
-RUN mkdir -p var && chown pipekeeper var
+# Compiled once: the user cannot write beside the code, and every worker process imports it
+RUN python -m compileall -q . && mkdir -p var && chown pipekeeper var
 USER pipekeeper
 ENV HOST=0.0.0.0 PORT=8000
 EXPOSE 8000

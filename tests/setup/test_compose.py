@@ -37,6 +37,7 @@ def test_web_and_worker_are_given_the_same_settings_and_each_is_documented() -> 
 
 def test_the_image_is_built_from_the_pinned_requirements() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert "settings.env" in (ROOT / ".dockerignore").read_text().split()  # secrets are given, not built in
     assert "RUN pip install -r requirements.txt" in lines
     assert not any(line.startswith("USER root") for line in lines)
     assert any(line.startswith("USER ") for line in lines)
