@@ -66,10 +66,10 @@ def store_owners(facts: Iterable[OwnerFact]) -> dict[str, int]:
     return {slug: owner.pk for slug, owner in known.items()}
 
 
-def names_stated_elsewhere(scope: str) -> dict[str, int]:
-    """Names of pipelines that other scopes state, with their ids."""
-    theirs = Pipeline.objects.exclude(stated_in__in=("", REPORTED, scope))
-    return dict(theirs.values_list("name", "pk"))
+def stated_elsewhere(names: Iterable[str], scope: str) -> dict[str, int]:
+    """Of these names of pipelines those that other scopes state, with their ids."""
+    theirs = Pipeline.objects.exclude(stated_in__in=("", REPORTED, scope)).order_by()
+    return {name: pk for part in chunks(names) for name, pk in theirs.filter(name__in=part).values_list("name", "pk")}
 
 
 def store_pipelines(
@@ -104,9 +104,10 @@ def store_tables(
     wanted = [((sources[key[0]], key[1]), known.get(key), fact) for key, fact in mine.items()]
     made = _store_things(Table, ("source", "name"), wanted, _TABLE_FIELDS, owners, scope, keep_missing)
     ids = {key: table.pk for key, table in known.items()} | dict(zip(mine, made, strict=True))
+    new = {ids[key] for key in mine.keys() - known.keys()}
     for is_live in (False, True):
         listed = {ids[_key_of(fact)]: fact.columns for fact in facts if fact.columns and fact.is_live is is_live}
-        store_columns(listed, is_live=is_live, described_elsewhere=listed.keys() - set(made))
+        store_columns(listed, is_live=is_live, described_elsewhere=listed.keys() - set(made), new=new)
     return ids
 
 
@@ -198,7 +199,11 @@ def set_table_sizes(sizes: Mapping[TableKey, tuple[int | None, int | None]]) -> 
 
 
 def store_columns(
-    listed: Mapping[int, Collection[ColumnFact]], *, is_live: bool = False, described_elsewhere: Collection[int] = ()
+    listed: Mapping[int, Collection[ColumnFact]],
+    *,
+    is_live: bool = False,
+    described_elsewhere: Collection[int] = (),
+    new: Collection[int] = (),
 ) -> None:
     """The columns of tables (by id) as a schema lists them: places, types, descriptions.
 
@@ -206,14 +211,15 @@ def store_columns(
     with each ingest. In tables that are `described_elsewhere` it fills in descriptions only where there are none.
 
     A column that the schema no longer lists loses its place; it stays, because lineage of other days may speak of it.
-    Where a table's columns were listed before, what changed is recorded with its date.
+    Where a table's columns were listed before, what changed is recorded with its date. Tables that are `new` have none.
     """
     for ids in chunks(listed):
         known: dict[int, dict[str, Column]] = defaultdict(dict)
-        for column in Column.objects.filter(table_id__in=among(ids)):
+        older = [table_id for table_id in ids if table_id not in new]
+        for column in Column.objects.filter(table_id__in=among(older)) if older else ():
             known[column.table_id][column.name] = column
         facts = {table_id: list(listed[table_id]) for table_id in ids}
-        for table_id in () if is_live else _crawled(ids):
+        for table_id in () if is_live else _crawled(older):
             facts[table_id] = [fact._replace(listed=False, type=None) for fact in facts[table_id]]
         for table_id in set(ids).intersection(described_elsewhere):
             facts[table_id] = [_without_description(fact, known[table_id].get(fact.name)) for fact in facts[table_id]]
@@ -419,7 +425,7 @@ def _store_things(
     made = iter(_insert_things(model, key_fields, new, fields, scope))
     ids = [next(made) if thing is None else thing.pk for _, thing, _ in wanted]
     facts = [fact for _, _, fact in wanted]
-    _store_ownerships(model._meta.model_name, ids, facts, owners, keep_missing)
+    _store_ownerships(model._meta.model_name, ids, facts, owners, keep_missing, [thing.pk for thing, _ in known])
     _store_tags(model, [(pk, tags_before.get(pk, ()), fact.tags) for pk, fact in zip(ids, facts, strict=True)])
     return ids
 
@@ -471,18 +477,25 @@ def _fitting(field: models.Field, read: Mapping[str, Any]) -> Any:
 
 
 def _store_ownerships(
-    noun: str, ids: Sequence[int], facts: Sequence[Any], owners: Mapping[str, int], keep_missing: bool
+    noun: str,
+    ids: Sequence[int],
+    facts: Sequence[Any],
+    owners: Mapping[str, int],
+    keep_missing: bool,
+    known: Sequence[int],
 ) -> None:
+    """Only things that were `known` before can have owners already."""
     wanted = {
         (pk, role, owners[slug])
         for pk, fact in zip(ids, facts, strict=True)
         for role, slugs in _by_role(fact.owners)
         for slug in slugs
     }
-    ingested = Ownership.objects.filter(**{f"{noun}__in": among(ids)}, origin=Origin.INGEST)
-    have = {(of, role, owner): pk for of, role, owner, pk in ingested.values_list(noun, "role", "owner", "pk")}
-    if not keep_missing:
-        gone = [pk for key, pk in have.items() if key not in wanted]
+    ingested = Ownership.objects.filter(**{f"{noun}__in": among(known)}, origin=Origin.INGEST)
+    rows = ingested.values_list(noun, "role", "owner", "pk") if known else ()
+    have = {(of, role, owner): pk for of, role, owner, pk in rows}
+    gone = [] if keep_missing else [pk for key, pk in have.items() if key not in wanted]
+    if gone:
         Ownership.objects.filter(pk__in=among(gone)).delete()
     rows = [(*key, Origin.INGEST.value) for key in sorted(wanted - have.keys())]
     insert_rows(Ownership, (noun, "role", "owner", "origin"), rows)

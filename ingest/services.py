@@ -250,9 +250,10 @@ class _Ingest:
 
     def _with_free_names(self, stated: Repository) -> Repository:
         """A pipeline that shares its name with one of another repository and another source is `repository.name`."""
-        elsewhere = ingested.names_stated_elsewhere(self.scope)
-        same = {elsewhere[fact.name] for fact in stated.pipelines.values() if fact.name in elsewhere}
-        filled = TableEdge.objects.filter(pipeline__in=among(same)).order_by()
+        same = ingested.stated_elsewhere((fact.name for fact in stated.pipelines.values()), self.scope)
+        if not same:
+            return stated
+        filled = TableEdge.objects.filter(pipeline__in=among(same.values())).order_by()
         fills = set(filled.values_list("pipeline__name", "target_table__source__slug").distinct())
         others = {name for name, _ in fills} - {name for name, slug in fills if slug == stated.names.source.slug}
         pipelines = {
@@ -429,11 +430,12 @@ class _Ingest:
         """Retire pipelines and tables that nothing states any more, and forget the files that stated them."""
         if self.held_back:
             return
-        stated = Pipeline.objects.filter(stated_in=self.scope)
+        stated = Pipeline.objects.filter(stated_in=self.scope).exclude(_RETIRED).order_by().values_list("pk", "name")
         names = {fact.name for fact in self.repository.pipelines.values()}
-        gone = [pipeline for pipeline in stated.exclude(_RETIRED) if pipeline.name not in names]
-        end_lineage([pipeline.pk for pipeline in gone], self.at)
-        ingested.retire(gone, self.scope)
+        gone = [pk for pk, name in stated if name not in names]
+        if gone:
+            end_lineage(gone, self.at)
+            ingested.retire(Pipeline.objects.filter(pk__in=among(gone)), self.scope)
         ingested.retire(self._tables_gone(), self.scope)
         for paths in chunks(self.known_digests.keys() - self.digests.keys()):
             IngestedFile.objects.filter(scope=self.scope, path__in=paths).delete()
@@ -459,16 +461,16 @@ class _Ingest:
         return f"{self.scope}: {path}"[-1000:]
 
     def _tables_gone(self) -> list[Table]:
+        stated = Table.objects.filter(stated_in=self.scope).exclude(_RETIRED).order_by()
+        named = stated.values_list("pk", "source__slug", "name")
+        undescribed = [pk for pk, *key in named if tuple(key) not in self.repository.tables]
         current = TableEdge.objects.filter(valid_to=None)
         unused = (
-            Table.objects.filter(stated_in=self.scope)
-            .exclude(_RETIRED)
+            Table.objects.filter(pk__in=among(undescribed))
             .exclude(Exists(current.filter(source_table=OuterRef("pk"))))
             .exclude(Exists(current.filter(target_table=OuterRef("pk"))))
         )
-        named = unused.order_by().values_list("pk", "source__slug", "name")
-        gone = [pk for pk, *key in named if tuple(key) not in self.repository.tables]
-        return list(Table.objects.filter(pk__in=among(gone)))
+        return list(unused) if undescribed else []
 
     def _store_problems(self) -> None:
         """Problems with files and between pipelines; those of SQL were stored with their pipeline."""

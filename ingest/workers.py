@@ -228,7 +228,7 @@ def _serve(pipe: Connection, modules: Sequence[str]) -> None:
     for module in modules:
         importlib.import_module(module)
     gc.freeze()  # what was imported is no garbage, and the rest dies with each job: look for it seldom
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(5_000, 20, 100)
     pipe.send(True)
     while True:
         try:
