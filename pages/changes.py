@@ -40,7 +40,7 @@ class DiffLine:
 
 
 def of_table(request: HttpRequest, source: str, name: str) -> HttpResponse:
-    """What changed upstream of a table between two days; pages of incidents bring the list in from here."""
+    """What changed upstream of a table between two days; pages of incidents bring a few in from here."""
     table = table_or_404(source, name)
     faults: dict[str, list[str]] = {}
     try:
@@ -48,7 +48,8 @@ def of_table(request: HttpRequest, source: str, name: str) -> HttpResponse:
     except ValidationError as error:
         faults, window = error.message_dict, Window.before(timezone.now())
     kinds = [kind for kind in request.GET.getlist("kind") if kind in KINDS]
-    limit = {"all": MOST, "few": FEW}.get(request.GET.get("show", ""), SHOWN)
+    show = request.GET.get("show", "")
+    limit = {"all": MOST, "few": FEW}.get(show, SHOWN)
     asked = {"kinds": kinds, "limit": limit, "besides": _incident(request.GET.get("besides", ""))}
     found = None if faults else upstream_changes(table, window.since, window.until, **asked)
     context = {
@@ -69,7 +70,8 @@ def of_table(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "groups": _by_hops(found.items) if found else [],
         "spans": [(label, _address(days)) for days, label in SPANS],
     }
-    return render(request, "changes/of_table.html", context, status=400 if faults else 200)
+    page = "changes/few.html" if show == "few" and found else "changes/of_table.html"
+    return render(request, page, context, status=400 if faults else 200)
 
 
 def _incident(number: str) -> Incident | None:

@@ -55,6 +55,8 @@ _NAVIGATION = [
     ),
 ]
 
+_LIES_UNDER = {"column": "table", "coverage": "problem", "lineage-event": "ingest-run", "sql-change": "pipeline"}
+
 
 @dataclass(frozen=True)
 class NavigationEntry:
@@ -80,7 +82,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "version": settings.VERSION,
         "theme": theme if theme in THEMES else "",
         "zone": timezone.get_current_timezone_name(),
-        "navigation": _navigation(route.rsplit("-", 1)[0]),
+        "navigation": _navigation(route),
         "unsound": SimpleLazyObject(standing),
         "visited": noun if aspect == "detail" else "",
         "may_administer": policy.may(getattr(request, "user", None), Action.ADMINISTER),
@@ -88,10 +90,19 @@ def site(request: HttpRequest) -> dict[str, Any]:
 
 
 @cache
-def _navigation(noun: str) -> SafeString:
-    """The side bar on pages of a noun, the same for everybody; two thousandths of a second if made for each page."""
+def _navigation(route: str) -> SafeString:
+    """The side bar on pages of a route, the same for everybody; two thousandths of a second if made for each page."""
+    here = _entry_of(route)
     groups = [
-        (group, [NavigationEntry(name, label, icon, noun == name.rsplit("-", 1)[0]) for name, label, icon in entries])
+        (group, [NavigationEntry(name, label, icon, name == here) for name, label, icon in entries])
         for group, entries in _NAVIGATION
     ]
     return render_to_string("shared/nav.html", {"navigation": groups})
+
+
+def _entry_of(route: str) -> str:
+    """The entry under whose noun a page is: `table-check-create` is under `table-list`."""
+    nouns = {name.rsplit("-", 1)[0]: name for _, entries in _NAVIGATION for name, _, _ in entries}
+    nouns |= {noun: nouns[other] for noun, other in _LIES_UNDER.items()}
+    mine = [noun for noun in nouns if f"{route}-".startswith(f"{noun}-")]
+    return nouns[max(mine, key=len)] if mine else ""

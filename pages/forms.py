@@ -10,6 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.db.models import Model, Q
+from django.db.models.fields import BLANK_CHOICE_DASH
 from django.forms import BoundField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -109,6 +110,15 @@ class ConnectionName(forms.TextInput):
         return "" if "://" in str(value or "") else str(value or "")
 
 
+def _name_no_choice(field: forms.Field) -> None:
+    """Say in words what Django shows as dashes."""
+    words = "Choose one" if field.required else "Not stated"
+    if isinstance(field, forms.ModelChoiceField):
+        field.empty_label = words
+    elif isinstance(field, forms.ChoiceField):
+        field.choices = [(value, words if text == BLANK_CHOICE_DASH[0][1] else text) for value, text in field.choices]
+
+
 class FactsForm(forms.ModelForm):
     """A form over a copy of a thing, whose `facts` are what the person changed.
 
@@ -122,6 +132,7 @@ class FactsForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             field.whole = name in self.whole
+            _name_no_choice(field)
             if isinstance(field.widget, forms.Textarea):
                 field.widget.attrs["rows"] = 2
 

@@ -6,9 +6,12 @@ import datetime as dt
 from itertools import product
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from audits.postmortems.services import open_incident
 from catalog.tokens import issue_token
+from lineage.models import TableEdge
 from tests.factories import make_column, make_edge, make_owner, make_pipeline, make_run, make_sql_version, make_table
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,14 +74,18 @@ def test_nothing_moves_while_a_page_loads(page: Page, sign_in, editor) -> None:
     tables = [make_table(f"shop.table_{n:03}", owner=make_owner()) for n in range(30)]
     for other in tables[1:]:
         make_edge(make_pipeline(f"build_{other.name}"), tables[0], other)
+    make_run(TableEdge.objects.first().pipeline, state="failed", started_at=timezone.now() - dt.timedelta(days=1))
+    incident = open_incident(actor=editor, title="Wrong since yesterday", things=[tables[1]]).get_absolute_url()
     sign_in(editor)
     url = tables[0].get_absolute_url()
-    visited = ("/", "/tables/", "/pipelines/", url, f"{url}lineage/", "/search/?q=shop", "/incidents/new/", "/account/")
+    lists = ("/tables/", "/pipelines/", "/search/?q=shop")
+    visited = ("/", *lists, url, f"{url}lineage/", "/incidents/new/", incident, "/account/")
     for width, address in product((1400, 400), visited):
         page.set_viewport_size({"width": width, "height": 900})
         page.goto(address)
         page.wait_for_function("() => !document.querySelector('[hx-trigger=load]')")  # all is brought in
         assert round(page.evaluate(_SHIFTED), 3) == 0, (width, address)
+        assert address != incident or page.get_by_text("1 change, the nearest: failed run, build_").is_visible()
 
 
 _SHIFTED = """() => new Promise((resolve) => {

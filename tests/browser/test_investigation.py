@@ -101,6 +101,7 @@ def test_an_incident_brings_in_changes_earlier_ones_and_its_backfill(
 ) -> None:
     sign_in(viewer)
     page.goto(incident.get_absolute_url())
+    page.locator("summary", has_text="changes, the nearest: ").click()
     expect(page.get_by_role("link", name="The SQL changed")).to_be_visible()
     expect(page.get_by_role("link", name="Wrong 40 days ago").first).to_be_visible()
     assert page.title().startswith("Wrong 0 days ago")  # not that of what was brought in
