@@ -25,7 +25,7 @@ from catalog.policy import Action
 from catalog.queries import history_of
 from pages.forms import FactsForm, Lines, NamesField, find_owners, find_tables, form_page, saved
 from pages.incidents import find_pipelines, incident_or_404, say
-from pages.lists import listing
+from pages.lists import list_page, listing
 
 BOARDS = [  # label, query string, the count beside it
     ("Mine", "whose=mine&status=unfinished", "mine"),
@@ -47,13 +47,9 @@ def action_item_list(request: HttpRequest) -> HttpResponse:
     )
     counts = queries.item_counts(request.user)
     asked = request.GET.urlencode()
-    context = {
-        "title": "Action items",
-        "listing": found,
-        "boards": [(label, query, getattr(counts, name), query == asked) for label, query, name in BOARDS],
-        "is_everything": not asked,
-    }
-    return render(request, "action_items/list.html", context)
+    boards = [(label, query, getattr(counts, name), query == asked) for label, query, name in BOARDS]
+    more = {"boards": boards, "is_everything": not asked}
+    return list_page(request, "action_items/list.html", "Action items", found, **more)
 
 
 @require_GET

@@ -27,7 +27,7 @@ from pages.check_forms import CheckForm
 from pages.check_plot import plot
 from pages.find import pipeline_or_404, table_or_404
 from pages.forms import form_page, saved
-from pages.lists import listing, options_of
+from pages.lists import list_page, listing, options_of
 
 RESULTS_SHOWN = 15
 
@@ -47,13 +47,11 @@ def check_list(request: HttpRequest) -> HttpResponse:
         },
     )
     counts = queries.counts_by_state()
-    context = {
-        "title": "Checks",
-        "listing": found,
+    more = {
         "rows": _with_results(found.page.items),
         "counts": [(state, counts.get(state, 0)) for state in State],
     }
-    return render(request, "checks/list.html", context)
+    return list_page(request, "checks/list.html", "Checks", found, **more)
 
 
 def _with_results(checks: list[Check]) -> list[tuple[Check, object]]:

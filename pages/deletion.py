@@ -30,7 +30,7 @@ from catalog.policy import Action
 from lineage.queries import GraphEdge, GraphNode, Lineage, around, builders_of
 from pages.find import table_or_404
 from pages.forms import FactsForm
-from pages.lists import listing, options_of
+from pages.lists import list_page, listing, options_of
 from pages.middleware import for_everyone
 from pages.picture import Picture, draw
 
@@ -56,18 +56,15 @@ def board(request: HttpRequest) -> HttpResponse:
     ids = [verdict.table_id for verdict in found.page.items]
     builders, reviews = builders_of(ids), queries.open_reviews_by_table(ids)
     run = queries.latest_run()
-    context = {
-        "title": "Deletion",
-        "listing": found,
+    more = {
         "rows": [
             (each, builders.get(each.verdict.table_id, []), reviews.get(each.verdict.table_id))
             for each in queries.explained(found.page.items, run)
         ],
         "saved": queries.saved_so_far(),
         "run": run,
-        "may_open": policy.may(request.user, Action.EDIT),
     }
-    return render(request, "deletion/board.html", context)
+    return list_page(request, "deletion/board.html", "Unread tables", found, **more)
 
 
 @require_http_methods(["GET", "POST"])
@@ -91,7 +88,7 @@ def preview(request: HttpRequest) -> HttpResponse:
         "picture": _picture(plan),
         "savings": savings_of(plan.tables, plan.delete),
         "chosen": chosen,
-        "may_open": policy.may(request.user, Action.EDIT),
+        "may_edit": policy.may(request.user, Action.EDIT),
     }
     return render(request, "deletion/preview.html", context)
 
@@ -117,8 +114,7 @@ def review_list(request: HttpRequest) -> HttpResponse:
             "owner": options_of(Owner.objects.values_list("slug", "name")[:500]),
         },
     )
-    context = {"title": "Deletion reviews", "listing": found, "reviews": found.page.items}
-    return render(request, "deletion/review_list.html", context)
+    return list_page(request, "deletion/review_list.html", "Deletion reviews", found)
 
 
 @require_GET

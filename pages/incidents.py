@@ -29,7 +29,7 @@ from catalog.policy import Action
 from catalog.queries import history_of
 from pages.find import owner_or_404, pipeline_or_404, table_or_404
 from pages.forms import FactsForm, Lines, NamesField, find_owners, find_tables, saved, table_names
-from pages.lists import listing, options_of
+from pages.lists import list_page, listing, options_of
 from pages.zones import MomentField, MomentInput
 
 _ORIGINS = 3  # tables of which the page lists what changed upstream
@@ -52,13 +52,7 @@ def incident_list(request: HttpRequest) -> HttpResponse:
         },
         options={"source": options_of(Source.objects.values_list("slug", "name"))},
     )
-    context = {
-        "title": "Incidents",
-        "listing": found,
-        "counts": queries.counts_by_status(),
-        "may_open": policy.may(request.user, Action.EDIT),
-    }
-    return render(request, "incidents/list.html", context)
+    return list_page(request, "incidents/list.html", "Incidents", found, counts=queries.counts_by_status())
 
 
 @require_GET

@@ -23,7 +23,7 @@ from ingest.log_options import asked_for
 from ingest.models import IngestRun
 from ingest.settings import SettingsError, check_dialect
 from ingest.uploads import too_large
-from pages.lists import listing
+from pages.lists import list_page, listing
 
 Kind = IngestRun.Kind
 
@@ -40,13 +40,8 @@ def ingest_run_list(request: HttpRequest) -> HttpResponse:
         controls={"q": "What", "kind": "Kind", "state": "State"},
         options={"kind": Kind.choices},
     )
-    context = {
-        "title": "Ingests",
-        "listing": found,
-        "is_live": any(run.is_under_way for run in found.page.items),
-        "may_ingest": policy.may(request.user, Action.EDIT),
-    }
-    return render(request, "ingest_runs/list.html", context)
+    is_live = any(run.is_under_way for run in found.page.items)
+    return list_page(request, "ingest_runs/list.html", "Ingests", found, is_live=is_live)
 
 
 @require_GET
@@ -62,7 +57,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "problems": problems,
         "notes": notes,
         "options": {name: value for name, value in run.options.items() if value not in (None, "", [], False)},
-        "may_ingest": policy.may(request.user, Action.EDIT),
+        "may_edit": policy.may(request.user, Action.EDIT),
     }
     return render(request, "ingest_runs/detail.html", context)
 

@@ -17,14 +17,14 @@ from ingest.openlineage.api import LineageEventFilter
 from ingest.openlineage.events import moment_of
 from ingest.openlineage.facets import UNDERSTOOD
 from pages.find import pipeline_or_404
-from pages.lists import Listing, listing
+from pages.lists import Listing, list_page, listing
 
 
 def event_list(request: HttpRequest) -> HttpResponse:
     """Every event, the newest first."""
     controls = {"pipeline": "Pipeline", "kind": "Kind", "event_type": "Type", "run_id": "Run"}
-    context = {"title": "Lineage events", "listing": _listing(request, controls), "site_url": settings.SITE_URL}
-    return render(request, "lineage_events/list.html", context)
+    found = _listing(request, controls)
+    return list_page(request, "lineage_events/list.html", "Lineage events", found, site_url=settings.SITE_URL)
 
 
 def detail(request: HttpRequest, pk: int) -> HttpResponse:

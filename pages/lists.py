@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django_filters import ChoiceFilter, FilterSet
 
+from catalog import policy
 from catalog.models import SavedView
 from catalog.paging import BadCursor, Page, page_of
+from catalog.policy import Action
 from pages.saved_views import PAGES, views_of
 
 Options = Sequence[tuple[str, str]]
@@ -83,6 +87,12 @@ def listing(
         route=route,
         views=list(views_of(request.user, route)) if route in PAGES else (),
     )
+
+
+def list_page(request: HttpRequest, template: str, title: str, found: Listing, **more: Any) -> HttpResponse:
+    """The page of a list, by a template that extends shared/list.html; `more` is what its head and rows need."""
+    may_edit = policy.may(request.user, Action.EDIT)
+    return render(request, template, {"title": title, "listing": found, "may_edit": may_edit, **more})
 
 
 def options_of(pairs: Iterable[tuple[str, str]]) -> Options:

@@ -19,7 +19,7 @@ from catalog.policy import Action
 from pages.csv_lists import OWNER_HEAD, csv_of, owner_rows
 from pages.find import owner_or_404
 from pages.forms import Lines, NamesField, OwnerForm, find_owners, form_page, saved
-from pages.lists import listing
+from pages.lists import list_page, listing
 
 
 def owner_list(request: HttpRequest) -> HttpResponse:
@@ -33,8 +33,7 @@ def owner_list(request: HttpRequest) -> HttpResponse:
     )
     if request.GET.get("as") == "csv":
         return csv_of(found, "owners", OWNER_HEAD, owner_rows)
-    context = {"title": "Owners", "listing": found, "csv": True, "may_register": policy.may(request.user, Action.EDIT)}
-    return render(request, "owners/list.html", context)
+    return list_page(request, "owners/list.html", "Owners", found, csv=True)
 
 
 def detail(request: HttpRequest, slug: str) -> HttpResponse:

@@ -27,7 +27,7 @@ from pages.csv_lists import PIPELINE_HEAD, csv_of, pipeline_rows
 from pages.deletion import unread_outputs
 from pages.find import pipeline_or_404
 from pages.forms import PipelineForm, form_page, saved, table_names
-from pages.lists import listing
+from pages.lists import list_page, listing
 
 _RUNS_SHOWN = 10
 _LISTED = ("name", "kind", "kind_is_inferred", "status", "tier", "description", "schedule", "dag")  # fields of a row
@@ -55,15 +55,12 @@ def pipeline_list(request: HttpRequest) -> HttpResponse:
     pipelines = found.page.items
     ids = [pipeline.pk for pipeline in pipelines]
     owners, problems = queries.owner_names_of("pipeline", ids), problem_counts_of(ids)
-    context = {
-        "title": "Pipelines",
-        "listing": found,
+    more = {
         "csv": True,
         "bulk_url": reverse("pipeline-many"),
         "rows": [(pipeline, owners[pipeline.pk], problems.get(pipeline.pk)) for pipeline in pipelines],
-        "may_register": policy.may(request.user, Action.EDIT),
     }
-    return render(request, "pipelines/list.html", context)
+    return list_page(request, "pipelines/list.html", "Pipelines", found, **more)
 
 
 def detail(request: HttpRequest, name: str) -> HttpResponse:

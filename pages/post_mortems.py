@@ -23,7 +23,7 @@ from catalog import policy
 from catalog.models import Role, Source, User
 from catalog.policy import Action
 from pages.incidents import incident_or_404, say
-from pages.lists import listing, options_of
+from pages.lists import list_page, listing, options_of
 from pages.templatetags.pages import markdown
 
 
@@ -38,8 +38,7 @@ def post_mortem_list(request: HttpRequest) -> HttpResponse:
         controls={"q": "Title or text", "cause": "Cause", "state": "State", "severity": "Severity", "source": "Source"},
         options={"source": options_of(Source.objects.values_list("slug", "name"))},
     )
-    context = {"title": "Post-mortems", "listing": found, "causes": queries.cause_counts()}
-    return render(request, "post_mortems/list.html", context)
+    return list_page(request, "post_mortems/list.html", "Post-mortems", found, causes=queries.cause_counts())
 
 
 @require_POST

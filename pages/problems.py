@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
 from lineage.filters import ProblemFilter
 from lineage.models import Problem
 from lineage.problems import problem_counts
-from pages.lists import listing, options_of
+from pages.lists import list_page, listing, options_of
 
 
 def problem_list(request: HttpRequest) -> HttpResponse:
@@ -23,4 +22,4 @@ def problem_list(request: HttpRequest) -> HttpResponse:
         controls={"q": "Message", "severity": "Severity", "code": "Code"},
         options={"code": options_of((code, code.replace("_", " ")) for code in codes)},
     )
-    return render(request, "problems/list.html", {"title": "Problems", "listing": found, "counts": counts})
+    return list_page(request, "problems/list.html", "Problems", found, counts=counts)

@@ -14,7 +14,7 @@ from catalog.policy import Action
 from catalog.runs import behind_schedule, timing_of, usual_spans
 from catalog.schedules import Punctuality
 from ingest.models import LineageEvent
-from pages.lists import listing
+from pages.lists import list_page, listing
 
 _PARTS_SHOWN = 100
 _EVENTS_SHOWN = 50
@@ -29,13 +29,8 @@ def run_list(request: HttpRequest) -> HttpResponse:
         order=("-started_at", "-id"),
         controls={"pipeline": "Pipeline", "state": "State", "q": "Id"},
     )
-    context = {
-        "title": "Runs",
-        "listing": found,
-        "usual": usual_spans({run.pipeline_id for run in found.page.items}),
-        "may_edit": policy.may(request.user, Action.EDIT),
-    }
-    return render(request, "runs/list.html", context)
+    usual = usual_spans({run.pipeline_id for run in found.page.items})
+    return list_page(request, "runs/list.html", "Runs", found, usual=usual)
 
 
 def late_list(request: HttpRequest) -> HttpResponse:

@@ -34,7 +34,7 @@ from pages.code import excerpt_of
 from pages.csv_rows import csv_response
 from pages.find import owner_or_404, pipeline_or_404, source_or_404
 from pages.forms import find_owners
-from pages.lists import listing, options_of
+from pages.lists import list_page, listing, options_of
 from pages.middleware import for_everyone
 
 WIDTH, HEIGHT = 720, 120  # of a trend, in its own units
@@ -283,20 +283,20 @@ def finding_list(request: HttpRequest) -> HttpResponse:
             "source": options_of(Source.objects.values_list("slug", "name")),
         },
     )
-    context = {
-        "title": "Findings",
-        "listing": found,
-        "rows": [(RULES[each.practice], each) for each in found.page.items if each.practice in RULES],
-        "csv": f"{reverse('scorecard-csv')}?{request.GET.urlencode()}",
-    }
-    return render(request, "scorecards/finding_list.html", context)
+    if request.GET.get("as") == "csv":
+        return _csv_of(found.found)
+    rows = [(RULES[each.practice], each) for each in found.page.items if each.practice in RULES]
+    return list_page(request, "scorecards/finding_list.html", "Findings", found, rows=rows, csv=True)
 
 
 @require_GET
 def finding_csv(request: HttpRequest) -> StreamingHttpResponse:
     """The same findings as a file; a filter that cannot be read gives none."""
     asked = FindingFilter(request.GET, queryset=queries.findings())
-    found: FindingQuerySet = asked.qs if asked.is_valid() else queries.findings().none()
+    return _csv_of(asked.qs if asked.is_valid() else queries.findings().none())
+
+
+def _csv_of(found: FindingQuerySet) -> StreamingHttpResponse:
     return csv_response("findings.csv", _CSV, map(_csv_row, found.order_by("-weight", "-id").iterator(2000)))
 
 

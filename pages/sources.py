@@ -22,7 +22,7 @@ from ingest import jobs
 from lineage.coverage import coverage_by_source
 from pages.find import source_or_404
 from pages.forms import SourceForm, form_page, saved
-from pages.lists import listing
+from pages.lists import list_page, listing
 
 
 def source_list(request: HttpRequest) -> HttpResponse:
@@ -35,13 +35,8 @@ def source_list(request: HttpRequest) -> HttpResponse:
         controls={"q": "Name or platform", "storage": "Storage"},
     )
     coverage = coverage_by_source()
-    context = {
-        "title": "Sources",
-        "listing": found,
-        "rows": [(source, coverage.get(source.slug)) for source in found.page.items],
-        "may_register": policy.may(request.user, Action.EDIT),
-    }
-    return render(request, "sources/list.html", context)
+    rows = [(source, coverage.get(source.slug)) for source in found.page.items]
+    return list_page(request, "sources/list.html", "Sources", found, rows=rows)
 
 
 def detail(request: HttpRequest, slug: str) -> HttpResponse:

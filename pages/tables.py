@@ -25,7 +25,7 @@ from pages.columns import column_or_404
 from pages.csv_lists import TABLE_HEAD, csv_of, table_rows
 from pages.find import table_or_404
 from pages.forms import ColumnForm, TableForm, form_page, saved
-from pages.lists import listing, options_of
+from pages.lists import list_page, listing, options_of
 from pages.runs import behind, last_good
 
 _LISTED = ("name", "kind", "status", "description", "row_count", "source__slug", "source__name")  # fields of a row
@@ -47,15 +47,12 @@ def table_list(request: HttpRequest) -> HttpResponse:
     tables = found.page.items
     ids = [table.pk for table in tables]
     owners, alarms = lineage_queries.owner_names_of_tables(ids), alarms_of(ids)
-    context = {
-        "title": "Tables",
-        "listing": found,
+    more = {
         "csv": True,
         "bulk_url": reverse("table-many"),
         "rows": [(table, owners[table.pk], alarms.get(table.pk)) for table in tables],
-        "may_register": policy.may(request.user, Action.EDIT),
     }
-    return render(request, "tables/list.html", context)
+    return list_page(request, "tables/list.html", "Tables", found, **more)
 
 
 def detail(request: HttpRequest, source: str, name: str) -> HttpResponse:
@@ -98,14 +95,8 @@ def schema_changes(request: HttpRequest, source: str, name: str) -> HttpResponse
         order=("-at", "-id"),
         controls={"q": "Column", "change": "Change"},
     )
-    context = {
-        "title": f"Schema of {table.name}",
-        "table": table,
-        "tags": table.tags.all(),
-        "may_edit": policy.may(request.user, Action.EDIT, table),
-        "listing": found,
-    }
-    return render(request, "tables/schema_changes.html", context)
+    more = {"table": table, "tags": table.tags.all(), "may_edit": policy.may(request.user, Action.EDIT, table)}
+    return list_page(request, "tables/schema_changes.html", f"Schema of {table.name}", found, **more)
 
 
 def create(request: HttpRequest) -> HttpResponse:

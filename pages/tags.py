@@ -8,7 +8,7 @@ from django.shortcuts import render
 from catalog import queries
 from catalog.filters import TagFilter
 from pages.find import tag_or_404
-from pages.lists import listing
+from pages.lists import list_page, listing
 
 _SHOWN = 50
 
@@ -16,7 +16,7 @@ _SHOWN = 50
 def tag_list(request: HttpRequest) -> HttpResponse:
     """Every tag with the number of pipelines and tables that carry it."""
     found = listing(request, TagFilter, queries.tags_with_counts(), order=("name", "id"), controls={"q": "Name"})
-    return render(request, "tags/list.html", {"title": "Tags", "listing": found})
+    return list_page(request, "tags/list.html", "Tags", found)
 
 
 def detail(request: HttpRequest, name: str) -> HttpResponse:

@@ -98,6 +98,8 @@ def test_findings_as_a_list_and_as_csv(judged, viewer, signed_in) -> None:
     answer = browser.get("/scorecards/findings.csv?standing=fail&practice=idempotent")
     rows = list(csv.DictReader(b"".join(answer.streaming_content).decode().splitlines()))
     assert [(row["pipeline"], row["standing"], row["line"]) for row in rows] == [("shop.daily", "fail", "2")]
+    beside_the_list = browser.get("/scorecards/findings/?standing=fail&practice=idempotent&as=csv")
+    assert list(csv.DictReader(b"".join(beside_the_list.streaming_content).decode().splitlines())) == rows
     nothing = b"".join(browser.get("/scorecards/findings.csv?standing=bad").streaming_content)
     assert len(nothing.splitlines()) == 1
 
