@@ -116,7 +116,9 @@ def quarantine_script(order: Order) -> Script:
         forward += [*_guard(order, target.name), *_hide(order.dialect, target)]
     for target in reversed(order.targets):
         back += _show(order.dialect, target)
-    return Script(_joined(forward), _joined(back), _HOLDS_NOT if any(each.grants for each in order.targets) else ())
+    notes = [_HOLDS_NOT] if any(each.keeps_its_name for each in order.targets) else []
+    renames = any(not each.keeps_its_name for each in order.targets) and order.dialect in _RENAME_COSTS
+    return Script(_joined(forward), _joined(back), [*notes, _RENAME_COSTS[order.dialect]] if renames else notes)
 
 
 def _hide(dialect: str, target: Target) -> list[str]:
@@ -197,8 +199,15 @@ def rename(dialect: str, old: str, new: str, kind: str = "table") -> str:
 
 
 def drop(dialect: str, name: str, kind: str = "table") -> str:
-    """One statement; what depends on the table makes it fail."""
-    return exp.Drop(tables=[identifier(dialect, name)], kind=kind.upper()).sql(dialect=dialect) + ";"
+    """One statement; what depends on the table makes it fail, as far as the engine knows of it.
+
+    Snowflake drops foreign keys that refer to a table along with it unless told RESTRICT
+    (docs.snowflake.com/sql-reference/constraints-drop); elsewhere that is the default. Views stop nothing there, nor in
+    BigQuery, Databricks, Spark, Trino and MySQL.
+    """
+    restrict = dialect == "snowflake" and kind == "table"
+    tree = exp.Drop(tables=[identifier(dialect, name)], kind=kind.upper(), restrict=restrict)
+    return tree.sql(dialect=dialect) + ";"
 
 
 def give(dialect: str, name: str, grant: Grant) -> str:
@@ -265,33 +274,65 @@ def _keep_and_drop(order: Order, target: Target) -> list[str]:
     if target.kind in _VIEWS:
         return [*guard, drop(dialect, hidden, "view")]
     if dialect == "postgres":
-        return ["BEGIN;", _lock(hidden), *guard, *_postgres_copy(hidden, kept), drop(dialect, hidden), "COMMIT;"]
-    keep = {"mysql": _mysql_copy, "bigquery": _bigquery_snapshot, "snowflake": _snowflake_clone}.get(dialect, _copied)
+        copied = _postgres_copy(hidden, kept)
+        return ["BEGIN;", _NO_ROW_HIDDEN, _lock(hidden), *guard, *copied, drop(dialect, hidden), "COMMIT;"]
+    keep = _KEEP.get(dialect, _copied)
     return [*guard, *keep(order, target), *_guard(order, hidden, known_reads="@reads_with_copy"), drop(dialect, hidden)]
 
 
 def _copied(order: Order, target: Target) -> list[str]:
-    if order.dialect == "databricks":
-        names = (quoted(order.dialect, name) for name in (target.kept_name, target.quarantine_name))
-        return ["CREATE TABLE {} DEEP CLONE {};".format(*names)]
-    statements = [copy(order.dialect, target.quarantine_name, target.kept_name)]
-    if order.dialect == "duckdb" and target.description:
-        comment = text("duckdb", target.description)
-        statements.append(f"COMMENT ON TABLE {quoted(order.dialect, target.kept_name)} IS {comment};")
-    return statements
+    return [copy(order.dialect, target.quarantine_name, target.kept_name), *_comment_on_kept(order, target)]
+
+
+def _comment_on_kept(order: Order, target: Target) -> list[str]:
+    """The comment, where copies lack it; not in Trino, where a connector without comments would end the script."""
+    if not target.description or order.dialect == "trino":
+        return []
+    kept, comment = quoted(order.dialect, target.kept_name), text(order.dialect, target.description)
+    return [f"COMMENT ON TABLE {kept} IS {comment};"]
+
+
+def _databricks_clone(order: Order, target: Target) -> list[str]:
+    """Rows, schema, partitions and properties. A clone has no description, tags, history or grants of its source
+    (docs.databricks.com/delta/clone), and belongs to who made it."""
+    hidden, kept = quoted("databricks", target.quarantine_name), quoted("databricks", target.kept_name)
+    return [f"CREATE TABLE {kept} DEEP CLONE {hidden};", *_comment_on_kept(order, target)]
+
+
+def _redshift_copy(order: Order, target: Target) -> list[str]:
+    """LIKE takes defaults, distribution and sort keys along, which CREATE TABLE AS does not
+    (docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_NEW.html and r_CTAS_usage_notes.html)."""
+    hidden, kept = quoted("redshift", target.quarantine_name), quoted("redshift", target.kept_name)
+    return [
+        f"CREATE TABLE {kept} (LIKE {hidden} INCLUDING DEFAULTS);",
+        f"INSERT INTO {kept} SELECT * FROM {hidden};",
+        *_comment_on_kept(order, target),
+    ]
 
 
 def _mysql_copy(order: Order, target: Target) -> list[str]:
+    """Fails on columns that `*` leaves out. Without the mode, a 0 in an AUTO_INCREMENT column becomes a new number
+    (dev.mysql.com/doc/refman/8.0/en/sql-mode.html, …/invisible-columns.html)."""
     hidden, kept = quoted("mysql", target.quarantine_name), quoted("mysql", target.kept_name)
-    reads = _mysql_reads(target.quarantine_name)
+    schema, table = _mysql_place(target.quarantine_name)
+    invisible = (
+        f"(SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} "
+        "AND EXTRA LIKE '%INVISIBLE%')"
+    )
     return [
+        f"SELECT IF({invisible} > 0, {_MYSQL_FAILS}, 'ok') AS guard_all_columns;",
         f"CREATE TABLE {kept} LIKE {hidden};",
+        "SET @mode_before = @@sql_mode;",
+        "SET sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO');",
         f"INSERT INTO {kept} SELECT * FROM {hidden};",
-        f"SET @reads_with_copy = {reads};",
+        "SET sql_mode = @mode_before;",
+        f"SET @reads_with_copy = {_mysql_reads(target.quarantine_name)};",
     ]
 
 
 def _bigquery_snapshot(order: Order, target: Target) -> list[str]:
+    """One that ends by itself, for which who runs it must be allowed to delete snapshots
+    (cloud.google.com/bigquery/docs/table-snapshots-create). Time travel alone would end after seven days."""
     hidden, kept = quoted("bigquery", target.quarantine_name), quoted("bigquery", target.kept_name)
     until = (order.written_at + dt.timedelta(days=KEPT_DAYS)).strftime("%Y-%m-%d %H:%M:%S+00")
     options = f"OPTIONS (expiration_timestamp = TIMESTAMP '{until}')"
@@ -299,8 +340,20 @@ def _bigquery_snapshot(order: Order, target: Target) -> list[str]:
 
 
 def _snowflake_clone(order: Order, target: Target) -> list[str]:
+    """All rights but ownership come along (docs.snowflake.com/user-guide/object-clone)."""
     hidden, kept = quoted("snowflake", target.quarantine_name), quoted("snowflake", target.kept_name)
     return [f"CREATE TABLE {kept} CLONE {hidden} COPY GRANTS;"]
+
+
+_KEEP = {
+    "mysql": _mysql_copy,
+    "bigquery": _bigquery_snapshot,
+    "snowflake": _snowflake_clone,
+    "databricks": _databricks_clone,
+    "redshift": _redshift_copy,
+}
+
+_NO_ROW_HIDDEN = "SET LOCAL row_security = off;  -- fail rather than copy only the rows that a policy shows"
 
 
 def _lock(name: str) -> str:
@@ -308,17 +361,28 @@ def _lock(name: str) -> str:
 
 
 def _postgres_copy(name: str, kept: str) -> list[str]:
-    """Rows, column types, defaults, indexes and comments; then owner, grants, and the sequences that number rows."""
+    """Column types, defaults, indexes and comments; rows; then owner, grants, and the sequences that number rows.
+
+    LIKE makes new sequences for identity columns, which must go on where the old ones are, and a generated column takes
+    no value (postgresql.org/docs/current/sql-createtable.html).
+    """
     old, new = quoted("postgres", name), quoted("postgres", kept)
     return [
         f"CREATE TABLE {new} (LIKE {old} INCLUDING ALL);",
-        f"INSERT INTO {new} OVERRIDING SYSTEM VALUE SELECT * FROM {old};",
         f"""DO {_TAG}
 DECLARE
   old_table regclass := {text("postgres", old)};
   new_table regclass := {text("postgres", new)};
   row record;
 BEGIN
+  EXECUTE (SELECT format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s',
+      new_table, string_agg(quote_ident(attname), ', '), string_agg(quote_ident(attname), ', '), old_table)
+    FROM pg_attribute WHERE attrelid = old_table AND attnum > 0 AND NOT attisdropped AND attgenerated = '');
+  FOR row IN SELECT attname FROM pg_attribute WHERE attrelid = old_table AND attnum > 0 AND attidentity <> ''
+  LOOP
+    PERFORM setval(pg_get_serial_sequence(new_table::text, row.attname),
+      nextval(pg_get_serial_sequence(old_table::text, row.attname)), false);
+  END LOOP;
   EXECUTE format('COMMENT ON TABLE %s IS %L', new_table, obj_description(old_table, 'pg_class'));
   FOR row IN SELECT grants.grantee, grants.privilege_type, grants.is_grantable, role.rolname
     FROM pg_class, aclexplode(relacl) AS grants LEFT JOIN pg_roles AS role ON role.oid = grants.grantee
@@ -404,26 +468,41 @@ END {_TAG};"""
 
 
 def _mysql_guard(name: str, until: str, known_reads: str) -> list[str]:
-    """A sub-query of two rows where one is wanted is MySQL's only way to fail outside a procedure."""
-    fail = "(SELECT 1 UNION SELECT 2)"
-    guards = [f"SELECT IF(UTC_TIMESTAMP() > '{until}', {fail}, 'ok') AS guard_not_expired;"]
+    guards = [f"SELECT IF(UTC_TIMESTAMP() > '{until}', {_MYSQL_FAILS}, 'ok') AS guard_not_expired;"]
     if known_reads:
-        guards.append(f"SELECT IF({_mysql_reads(name)} > {known_reads}, {fail}, 'ok') AS guard_not_read;")
+        guards.append(f"SELECT IF({_mysql_reads(name)} > {known_reads}, {_MYSQL_FAILS}, 'ok') AS guard_not_read;")
     return guards
+
+
+# A sub-query of two rows where one is wanted is MySQL's only way to fail outside a procedure.
+_MYSQL_FAILS = "(SELECT 1 UNION SELECT 2)"
 
 
 def _mysql_reads(name: str) -> str:
     """How often rows of the table were fetched since it has this name, as far as the server counts."""
-    *database, table = parts_of(name)[-2:]
-    schema = text("mysql", database[0]) if database else "DATABASE()"
+    schema, table = _mysql_place(name)
     counts = "performance_schema.table_io_waits_summary_by_table"
-    where = f"OBJECT_SCHEMA = {schema} AND OBJECT_NAME = {text('mysql', table)}"
+    where = f"OBJECT_SCHEMA = {schema} AND OBJECT_NAME = {table}"
     return f"(SELECT COALESCE(SUM(COUNT_FETCH), 0) FROM {counts} WHERE {where})"
 
 
+def _mysql_place(name: str) -> tuple[str, str]:
+    """Database and table as SQL."""
+    *database, table = parts_of(name)[-2:]
+    return text("mysql", database[0]) if database else "DATABASE()", text("mysql", table)
+
+
 def _bigquery_guard(order: Order, name: str, until: str, since: str) -> str:
-    """Needs the right to list jobs; set the region in the text where it is not US."""
-    dataset, table = (text("bigquery", part) for part in ["", *parts_of(name)][-2:])
+    """Needs the right to list jobs; set the region in the text where it is not US.
+
+    Any job that names the table counts, also one that writes or copies what it reads, but for statements such as this
+    script's own. Jobs of other projects are not seen, nor answers out of the cache
+    (cloud.google.com/bigquery/docs/information-schema-jobs). A table keeps the time of its creation when it is renamed
+    and may be deleted at once where its dataset lets tables expire (…/managing-tables), so such datasets are refused.
+    """
+    *project, dataset, table = ["", *parts_of(name)][-3:]
+    options = quoted("bigquery", ".".join([*filter(None, project), "region-us", "INFORMATION_SCHEMA"]))
+    dataset, table = text("bigquery", dataset), text("bigquery", table)
     return f"""BEGIN
   DECLARE reads INT64;
   IF CURRENT_TIMESTAMP() > TIMESTAMP '{until}+00' THEN
@@ -431,9 +510,14 @@ def _bigquery_guard(order: Order, name: str, until: str, since: str) -> str:
   END IF;
   SET reads = (SELECT COUNT(*) FROM `region-us`.INFORMATION_SCHEMA.JOBS_BY_PROJECT AS job, job.referenced_tables AS used
     WHERE used.dataset_id = {dataset} AND used.table_id = {table} AND job.error_result IS NULL
-      AND job.creation_time > TIMESTAMP '{since}+00' AND job.statement_type = 'SELECT');
+      AND job.creation_time > TIMESTAMP '{since}+00'
+      AND COALESCE(job.statement_type, '') NOT IN ('SCRIPT', 'ALTER_TABLE', 'CREATE_SNAPSHOT_TABLE', 'DROP_TABLE'));
   IF reads > 0 THEN
     RAISE USING MESSAGE = 'It was read after the script of deletion review {order.review} was written';
+  END IF;
+  IF EXISTS (SELECT 1 FROM {options}.SCHEMATA_OPTIONS
+    WHERE schema_name = {dataset} AND option_name = 'default_table_expiration_days') THEN
+    RAISE USING MESSAGE = 'Tables of this dataset expire, renamed ones perhaps at once: set no default expiration';
   END IF;
 END;"""
 
@@ -465,8 +549,15 @@ $$;"""
 
 _HOLDS_NOT = (
     "Owners, superusers and accounts with rights on the whole schema or server can read the tables all the same; their "
-    "reads, under the tables' own names, stop the review as any read does.",
+    "reads, under the tables' own names, stop the review as any read does."
 )
+# What a rename takes away or cannot do, from cloud.google.com/bigquery/docs/managing-tables and
+# dev.mysql.com/doc/refman/8.0/en/rename-table.html
+_RENAME_COSTS = {
+    "bigquery": "A rename takes catalog tags and aspects, search and vector indexes off the table, and the way back "
+    "does not bring them. It fails on external tables and, for some hours, where data was streamed in.",
+    "mysql": "Rights on the table itself stay with its old name, where the way back finds them.",
+}
 _KEEPS = f"It keeps the data aside for {KEPT_DAYS} days, then drops what lies in quarantine."
 
 
@@ -507,11 +598,16 @@ def _not_kept(order: Order) -> list[str]:
     """What the copy lacks, per dialect, for people to judge."""
     lacks = {
         "duckdb": "The copy has rows, types and the comment; keys, defaults and indexes come back with its builder.",
-        "postgres": "The copy has everything but foreign keys and triggers of its own.",
+        "postgres": "The copy has everything but foreign keys, triggers, row security and partitions of its own.",
         "mysql": "The copy has everything but foreign keys and triggers of its own; grants hold by name.",
         "bigquery": "The snapshot has rows, schema and description; grants on the table itself are set again by hand.",
-        "redshift": "The copy has rows and types; distribution, sort keys and grants are set again by hand.",
-        "spark": "The copy has rows and types; properties and grants are set again by hand.",
+        "snowflake": "The clone has everything but its owner and its history. A transient table has no such clone: "
+        "the script then ends before the drop.",
+        "redshift": "The copy has rows, types, defaults, distribution and sort keys; keys, identity columns and grants "
+        "are set again by hand.",
+        "databricks": "The clone has rows, schema, partitions and properties; owner, tags and grants are set again by "
+        "hand. It takes Delta, Iceberg and Parquet tables alone: the script then ends before the drop.",
+        "spark": "The copy has rows, types and the comment; properties and grants are set again by hand.",
         "trino": "The copy has rows and types; properties and grants are set again by hand.",
     }
     return [lacks[order.dialect]] if order.dialect in lacks else []

@@ -201,6 +201,76 @@ def test_grants_numbering_and_defaults_come_back_on_postgres(tmp_path) -> None:
     engine.run(f"DROP SCHEMA {SCHEMA} CASCADE")
 
 
+def test_numbers_go_on_and_generated_columns_are_made_again_on_postgres(tmp_path) -> None:
+    engine = PostgreSQL(tmp_path)
+    columns = 'id int GENERATED ALWAYS AS IDENTITY, "a b" int, twice int GENERATED ALWAYS AS ("a b" * 2) STORED'
+    engine.run(f"CREATE SCHEMA {SCHEMA}; CREATE TABLE {SCHEMA}.t ({columns}, gone int)")
+    engine.run(f'ALTER TABLE {SCHEMA}.t DROP gone; INSERT INTO {SCHEMA}.t ("a b") VALUES (1), (2)')
+    name = f"{SCHEMA}.t"
+    asked = order(
+        "postgres", targets=[Target(name, scripts.beside(name, "__quarantine"), scripts.beside(name, "__kept"))]
+    )
+    for script in (scripts.quarantine_script(asked), scripts.delete_script(asked)):
+        engine.run(script.forward)
+    engine.run(scripts.delete_script(asked).back)
+    engine.run(f'INSERT INTO {SCHEMA}.t ("a b") VALUES (3)')
+    assert engine.run(f"SELECT * FROM {SCHEMA}.t ORDER BY id") == [(1, 1, 2), (2, 2, 4), (3, 3, 6)]
+    engine.run(f"DROP SCHEMA {SCHEMA} CASCADE")
+
+
+def test_rows_that_a_policy_hides_are_not_lost_on_postgres(tmp_path) -> None:
+    """Who sees some of the rows alone gets an error, not a copy of those."""
+    engine = PostgreSQL(tmp_path)
+    engine.run(f"CREATE SCHEMA {SCHEMA}; CREATE TABLE {SCHEMA}.t (id int); INSERT INTO {SCHEMA}.t VALUES (1), (2)")
+    engine.run(f"DROP ROLE IF EXISTS {SCHEMA}_own; CREATE ROLE {SCHEMA}_own")
+    engine.run(f"GRANT ALL ON SCHEMA {SCHEMA} TO {SCHEMA}_own")
+    engine.run(f"ALTER TABLE {SCHEMA}.t OWNER TO {SCHEMA}_own; CREATE POLICY one ON {SCHEMA}.t USING (id = 1)")
+    engine.run(f"ALTER TABLE {SCHEMA}.t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    name = f"{SCHEMA}.t"
+    target = Target(name, scripts.beside(name, "__quarantine"), scripts.beside(name, "__kept"))
+    try:
+        engine.run(scripts.quarantine_script(order("postgres", targets=[target])).forward)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+            engine.run(f"SET ROLE {SCHEMA}_own;" + scripts.delete_script(order("postgres", targets=[target])).forward)
+        assert tables(engine) == {"t__quarantine"}
+    finally:
+        engine.run(f"DROP SCHEMA {SCHEMA} CASCADE; DROP ROLE {SCHEMA}_own")
+
+
+def test_a_copy_keeps_zeros_and_refuses_what_it_would_leave_out_on_mysql(tmp_path) -> None:
+    engine = MySQL(tmp_path)
+    engine.run(f"CREATE SCHEMA {SCHEMA}")
+    name = f"shop.{SCHEMA}.t"
+    asked = order("mysql", targets=[Target(name, scripts.beside(name, "__quarantine"), scripts.beside(name, "__kept"))])
+    try:
+        engine.run(f"CREATE TABLE {SCHEMA}.t (id INT AUTO_INCREMENT PRIMARY KEY)")
+        engine.run(f"SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'; INSERT INTO {SCHEMA}.t VALUES (0), (7)")
+        engine.run(scripts.quarantine_script(asked).forward)
+        engine.run(scripts.delete_script(asked).forward)
+        assert engine.run(f"SELECT id FROM {SCHEMA}.t__kept ORDER BY id") == [("0",), ("7",)]
+        engine.run(f"CREATE TABLE {SCHEMA}.t__quarantine (id INT, own INT INVISIBLE)")
+        with pytest.raises(RuntimeError, match="more than 1 row"):
+            engine.run(scripts.delete_script(asked).forward)
+    finally:
+        engine.run(f"DROP SCHEMA {SCHEMA}")
+
+
+def test_what_the_vendors_say_of_a_drop_a_copy_and_a_rename() -> None:
+    """Each is stated, with the page it is from, where the script is made."""
+    drops = {dialect: scripts.drop(dialect, "a.b") for dialect in scripts.SUPPORTED}
+    assert [dialect for dialect, sql in drops.items() if sql.endswith("RESTRICT;")] == ["snowflake"]
+    assert scripts.drop("snowflake", "a.b", "view") == 'DROP VIEW "a"."b";'
+    databricks = scripts.delete_script(order("databricks"))
+    assert "DEEP CLONE" in databricks.forward and "COMMENT ON TABLE" in databricks.forward
+    assert "tags and grants" in databricks.notes[0]
+    redshift = scripts.delete_script(order("redshift")).forward
+    assert re.search(r"CREATE TABLE \S+ \(LIKE \S+ INCLUDING DEFAULTS\);\nINSERT INTO", redshift)
+    bigquery = scripts.quarantine_script(order("bigquery", prefix="shop.mart"))
+    assert "FROM `shop`.`region-us`.`INFORMATION_SCHEMA`.SCHEMATA_OPTIONS" in bigquery.forward
+    assert "'default_table_expiration_days'" in bigquery.forward
+    assert "search and vector indexes" in bigquery.notes[0]
+
+
 def test_what_depends_on_a_table_keeps_it_on_postgres(tmp_path) -> None:
     engine = PostgreSQL(tmp_path)
     engine.run(f"CREATE SCHEMA {SCHEMA}; CREATE TABLE {SCHEMA}.t (id int); CREATE VIEW {SCHEMA}.v AS TABLE {SCHEMA}.t")
