@@ -61,6 +61,8 @@ class Rules:
     lookups: tuple[str, ...] = ()  # functions whose name begins so read the table that their first argument names
     tables_in_text: frozenset[str] = frozenset()  # functions in FROM that read the table which their text names
     retokenize: bool = False  # the tokens depend on the kind of statement
+    into_is_variable: bool = False  # SELECT … INTO x fills a variable, where others make a table
+    has_dual: bool = False  # FROM DUAL reads no table
     client: str = ""  # the program whose commands may stand among the SQL
 
 
@@ -71,6 +73,7 @@ SNOWFLAKE_PSEUDO = frozenset({"METADATA$FILENAME", "METADATA$FILE_ROW_NUMBER", "
 POSTGRES_PSEUDO = frozenset({"ctid", "xmin", "xmax", "tableoid"})
 
 SPARK = Rules(
+    into_is_variable=True,
     values_column="col{number}",
     lateral_alias=True,
     struct_dot=True,
@@ -80,6 +83,7 @@ SPARK = Rules(
 )
 RULES = {
     "bigquery": Rules(
+        into_is_variable=True,
         struct_dot=True,
         tables_keep_case=True,
         sharded=True,
@@ -90,6 +94,8 @@ RULES = {
         pseudo_columns=BIGQUERY_PSEUDO,
     ),
     "snowflake": Rules(
+        into_is_variable=True,
+        has_dual=True,
         client="snowsql",
         lateral_alias=True,
         implicit_recursion=True,
@@ -155,6 +161,8 @@ RULES = {
         tables_keep_case=True,
         columns_ignore_case=True,
         client="mysql",
+        into_is_variable=True,
+        has_dual=True,
         values_column="column_{place}",
         ctas_by_name=True,
         declares_by_statement=False,
@@ -192,6 +200,8 @@ RULES = {
     ),
     "oracle": Rules(
         client="sqlplus",
+        into_is_variable=True,
+        has_dual=True,
         implicit_recursion=True,
         truncate_commits=True,
         ddl_commits=True,

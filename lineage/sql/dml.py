@@ -450,7 +450,7 @@ def read_when(reader: Reader, when: exp.When, write: Write, scope: Scope, inner:
         parts = then.args.get("expressions") or []
         parts = parts if isinstance(parts, list) else [parts]
         if any(isinstance(part, exp.Star) for part in parts):
-            add_all(reader, write, source, by_name=True)
+            add_all(reader, write, source, True, bool(when.parent.meta.get("evolves")))
         else:
             read_assignments(reader, parts, scope, {"": write, scope.sources[0].alias: write})
     elif isinstance(then, exp.Insert):
@@ -463,7 +463,8 @@ def read_merge_insert(reader: Reader, then: exp.Insert, write: Write, scope: Sco
     if not values and len(listed) == 1 and isinstance(listed[0], exp.Anonymous):  # INSERT VALUES (…) without a list
         values, then = exp.Tuple(expressions=listed[0].expressions), exp.Insert()
     if not isinstance(values, exp.Tuple):
-        add_all(reader, write, source, by_name=isinstance(then.this, exp.Star))
+        evolves = bool(then.find_ancestor(exp.Whens).meta.get("evolves"))
+        add_all(reader, write, source, isinstance(then.this, exp.Star), evolves)
         return
     columns = then.this.expressions if isinstance(then.this, exp.Tuple | exp.Schema) else []
     names = [reader.language.column(name_node(name_of(column))) for column in columns]
@@ -480,13 +481,15 @@ def read_merge_insert(reader: Reader, then: exp.Insert, write: Write, scope: Sco
             )
 
 
-def add_all(reader: Reader, write: Write, source: Source, by_name: bool) -> None:
+def add_all(reader: Reader, write: Write, source: Source, by_name: bool, evolves: bool) -> None:
     """INSERT ROW goes by position where the target is known, SET * and INSERT * go by name."""
     if reader.trace is not None:
         reader.trace.note_assigned(write, "", source.relation, None)
     items = list(source.relation.columns())
-    known = [] if by_name else list(reader.script.known_columns(write.target) or ())
-    if known:
+    known = list(reader.script.known_columns(write.target) or ())
+    if known and by_name and not evolves:  # what the target lacks is left out
+        items = [item for item in items if item.__class__ is Star or item[0] in known]  # type: ignore[index]
+    elif known and not by_name:
         items = query.renamed(QueryRelation(items), known).items
     for item in items:
         (write.stars if item.__class__ is Star else write.columns).append(item)  # type: ignore[arg-type]

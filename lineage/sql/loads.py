@@ -67,8 +67,18 @@ def load_of(script: Any, effect: Effects, inputs: set[str]) -> list[Load]:
         if write.target and not write.is_temporary:
             found = load_of_write(script, effect, write, inputs)
             found.notes = effect.notes if not is_view(effect.tree) else ()
+            if is_cut(effect.tree):
+                found.notes = (*found.notes, "limit")
             loads.append(found)
     return loads
+
+
+def is_cut(tree: Any) -> bool:
+    """UPDATE … LIMIT 10 of MySQL and UPDATE TOP (10) of T-SQL change some rows, and others in a second run."""
+    return tree is not None and (bool(tree.meta.get("top")) or (isinstance(tree, CUT) and bool(tree.args.get("limit"))))
+
+
+CUT = (exp.Update, exp.Delete)
 
 
 def is_view(tree: Any) -> bool:
@@ -161,7 +171,7 @@ def insert_load(script: Any, tree: exp.Insert, write: Write, inputs: set[str]) -
 def added_to_itself(script: Any, tree: Any, write: Write, inputs: set[str]) -> Load | None:
     """Rows are added by a query that looks at those stored already."""
     target = write.target
-    if target not in inputs:
+    if target not in inputs and not any(table == target for table, *_ in write.rows):  # a variable may hold its newest
         return None
     if is_anti_join(script, tree, target):
         return Load(target, "whole", INCREMENTAL, True, None, message="rows that are there already are left out")
@@ -178,7 +188,9 @@ def added_to_itself(script: Any, tree: Any, write: Write, inputs: set[str]) -> L
 
 def looks_for_the_newest(script: Any, tree: Any, target: str) -> bool:
     """A query over the target takes its greatest value, or the last of its rows in some order."""
-    for table in tree.find_all(exp.Table):
+    names = {name for node in tree.find_all(exp.Column, exp.Parameter) for name in (node.name, "@" + node.name.lower())}
+    values = [value for name in names if isinstance(value := script.variable_values.get(name), exp.Expression)]
+    for table in (found for one in (tree, *values) for found in one.find_all(exp.Table)):
         query = table.find_ancestor(exp.Select) if script.target_name(table) == target else None
         if query is not None:
             is_last = query.args.get("order") is not None and query.args.get("limit") is not None
@@ -216,10 +228,17 @@ def plain_insert(script: Any, tree: exp.Insert, write: Write) -> Load:
     )
 
 
+DYNAMIC_OVERWRITE = "spark.sql.sources.partitionoverwritemode"
+
+
 def overwrite_load(script: Any, tree: exp.Insert, write: Write, inputs: set[str]) -> Load:
     table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
     partition = table.args.get("partition") if isinstance(table, exp.Table) else None
     atomic = True if script.rules.overwrite_is_atomic or write.target in script.atomic_tables else None
+    if partition is None and script.settings.get(DYNAMIC_OVERWRITE, "").lower() == "dynamic":
+        message = "the partitions that the query has rows for are overwritten"
+        load = Load(write.target, "whole", INCREMENTAL, True, True, atomic, message=message, partition_by_value=True)
+        return with_own_rows(script, load, tree, write, inputs)
     if partition is None:
         message = "the whole table is overwritten"
         load = Load(write.target, "whole", FULL_REFRESH, True, True, atomic, True, message=message)
@@ -295,7 +314,7 @@ def delete_load(script: Any, tree: exp.Delete, write: Write, inputs: set[str]) -
     where = tree.args.get("where")
     condition = where.this if where is not None else None
     using = tree.args.get("using") or (isinstance(tree.this, exp.Expression) and tree.this.args.get("joins"))
-    if not using and (condition is None or isinstance(condition, exp.Boolean) and condition.this):
+    if not using and (condition is None or is_always(condition)):
         return Load(write.target, "delete", is_whole=True)
     predicates = slice_of(script, condition)
     if predicates and not using:
@@ -326,12 +345,23 @@ def merge_load(script: Any, tree: exp.Merge, write: Write, inputs: set[str]) -> 
 
 def is_never(node: Any) -> bool:
     """ON FALSE, ON 1 = 0"""
-    while isinstance(node, exp.Paren):
-        node = node.this
+    return constant(node) is False
+
+
+def is_always(node: Any) -> bool:
+    """WHERE TRUE, WHERE 1 = 1"""
+    return constant(node) is True
+
+
+def constant(node: Any) -> bool | None:
+    """What a condition without columns comes to, where that is plain."""
+    node = node.unnest()
     if isinstance(node, exp.Boolean):
-        return not node.this
+        return bool(node.this)
     both = (node.this, node.expression) if isinstance(node, exp.EQ) else ()
-    return len(both) == 2 and all(isinstance(side, exp.Literal) for side in both) and both[0].this != both[1].this
+    if len(both) == 2 and all(isinstance(side, exp.Literal) for side in both):
+        return bool(both[0].this == both[1].this)
+    return None
 
 
 def never_matching(script: Any, tree: exp.Merge, write: Write, whens: list[Any]) -> Load:

@@ -9,7 +9,16 @@ from sqlglot.tokens import Token, TokenType
 
 from .dialects import Language, words
 from .render import is_placeholder
-from .rewrites import REWRITES, named_tables, open_rowset, plain_create, plain_pipes, without_expectations, word
+from .rewrites import (
+    REWRITES,
+    find_word,
+    named_tables,
+    open_rowset,
+    plain_create,
+    plain_pipes,
+    without_expectations,
+    word,
+)
 from .tokens import CONDITION, DECLARATION, LOOP, Piece
 
 # Statements that move no data. Anything else that sqlglot keeps as a Command is opaque, and so an error.
@@ -18,12 +27,20 @@ HARMLESS = words(
     "SAVEPOINT RELEASE START BEGIN COMMIT ROLLBACK END ABORT ADD LIST LS REMOVE RM PUT INSTALL LOAD PRAGMA ATTACH "
     "DETACH CACHE UNCACHE MSCK DEALLOCATE PREPARE DISCARD CHECKPOINT CLUSTER REINDEX OPTIMIZE ASSERT CHECK DBCC "
     "KILL PRINT WAITFOR REVERT DENY RESUME SUSPEND DELIMITER SOURCE SIGNAL RAISE XACT LISTEN NOTIFY FLUSH PURGE "
-    "INVALIDATE REFRESH"
+    "INVALIDATE REFRESH ANALYSE CHECKSUM REPAIR RECONFIGURE RESTORE BACKUP SAVE UNDROP IMPORT SYSTEM SECURITY"
 )
 
 
 # In upper case.
 TABLE_IN_CALL = re.compile(r"[(,]\s*TABLE\s")
+# https://learn.microsoft.com/sql/relational-databases/system-stored-procedures: those that describe, set and list
+SYSTEM_PROCEDURE = re.compile(
+    r"sp_(?:(?:add|update|drop)(?:extendedproperty|type|message|role|rolemember|user|login|linkedserver|srvrolemember"
+    r"|linkedsrvlogin|server)|configure|dboption|tableoption|serveroption|refreshview|refreshsqlmodule|recompile"
+    r"|updatestats|settriggerorder|bindrule|binddefault|help\w*|spaceused|columns|who2?|lock|getapplock|releaseapplock)$",
+    re.IGNORECASE,
+)
+SYSTEM_CALL = re.compile(r"(?:DBMS_|UTL_|SYS\.DBMS_|OWA_|HTP\.|APEX_|RAISE_APPLICATION_ERROR\b|RAISE_ERROR\b)")
 EXPECTATION = re.compile(r"CONSTRAINT\s+\S+\s+EXPECT\s*\(")
 
 
@@ -40,8 +57,10 @@ def parse_piece(piece: Piece, language: Language, has_comments: bool = True) -> 
     except ParseError as error:
         if has_comments and drop_comments(piece, language):
             return parse_piece(piece, language, has_comments=False)
-        if settle_placeholders(piece) or settle_into(piece):
+        if settle_placeholders(piece) or settle_into(piece) or settle_create(piece):
             return parse_piece(piece, language, has_comments=False)
+        if moves_nothing(piece):
+            return None
         details = error.errors[0] if error.errors else {}
         message = details.get("description") or str(error)
         raise Unread("parse_error", message, details.get("line"), None) from None
@@ -98,7 +117,11 @@ def settle_placeholders(piece: Piece) -> bool:
 
 
 def settle_into(piece: Piece) -> bool:
-    """SELECT INTO x, y a, b FROM t of PL/pgSQL: the variables that stand first are left out."""
+    """SELECT INTO x, y a, b FROM t of PL/pgSQL and SELECT a FROM t INTO x of MySQL: the variables are left out."""
+    if piece.words(1) == ["SELECT"] and find_word(piece.tokens, "FROM") < (last := find_word(piece.tokens, "INTO")):
+        is_last = last < len(piece.tokens)
+        piece.tokens = piece.tokens[:last]
+        return is_last
     if piece.words(2) != ["SELECT", "INTO"] or len(piece.tokens) < 4:
         return False
     place = 3
@@ -106,6 +129,15 @@ def settle_into(piece: Piece) -> bool:
         place += 2
     piece.tokens = [piece.tokens[0], *piece.tokens[place:]]
     return True
+
+
+def settle_create(piece: Piece) -> bool:
+    """CREATE TABLE with constraints and options that sqlglot does not know: names, types and the query are left."""
+    plain = plain_create(piece.tokens) if piece.words(1) == ["CREATE"] else []
+    changed = bool(plain) and len(plain) < len(piece.tokens)
+    if changed:
+        piece.tokens = plain
+    return changed
 
 
 def parse_condition(piece: Piece, language: Language) -> Any:
@@ -149,6 +181,10 @@ def parse_statement(piece: Piece, language: Language) -> Any:
         if head in HARMLESS or head in ("ALTER", "DROP") or (head == "CREATE" and holds_nothing(piece)):
             return None
         raise Unread("unsupported_statement", f"{head} statement is not understood", tokens[0].line, None)
+    if isinstance(tree, exp.Alter | exp.TruncateTable):
+        tree = deleted_partitions(tree)
+    if isinstance(tree, exp.Execute) and SYSTEM_PROCEDURE.match(tree.this.name):
+        return None
     if isinstance(tree, exp.Execute) and tree.this.name.lower() != "sp_rename":
         raise Unread(
             "unsupported_statement", f"what {tree.this.name} reads and writes is not in the text", tokens[0].line, None
@@ -156,8 +192,25 @@ def parse_statement(piece: Piece, language: Language) -> Any:
     if isinstance(tree, CHANGES) and not (tree.args.get("this") or tree.args.get("tables")):
         raise Unread("parse_error", f"{head} names no table", tokens[0].line, None)
     if isinstance(tree, NOT_STATEMENTS) and not isinstance(tree, exp.Query):
+        if SYSTEM_CALL.match(own):
+            return None
         raise Unread("parse_error", "not a statement", tokens[0].line, None)
     return tree
+
+
+def deleted_partitions(tree: Any) -> Any:
+    """ALTER TABLE t DROP PARTITION (day = 'x'), TRUNCATE TABLE t PARTITION (day = 'x'): a DELETE of those rows."""
+    if isinstance(tree, exp.Alter):
+        drops = tree.args.get("actions") or []
+        parts = [part for drop in drops if isinstance(drop, exp.DropPartition) for part in drop.expressions]
+        table = tree.this if all(isinstance(drop, exp.DropPartition) for drop in drops) else None
+    else:
+        parts = [tree.args["partition"]] if tree.args.get("partition") else []
+        table = tree.expressions[0] if tree.expressions else None
+    if table is None or not parts or not all(isinstance(one, exp.EQ) for part in parts for one in part.expressions):
+        return tree
+    condition = exp.or_(*(exp.and_(*part.expressions) for part in parts))
+    return exp.Delete(this=table, where=exp.Where(this=condition))
 
 
 CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
@@ -186,8 +239,11 @@ def tokens_anew(piece: Piece, language: Language) -> list[Token]:
 EMPTY_KINDS = words(
     "USER ROLE LOGIN GROUP TYPE DOMAIN SCHEMA DATABASE INDEX STATISTICS SEQUENCE SYNONYM RULE DEFAULT EXTENSION POLICY "
     "CREDENTIAL CERTIFICATE KEY SOURCE FORMAT SERVER WAREHOUSE INTEGRATION SECRET CONNECTION STAGE CATALOG VOLUME "
-    "PUBLICATION SUBSCRIPTION SCHEME COLLATION CAST OPERATOR PROFILE QUOTA RESERVATION ASSIGNMENT CAPACITY ENDPOINT"
+    "PUBLICATION SUBSCRIPTION SCHEME COLLATION CAST OPERATOR PROFILE QUOTA RESERVATION ASSIGNMENT CAPACITY ENDPOINT "
+    "AGGREGATE WRAPPER LANGUAGE CONFIGURATION DICTIONARY MONITOR PROJECT SERVICE DATASHARE LIBRARY MODEL STOPLIST TAG"
 )
+# What DROP takes away besides; it moves no data either.
+ROUTINES = words("FUNCTION PROCEDURE PROC TRIGGER MACRO TASK STREAM PIPE EVENT PACKAGE CONSTRAINT")
 
 
 def holds_nothing(piece: Piece) -> bool:
@@ -195,6 +251,22 @@ def holds_nothing(piece: Piece) -> bool:
     heads = piece.words(7)[1:]
     stored = next((place for place, head in enumerate(heads) if head in ("TABLE", "VIEW", "(", "AS", "ON")), len(heads))
     return any(head in EMPTY_KINDS for head in heads[:stored])
+
+
+def moves_nothing(piece: Piece) -> bool:
+    """DDL of an object without rows, or of a table's options: sqlglot need not read it."""
+    heads = piece.words(len(piece.tokens))
+    if heads[:1] == ["CREATE"]:
+        return holds_nothing(piece)
+    if heads[:1] == ["DROP"]:
+        return any(head in EMPTY_KINDS or head in ROUTINES for head in heads[1:4])
+    if heads[:1] == ["ALTER"]:
+        return heads[1] in EMPTY_KINDS or (heads[1:2] == ["TABLE"] and not MOVERS.intersection(heads))
+    return heads[:2] in (["SET", "TRANSACTION"], ["SET", "SESSION"])
+
+
+# With these ALTER TABLE moves rows or names.
+MOVERS = words("RENAME SWAP EXCHANGE SWITCH APPEND ATTACH PARTITION PARTITIONS MOVE SCHEMA COLUMN")
 
 
 def is_needed(head: str, piece: Piece) -> bool:

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from types import CodeType
 from typing import Any
 
-from jinja2 import FunctionLoader, Template, TemplateError, Undefined
+from jinja2 import FunctionLoader, Template, TemplateError, Undefined, nodes
 from jinja2.runtime import Macro
 from jinja2.sandbox import SandboxedEnvironment, SecurityError
 from sqlglot import exp
@@ -202,8 +202,19 @@ class _Sandbox(SandboxedEnvironment):
         self.steps = 0
         self.depth = 0  # of macros that call each other
         self.macros: dict[str, Macro] = {}
-        self.filters = _Fallback({**self.filters, **airflow_filters()})
+        self.filters = _Fallback({**self.filters, **airflow_filters(), "spread": spread})
         self.tests = _Fallback(self.tests)
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """{% set a, b = x %}: an unknown x gives as many unknown values as are asked for."""
+        tree = super()._parse(source, name, filename)
+        for one in tree.find_all(nodes.Assign):
+            if isinstance(one.target, nodes.Tuple) and not isinstance(one.node, nodes.Tuple):
+                count = nodes.Const(len(one.target.items))
+                one.node = nodes.Filter(one.node, "spread", [count], [], None, None, lineno=one.lineno)
+                one.node.set_environment(self)
+                count.set_environment(self)
+        return tree
 
     def spend(self, steps: int) -> None:
         self.steps += steps
@@ -375,9 +386,6 @@ def dbt_names(environment: _Sandbox, result: Rendered, world: World) -> dict[str
             return strip_marks(value)  # a template of its own
         return env_var(name, default) if value is None else value
 
-    def statement(*_args: Any, caller: Any = None, **_named: Any) -> Any:
-        return caller() if caller else ""
-
     return {
         "ref": ref,
         "source": source,
@@ -387,7 +395,7 @@ def dbt_names(environment: _Sandbox, result: Rendered, world: World) -> dict[str
         "this": relation("this") if world.relations.get("this") else _Relation(placeholder("this")),
         # The incremental branch reads all that the full one reads, and the model itself.
         "is_incremental": lambda: True,
-        "statement": statement,
+        "statement": lambda *_args, **_named: "",  # run on its own, before the model
         "execute": False,
         "log": lambda *_args, **_named: "",
         "return": environment.give_back,
@@ -431,6 +439,11 @@ class _Macros:
     @staticmethod
     def ds_format(day: str, given: str, wanted: str) -> str:
         return datetime.strptime(day, given).replace(tzinfo=UTC).strftime(wanted)
+
+
+def spread(value: Any, count: int) -> Any:
+    """The parts of an unknown value that is taken apart; a known one has its own."""
+    return [value[place] for place in range(count)] if isinstance(value, Undefined) else value
 
 
 def _formatted(value: Any, form: str) -> Any:

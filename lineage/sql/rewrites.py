@@ -121,19 +121,48 @@ def without_options(tokens: Tokens) -> Tokens:
     return tokens
 
 
+CREATE_WORDS = frozenset({"OR", "REPLACE", "ALTER", "TEMP", "TEMPORARY", "EXTERNAL", "MATERIALIZED"})
+CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "PRIMARY KEY", "UNIQUE", "FOREIGN", "FOREIGN KEY", "KEY", "INDEX"})
+CONSTRAINTS |= frozenset({"CHECK", "EXCLUDE", "PERIOD", "FULLTEXT", "SPATIAL", "CONNECTION", "LIKE", "PROJECTION"})
+
+
 def plain_create(tokens: Tokens) -> Tokens:
-    """CREATE TABLE u (a, b) ON COMMIT DROP … AS SELECT …: the name, its columns and the query; [] where none is made of
-    a query."""
-    start = next((place for place, token in enumerate(tokens[:8]) if token.text.upper() in ("TABLE", "VIEW")), 8) + 1
+    """CREATE LOCAL TEMP TABLE u (a INT CHECK …, …) ON COMMIT DROP … AS SELECT …: the name, its columns with their types
+    and the query or the files; [] for what makes no table."""
+    kind = next((place for place, token in enumerate(tokens[:16]) if token.text.upper() in ("TABLE", "VIEW")), 0)
+    if not kind:
+        return []
+    start = kind + 1
     if [token.text.upper() for token in tokens[start : start + 3]] == ["IF", "NOT", "EXISTS"]:
         start += 3
-    end = name_at(tokens, start)
+    end = after = name_at(tokens, start)
+    columns: Tokens = []
     if end < len(tokens) and tokens[end].token_type is TokenType.L_PAREN:
-        end = bracket_end(tokens, end)
-    query = find_word(tokens, "AS", start=end)
+        after = bracket_end(tokens, end)
+        columns = [tokens[end], *plain_columns(tokens[end + 1 : after - 1]), tokens[after - 1]]
+    query = find_word(tokens, "AS", start=after)
     while query < len(tokens) - 1 and tokens[query + 1].text.upper() not in ("SELECT", "WITH", "("):
         query = find_word(tokens, "AS", start=query + 1)
-    return [*tokens[:end], *tokens[query:]] if query < len(tokens) - 1 else []
+    files = tokens[find_word(tokens, "LOCATION", start=after) :][:2] if query >= len(tokens) - 1 else []
+    front = [token for token in tokens[1:kind] if token.text.upper() in CREATE_WORDS]
+    if not columns and not files and query >= len(tokens) - 1:
+        return []
+    return [tokens[0], *front, *tokens[kind:end], *columns, *files, *tokens[query : len(tokens) if query else 0]]
+
+
+def plain_columns(tokens: Tokens) -> Tokens:
+    """a VARCHAR(10) COLLATE x, CONSTRAINT …: a VARCHAR(10)."""
+    kept: Tokens = []
+    for term in terms_of(tokens):
+        if term[0].token_type is not TokenType.IDENTIFIER and term[0].text.upper() in CONSTRAINTS:
+            continue
+        end = 2 if len(term) > 1 and term[1].token_type is not TokenType.ALIAS else 1
+        if end < len(term) and term[end].token_type is TokenType.L_PAREN:
+            end = bracket_end(term, end)
+        elif end < len(term) and term[end].token_type is TokenType.LT:  # ARRAY<…>
+            end = len(term)
+        kept += [*([like(term[0], TokenType.COMMA, ",")] if kept else []), *term[:end]]
+    return kept
 
 
 def find_last(tokens: Tokens, text: str) -> int:
@@ -235,8 +264,10 @@ def rewrite_replace(tokens: Tokens, language: Language) -> Any:
 
 def rewrite_insert(tokens: Tokens, language: Language) -> Any:
     if language.rules.optional_semicolons:
-        tokens = without_hint(tokens)
+        tokens = without_hint(tokens, "SELECT")
     tokens = with_plain_conflict(tokens)
+    if find_word(tokens, "FORMAT", *QUERY_WORDS) < find_word(tokens, *QUERY_WORDS):
+        return insert_of_client(tokens, language)
     start = find_word(tokens, "OVERRIDING", *QUERY_WORDS)
     if start + 2 < len(tokens) and tokens[start].text.upper() == "OVERRIDING":  # SYSTEM VALUE: which ids are taken
         tokens = tokens[:start] + tokens[start + 3 :]
@@ -294,10 +325,10 @@ def overwriting_inserts(tokens: Tokens, language: Language) -> Any:
     return tree
 
 
-def without_hint(tokens: Tokens) -> Tokens:
-    """T-SQL: INSERT INTO u WITH (TABLOCK) (a) SELECT …"""
-    place = find_word(tokens, "WITH", *QUERY_WORDS[:1])
-    is_hint = place + 1 < len(tokens) and tokens[place + 1].token_type is TokenType.L_PAREN
+def without_hint(tokens: Tokens, *stops: str) -> Tokens:
+    """T-SQL: INSERT INTO u WITH (TABLOCK) (a) SELECT …, MERGE u WITH (HOLDLOCK) USING …"""
+    place = find_word(tokens, "WITH", *stops)
+    is_hint = [token.text.upper() for token in tokens[place : place + 2]] == ["WITH", "("]
     return tokens[:place] + tokens[bracket_end(tokens, place + 1) :] if is_hint else tokens
 
 
@@ -339,9 +370,12 @@ def rewrite_merge(tokens: Tokens, language: Language) -> Any:
     MERGE WITH SCHEMA EVOLUTION of Databricks: the columns that the target lacks come with it.
     """
     if [token.text.upper() for token in tokens[1:4]] == ["WITH", "SCHEMA", "EVOLUTION"]:
-        return [tokens[0], *tokens[4:]]
+        tree = language.parse([tokens[0], *tokens[4:]], "")
+        if isinstance(tree, exp.Merge):
+            tree.args["whens"].meta["evolves"] = True
+        return tree
     if [token.text.upper() for token in tokens[-2:]] != ["REMOVE", "DUPLICATES"]:
-        return split_output(tokens, language)
+        return split_output(without_hint(tokens, "USING") if language.rules.optional_semicolons else tokens, language)
     tail = language.tokenize("WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
     return language.parse(tokens[:-2] + tail, "")
 
@@ -417,6 +451,15 @@ def insert_of_procedure(tokens: Tokens, language: Language) -> Any:
     return tree
 
 
+def insert_of_client(tokens: Tokens, language: Language) -> Any:
+    """INSERT INTO u FORMAT CSV of ClickHouse: the rows come with the statement, from no table."""
+    place = find_word(tokens, "FORMAT")
+    tree = language.parse(tokens[:place] + values_of(tokens[place]), "")
+    if tree is not None:
+        tree.set("expression", None)
+    return tree
+
+
 def rewrite_update(tokens: Tokens, language: Language) -> Any:
     """T-SQL: SET t.n += s.v is SET t.n = t.n + s.v, and UPDATE STATISTICS changes no row."""
     if not language.rules.optional_semicolons:
@@ -455,7 +498,10 @@ def split_output(tokens: Tokens, language: Language) -> Any:
         return tokens
     if len(tokens) > 2 and tokens[1].text.upper() == "TOP" and tokens[2].token_type is TokenType.L_PAREN:
         after = bracket_end(tokens, 2)
-        tokens = [tokens[0], *tokens[after + (tokens[after].text.upper() == "PERCENT") :]]
+        tree = rewritten_tree([tokens[0], *tokens[after + (tokens[after].text.upper() == "PERCENT") :]], language)
+        if tree is not None:
+            tree.meta["top"] = True
+        return tree
     start = find_word(tokens, "OUTPUT")
     if start == len(tokens) or start < 2:
         return tokens
@@ -485,9 +531,8 @@ def rewrite_with(tokens: Tokens, language: Language) -> Any:
         return tokens
     place = find_word(tokens, "MERGE")
     if place == len(tokens):
-        return (
-            split_output(tokens, language) if find_word(tokens, "INSERT", "UPDATE", "DELETE") < len(tokens) else tokens
-        )
+        changes = find_word(tokens, "INSERT", "UPDATE", "DELETE") < len(tokens)
+        return split_output(plain_assignments(tokens), language) if changes else tokens
     merge = rewritten_tree(tokens[place:], language)
     front = language.parse(tokens[:place] + values_of(tokens[place]), "")
     if merge is not None and front is not None:
@@ -496,7 +541,7 @@ def rewrite_with(tokens: Tokens, language: Language) -> Any:
 
 
 def rewritten_tree(tokens: Tokens, language: Language) -> Any:
-    found = split_output(tokens, language)
+    found = rewrite_merge(tokens, language) if word(tokens[0]) == "MERGE" else split_output(tokens, language)
     return language.parse(found, "") if isinstance(found, list) else found
 
 
@@ -629,6 +674,14 @@ def rewrite_refresh(tokens: Tokens, language: Language) -> Any:
     return exp.Refresh(this=query.args["from_"].this, kind="TABLE") if query is not None else None
 
 
+def rewrite_use(tokens: Tokens, language: Language) -> Any:
+    """USE x names what x is called, also where that is a word of sqlglot's: USE Warehouse."""
+    if len(tokens) != 2:
+        return tokens
+    name = exp.to_identifier(tokens[1].text, quoted=tokens[1].token_type is TokenType.IDENTIFIER)
+    return exp.Use(this=exp.Table(this=name))
+
+
 def rewrite_set(tokens: Tokens, language: Language) -> Any:
     """SET search_path TO a, b; every other SET as sqlglot reads it."""
     if len(tokens) > 3 and tokens[1].text.upper() in ("SEARCH_PATH", "LOCAL", "SESSION"):
@@ -659,4 +712,5 @@ REWRITES: dict[str, Rewrite] = {
     "LOAD": rewrite_load,
     "REFRESH": rewrite_refresh,
     "SET": rewrite_set,
+    "USE": rewrite_use,
 }

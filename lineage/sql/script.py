@@ -55,6 +55,8 @@ class Script:
         self.base = 0  # where the current piece's text stands
         self.temps: dict[str, TempRelation] = {}
         self.variables: dict[str, Flow] = {}
+        self.variable_values: dict[str, Any] = {}  # the expression that each was set to last
+        self.settings: dict[str, str] = {}  # what SET gave the session as a literal
         self.variable_notes: dict[str, dict[str, None]] = {}
         self.atomic_tables: set[str] = set()  # of a format whose overwrites are atomic
         self.functions: dict[str, Relation] = {}  # table functions in SQL that the script makes
@@ -125,7 +127,7 @@ class Script:
         this = table.this
         if isinstance(this, exp.Parameter):
             return "@" + this.name.lower()
-        text = identified(this)
+        text = self.identified(this)
         if text:
             return self.target_name(named_table(text, self.language.dialect))
         if not isinstance(this, exp.Identifier | exp.Dot):
@@ -136,9 +138,18 @@ class Script:
 
     def created_name(self, table: exp.Table, is_temporary: bool) -> str:
         """The name of a table that is made: temp tables lie outside all schemas."""
-        text = identified(table.this)
+        text = self.identified(table.this)
+        if not text and isinstance(table.this, exp.DynamicIdentifier):
+            return ""
         parts = self.parts_of(named_table(text, self.language.dialect) if text else table)
         return dotted(parts) if is_temporary else self.full(parts)
+
+    def identified(self, node: Any) -> str:
+        """The name that IDENTIFIER('db.t') stands for, or IDENTIFIER($t) of a variable that was set to it; else ""."""
+        text = identified(node)
+        if not text and isinstance(node, exp.DynamicIdentifier) and isinstance(node.this, exp.Parameter):
+            text = self.settings.get(node.this.name.lower(), "")
+        return text
 
     def renamed_to(self, old: str, table: Any) -> str:
         """ALTER TABLE s.a RENAME TO b: a bare new name stays in the old one's schema."""
@@ -178,6 +189,7 @@ class Script:
         kept = {"clock_rows" if note == "clock_value" else note: None for note in notes}
         for key in (self.language.fold(node.name), "@" + node.name.lower()):
             self.variable_notes[key] = kept
+            self.variable_values[key] = value
         if isinstance(node, exp.Parameter | exp.SessionParameter):
             self.variables["@" + node.name.lower()] = flow
         name = node.name
@@ -232,6 +244,8 @@ class Script:
             reader.inputs |= temp.inputs
             reader.notes.update(temp.notes)
             return temp, path
+        if self.rules.has_dual and parts[-1].upper() == "DUAL" and parts[:-1] in ([], ["SYS"]):
+            return ValueRelation(NOTHING, {}, is_open=False, with_path=False), path
         uri = self.file_of(table, parts)
         if uri:
             return self.file_relation(reader, uri), path
@@ -310,6 +324,7 @@ class Script:
         self._seen.clear()  # names may mean something else from here on
         for write in writes:
             if not write.target:
+                reader.warn("unresolved_table", "the table that is written is named at run time", effects.tree)
                 continue
             write.columns = merge_columns(write.columns)
             if self.is_passing(number, write):

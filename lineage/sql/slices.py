@@ -43,6 +43,7 @@ class Inserted:
         results = conditions_on_results(self.script, query)
         names = [name for name, _, _ in self.write.columns]
         items = dict(zip(names, (item.unalias() for item in query.expressions), strict=False))
+        items |= partition_values(self.script, self.tree)
         columns = {name: {column for _, column, _, _ in flow} for name, flow, _ in self.write.columns}
         answers = []
         for predicate in deleted:
@@ -62,6 +63,14 @@ class Inserted:
 
     def tables(self) -> frozenset[str]:
         return tables_in(self.script, self.tree, self.write.target)
+
+
+def partition_values(script: Any, tree: exp.Insert) -> dict[str, Any]:
+    """INSERT INTO t PARTITION (day = 'x'): the column and its constant."""
+    table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    partition = table.args.get("partition") if isinstance(table, exp.Table) else None
+    parts = [part for part in partition.expressions if isinstance(part, exp.EQ)] if partition is not None else []
+    return {script.language.column(part.this.this): part.expression for part in parts}
 
 
 def held(wanted: Predicate, sources: set[str], conditions: set[Predicate]) -> bool | None:

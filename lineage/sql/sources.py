@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from . import pivots, query
 from .expressions import collect, collect_rows, flow_of, note_clock, owner_flow, path_flow
-from .reader import Reader, identified, named_table, path_nodes
+from .reader import Reader, named_table, path_nodes
 from .relations import (
     FILTER,
     JOIN,
@@ -161,7 +161,7 @@ def add_special_table(reader: Reader, node: exp.Table, this: Any, scope: Scope) 
         add_source(reader, this, scope)
         return
     alias, names = alias_of(reader, node)
-    text = identified(this)
+    text = reader.script.identified(this)
     if text:
         relation, path = reader.relation_of(named_table(text, reader.language.dialect))
         scope.add(Source(alias or path[-1], under_names(relation, names) if names else relation, path))

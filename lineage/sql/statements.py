@@ -48,7 +48,7 @@ def read_into(reader: Reader, into: exp.Into, relation: QueryRelation) -> Effect
     if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
         return Effects("SELECT")  # into variables
     in_routine = reader.in_body and reader.rules.declare_sections
-    if in_routine or reader.script.is_variable(table.name):
+    if in_routine or reader.rules.into_is_variable or reader.script.is_variable(table.name):
         reader.script.variables[reader.language.column(table.this)] = relation.whole()
         return Effects("SELECT")
     temporary = bool(into.args.get("temporary")) or is_hash(table)
@@ -270,6 +270,8 @@ def set_variable(reader: Reader, pair: exp.EQ) -> None:
     for place, name in enumerate(names):
         flow = flows[place] if place < len(flows) else NOTHING
         reader.script.set_variable(name, flow, value, reader.notes)
+    if isinstance(value, exp.Literal | exp.Var) and not reader.in_body:
+        reader.script.settings[pair.this.sql().lower().lstrip("@")] = value.name
 
 
 def read_declare(reader: Reader, tree: exp.Declare) -> Effects:

@@ -34,8 +34,14 @@ SILENT = words(
     "GET PERFORM NOTIFY LISTEN"
 )
 CURSOR_WORDS = words("OPEN FETCH CLOSE DEALLOCATE")
+GOES_ON = words("UNION ALL EXCEPT INTERSECT THEN AS FOR AFTER OF BULK WITH , ( .")  # no statement begins behind these
+RIGHTS = words("GRANT REVOKE DENY")
+LINE_STARTERS = RIGHTS | words("GOTO RECONFIGURE")
+ALL_STARTERS = STARTERS | CURSOR_WORDS | LINE_STARTERS
+EXECUTES = words("EXECUTE EXEC")
+BLOCKS = words("BEGIN LOOP WHILE FOR REPEAT")
 AFTER_END = words("IF LOOP WHILE FOR REPEAT CASE TRY CATCH")
-TRANSACTION_WORDS = words("TRANSACTION TRAN WORK ISOLATION DEFERRED IMMEDIATE EXCLUSIVE READ")
+TRANSACTION_WORDS = words("TRANSACTION TRAN DISTRIBUTED WORK ISOLATION DEFERRED IMMEDIATE EXCLUSIVE READ")
 
 
 @dataclass(slots=True)
@@ -148,6 +154,9 @@ class Splitter:
         place = self.at + ahead
         return place < self.size and self.tokens[place].token_type is kind
 
+    def is_text(self, place: int) -> bool:
+        return place < self.size and self.tokens[place].token_type in TEXTS
+
     def find(self, stops: frozenset[str], start: int) -> int:
         """The place of the first of these words outside brackets and CASE … END, or of the end of the statement."""
         depth = 0
@@ -155,7 +164,7 @@ class Splitter:
         for place in range(start, end):
             token = self.tokens[place]
             kind = token.token_type
-            if depth == 0 and token.text.upper() in stops:
+            if depth == 0 and token.text.upper() in stops and kind not in TEXTS and kind is not TokenType.IDENTIFIER:
                 return place
             if kind in OPENING:
                 depth += 1
@@ -235,7 +244,9 @@ class Splitter:
         self.at = end
 
     def is_label(self) -> bool:
-        return self.is_kind(TokenType.COLON, 1) and self.word(2) in ("BEGIN", "LOOP", "WHILE", "FOR", "REPEAT")
+        """name: of a block or loop; of any statement in T-SQL."""
+        is_block = self.language.rules.optional_semicolons or self.word(2) in BLOCKS
+        return is_block and self.is_kind(TokenType.COLON, 1)
 
     def find_end(self, start: int) -> int:
         """Where the statement that starts here ends: at its semicolon; in T-SQL at the next one's first word."""
@@ -244,7 +255,7 @@ class Splitter:
         place = start
         seen_select = self.tokens[start].text.upper() not in ("INSERT", "WITH", "CREATE", "ALTER", "EXPLAIN")
         while True:
-            place = self.find(STARTERS | CURSOR_WORDS, place + 1)
+            place = self.find(ALL_STARTERS, place + 1)
             if place >= self.size or self.tokens[place].token_type is TokenType.SEMICOLON:
                 return place
             word = self.tokens[place].text.upper()
@@ -256,7 +267,26 @@ class Splitter:
     def starts_statement(self, start: int, place: int, word: str) -> bool:
         """A starter that does not go on with the statement before it."""
         before, head = self.tokens[place - 1].text.upper(), self.tokens[start].text.upper()
-        if before in ("UNION", "ALL", "EXCEPT", "INTERSECT", "THEN", "AS", "FOR", "AFTER", "OF", "BULK", ",", "(", "."):
+        if before in RIGHTS or (head in RIGHTS and before == ","):  # GRANT SELECT, INSERT ON t
+            return False
+        if word in LINE_STARTERS:
+            return self.starts_line(place)
+        if before in (
+            "UNION",
+            "ALL",
+            "EXCEPT",
+            "INTERSECT",
+            "THEN",
+            "AS",
+            "FOR",
+            "AFTER",
+            "OF",
+            "BULK",
+            "WITH",
+            ",",
+            "(",
+            ".",
+        ):
             return False
         if word in ("SET", "UPDATE", "DELETE", "INSERT", "MERGE") and head in (
             "UPDATE",
@@ -295,6 +325,8 @@ class Splitter:
         self.declares = False
         self.blocks += 1
         self.at += 2 if after in ("TRY", "CATCH", "ATOMIC") else 1
+        if after == "ATOMIC" and self.word() == "WITH":  # (TRANSACTION ISOLATION LEVEL = SNAPSHOT, …)
+            self.at = self.find(STARTERS, self.at + 1)
         if self.is_kind(TokenType.SEMICOLON) and after == "CATCH":
             self.at += 1
 
@@ -481,19 +513,18 @@ class Splitter:
                 self.take_statement_or_body(place)
                 return
             word = self.tokens[place].text.upper()
-            if word == "AS" and self.tokens[place - 2].token_type is TokenType.PARAMETER:  # @p AS INT
-                continue
-            following = self.tokens[place + 1] if place + 1 < self.size else None
-            if word == "AS" and following is not None and following.token_type in TEXTS:
+            before = self.tokens[place - 1].text.upper()
+            if word == "AS" and (self.tokens[place - 2].token_type is TokenType.PARAMETER or before in EXECUTES):
+                continue  # @p AS INT, EXECUTE AS OWNER
+            if word == "AS" and self.is_text(place + 1):
                 self.take_statement_or_body(self.end_of_statement(place))
                 return
             if word in ("BEGIN", "DECLARE"):
                 self.at = place
                 return
-            if following is None or following.text.upper() not in ("OWNER", "CALLER"):
-                self.at = place + 1
-                self.declares = self.language.rules.declare_sections and self.word() not in STARTERS
-                return
+            self.at = place + 1
+            self.declares = self.language.rules.declare_sections and self.word() not in STARTERS
+            return
 
     def take_statement_or_body(self, end: int) -> None:
         """A routine without BEGIN: open the body that is quoted, if its language is SQL."""
@@ -523,15 +554,19 @@ class Splitter:
             return
         if spoken in ("SQL", ""):
             self.take_query_function(end)
+        else:
+            self.at = end
         for piece in self.pieces[before:]:
             if piece.kind == STATEMENT and piece.words(1) != ["CREATE"]:
                 piece.kind = CONDITION  # what the function reads goes to its caller
-        self.at = max(self.at, end)
 
     def take_query_function(self, end: int) -> None:
         """A function in SQL reads the tables of its query."""
-        place = self.find(frozenset({"BEGIN"}), self.at)
-        if place < end and self.language.rules.optional_semicolons:
+        place = self.find(frozenset({"BEGIN", "AS", "IS"}), self.at)
+        word = self.tokens[place].text.upper() if place < end else ""
+        if word == "BEGIN" or (word and self.language.rules.declare_sections and not self.is_text(place + 1)):
+            self.take_routine()
+        elif self.language.rules.optional_semicolons and (place := self.find(frozenset({"BEGIN"}), self.at)) < end:
             self.at = place
         elif any(token.token_type is TokenType.SELECT for token in self.tokens[self.at : end]):
             self.add(STATEMENT, self.at, end)

@@ -31,7 +31,10 @@ def rendered(text: str, **relations: str) -> str:
         ("{{ a.b['c'] + 1 }}", "unknown_template_a_b_c"),
         ("{{ x | no_such_filter }}", "unknown_template_x"),
         ("{% snapshot s %}SELECT 1{% endsnapshot %}", "SELECT 1"),
-        ("{% call statement('s') %}SELECT 1{% endcall %}", "SELECT 1"),
+        ("{% call statement('s') %}SELECT 1{% endcall %}", ""),
+        ("{% set a, b = unknown() %}{{ a }} {{ b }}", "unknown_template_unknown_0 unknown_template_unknown_1"),
+        ("{% set a, b = ('x', 'y') %}{{ a }}", "x"),
+        ("{% set a, b = pair %}{{ b }}", "unknown_template_pair_1"),
         ("{% macro m(c) %}({{ c }} / 100){% endmacro %}{{ m('price') }}", "(price / 100)"),
     ],
 )
