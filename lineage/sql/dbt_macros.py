@@ -8,6 +8,7 @@ https://docs.getdbt.com/reference/dbt-jinja-functions/cross-database-macros, htt
 A macro that is not here stays an unknown name, as all macros of other packages do.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -49,7 +50,8 @@ CALLS: dict[str, tuple[str, ...]] = {
     "get_url_parameter": ("field", "-url_parameter"),
 }
 AGGREGATES = {"any_value": "any_value", "bool_or": "max", "listagg": "array_agg"}  # of their first argument
-MAX_COLUMNS = 1_000  # of group_by
+MAX_COLUMNS = 1_000  # of group_by and pivot
+NOW = ("current_timestamp", "current_timestamp_backcompat", "current_timestamp_in_utc_backcompat")
 
 Columns = Callable[[str], Iterable[str] | None]  # of a relation, in their order; None where nobody knows them
 Quote = Callable[[str], str]
@@ -62,7 +64,8 @@ def calls() -> dict[str, Callable[..., str]]:
         | {name: call(name, parameters) for name, parameters in CALLS.items()}
         | {name: aggregate(function) for name, function in AGGREGATES.items()}
         | {"cast": cast, "safe_cast": cast, "string_literal": literal, "group_by": group_by, "deduplicate": deduplicate}
-        | {"current_timestamp": lambda: "current_timestamp"}
+        | dict.fromkeys(NOW, lambda: "current_timestamp")
+        | {"date_spine": date_spine, "generate_series": generate_series, "pivot": pivot, "slugify": slugify}
     )
 
 
@@ -106,6 +109,45 @@ def deduplicate(relation: Any, partition_by: Any = "null", order_by: Any = "null
     """https://github.com/dbt-labs/dbt-utils#deduplicate: of each group the first row."""
     window = f"row_number() over (partition by {partition_by} order by {order_by})"
     return f"select * from {relation} where {window} = 1"
+
+
+def date_spine(datepart: Any, start_date: Any, end_date: Any) -> str:
+    """https://github.com/dbt-labs/dbt-utils#date_spine: a row for each day, say, from one date to another."""
+    return f"select dbt_date_spine({start_date}, {end_date}) as date_{datepart}"
+
+
+def generate_series(upper_bound: Any) -> str:
+    """https://github.com/dbt-labs/dbt-utils#generate_series"""
+    return f"select dbt_generate_series({upper_bound}) as generated_number"
+
+
+def slugify(string: Any) -> str:
+    """https://github.com/dbt-labs/dbt-utils#slugify: a text as the name of a column."""
+    name = re.sub(r"[^a-z0-9_]+", "", re.sub(r"[ -]+", "_", str(string).lower()))
+    return f"_{name}" if name[:1].isdigit() else name
+
+
+def pivot(
+    column: Any,
+    values: Any = (),
+    alias: Any = True,
+    agg: Any = "sum",
+    cmp: Any = "=",
+    prefix: Any = "",
+    suffix: Any = "",
+    then_value: Any = 1,
+    else_value: Any = 0,
+    quote_identifiers: Any = True,
+    **_named: Any,
+) -> str:
+    """https://github.com/dbt-labs/dbt-utils#pivot: an aggregate for each of the values."""
+    terms = []
+    for value in list(values)[:MAX_COLUMNS]:
+        name = f"{prefix}{value}{suffix}"
+        written = f' as "{name}"' if quote_identifiers else f" as {slugify(name)}"
+        case = f"case when {column} {cmp} {literal(value)} then {then_value} else {else_value} end"
+        terms.append(f"{agg}({case}){written if alias else ''}")
+    return ", ".join(terms)
 
 
 def calls_by_columns(columns: Columns, quote: Quote) -> dict[str, Callable[..., Any]]:

@@ -194,6 +194,10 @@ def parse_statement(piece: Piece, language: Language) -> Any:
     if isinstance(tree, NOT_STATEMENTS) and not isinstance(tree, exp.Query):
         if SYSTEM_CALL.match(own):
             return None
+        if is_placeholder(tokens[0].text):
+            raise Unread(
+                "unsupported_statement", "a macro that nobody knows writes the statement", tokens[0].line, None
+            )
         raise Unread("parse_error", "not a statement", tokens[0].line, None)
     return tree
 

@@ -367,10 +367,10 @@ def dbt_names(environment: _Sandbox, result: Rendered, world: World) -> dict[str
     def relation(name: str) -> str:
         return _Relation(written(world.relations.get(name) or name, world.dialect))
 
-    def ref(*names: str, **_named: Any) -> str:
-        return relation(names[-1])
+    def ref(*names: Any, **_named: Any) -> str:
+        return relation(str(names[-1]))
 
-    def source(name: str, table: str) -> str:
+    def source(name: Any, table: Any) -> str:
         return relation(f"{name}.{table}")
 
     def config(*_args: Any, **settings: Any) -> str:

@@ -180,7 +180,8 @@ def add_query(reader: Reader, node: Any, scope: Scope, parent: Scope | None = No
     if node.__class__ is exp.Subquery and not alias and isinstance(inner, exp.Table | exp.Subquery):
         add_source(reader, inner, scope)
         return
-    if node.__class__ is exp.Subquery and (node.args.get("joins") or node.args.get("pivots")):
+    is_table = isinstance(inner, exp.Table)  # (t) AS q
+    if node.__class__ is exp.Subquery and (is_table or node.args.get("joins") or node.args.get("pivots")):
         relation = query.read_query(reader, inner, parent or scope.parent, ctes_of(reader, node, scope))
     else:
         relation = query.read_query(reader, node, parent or scope.parent, scope.ctes)
