@@ -12,6 +12,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 from rest_framework.exceptions import ValidationError as AskedWrongly
 
@@ -158,6 +159,7 @@ def _page(
         "whole": f"{url}&rows=all",
         "letters": list(_letters(found, link)) if found else [],
         "may_declare": bool(changes) and all(_may_declare(request, change) for change in changes),
+        "opening": _opening(request, changes),
         "csv": f"{url}&format=csv",
         "rest": f"{reverse('api:impact')}?{url.partition('?')[2]}",
     }
@@ -180,6 +182,15 @@ def _amiss(request: HttpRequest, asked: Collection[str]) -> Iterator[Amiss]:
 
 def _may_declare(request: HttpRequest, change: PlannedChange) -> bool:
     return change.verb in MISHAPS and _may_edit(request, change.thing)
+
+
+def _opening(request: HttpRequest, changes: list[PlannedChange]) -> str:
+    """Where an incident is opened on account of the one thing asked about."""
+    if len(changes) != 1 or not _may_edit(request, changes[0].thing):
+        return ""
+    thing, node = changes[0].thing, changes[0].node
+    named = {"table": f"{node.source}:{node.name}", "pipeline": node.name, "column": thing.pk}[node.kind]
+    return f"{reverse('incident-create')}?{urlencode({node.kind: named})}"
 
 
 def _may_edit(request: HttpRequest, thing: Table | Column | Pipeline) -> bool:

@@ -153,9 +153,48 @@ def test_by_keyboard_alone(page: Page, sign_in, shop, viewer) -> None:
     page.wait_for_url("**/shop.report/lineage/")
 
 
+def test_from_search_to_a_post_mortem_by_keyboard_alone(page: Page, sign_in, shop, editor) -> None:
+    sign_in(editor)
+    page.goto("/")
+    page.keyboard.press("/")
+    page.keyboard.type("shop.orders")
+    page.get_by_role("option").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/tables/warehouse/shop.orders/")
+    press(page, "Impact")
+    expect(page.get_by_role("heading", name="Breaks")).to_be_visible()
+    press(page, "Open an incident")
+    expect(page.get_by_label("Tables")).to_have_value("warehouse:shop.orders")
+    press(page, "Title", "Orders twice", "Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Orders twice")
+    press(page, "I take it on")
+    expect(page.get_by_text("Acknowledged by edith.")).to_be_visible()
+    press(page, "What was done", "Loaded again")
+    press(page, "The data is right again")
+    expect(page.get_by_text("Write down what can be learned")).to_be_visible()
+    press(page, "Write the post-mortem")
+    expect(page.get_by_role("heading", name="Orders twice")).to_be_visible()
+    press(page, "Summary", "Loaded twice.")
+    expect(page.get_by_text("Saved by edith")).to_be_visible()
+
+
+def press(page: Page, text: str, *typed: str) -> None:
+    """Go to what is called so and press Enter on it, or type, all by keys; on a new page past its frame."""
+    page.wait_for_load_state()
+    if page.evaluate("document.activeElement === document.body"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+        page.keyboard.press("Enter")
+    tab_to(page, text)
+    for each in typed or ("Enter",):
+        page.keyboard.press(each) if each == "Enter" else page.keyboard.type(each)
+
+
 def tab_to(page: Page, text: str, most: int = 80) -> None:
-    """Press Tab until the link with that text, or the box with that title, has the focus."""
-    named = "(document.activeElement.querySelector('title') ?? document.activeElement).textContent.trim()"
+    """Press Tab until the link or field with that text, or the box with that title, has the focus."""
+    here = "document.activeElement"
+    named = f"({here}.labels?.[0] ?? {here}.querySelector('title') ?? {here}).textContent.trim()"
     for _ in range(most):
         page.keyboard.press("Tab")
         if page.evaluate(named) == text:
