@@ -24,10 +24,11 @@ from audits.deletion.models import DeletionReview, OwnerNotice, Protection, Verd
 from audits.deletion.needs import doubts_about
 from audits.deletion.plan import Plan, plan_for
 from audits.deletion.savings import savings_of
+from audits.usage.queries import last_readers
 from catalog import policy
 from catalog.models import Owner, Pipeline, Source, Table
 from catalog.policy import Action
-from lineage.queries import GraphEdge, GraphNode, Lineage, around, builders_of
+from lineage.queries import GraphEdge, GraphNode, Lineage, around, builders_of, owner_slugs_of_tables
 from pages.find import table_or_404
 from pages.forms import FactsForm
 from pages.lists import list_page, listing, options_of
@@ -309,6 +310,7 @@ def table_verdict(request: HttpRequest, source: str, name: str) -> HttpResponse:
         "verdict": found,
         "run": run,
         "chain": queries.chain_of(found.verdict) if found else [],
+        "usage": last_readers(table, viewer=request.user, owners=owner_slugs_of_tables([table.pk])[table.pk]),
         "protections": queries.protections_of(table),
         "reviews": queries.reviews_of(table),
         "may_edit": policy.may(request.user, Action.EDIT, table),

@@ -153,6 +153,8 @@ def test_the_verdict_page_shows_why_and_the_way_to_it(flagged, warehouse, viewer
     page = text_of(browser.get("/tables/warehouse/shop.base/verdict/"))
     assert "read.daily is built from it, and is in use" in page
     assert "The way to it" in page
+    assert "Last read by" not in page
+    assert "Last read by" in text_of(browser.get("/tables/warehouse/read.daily/verdict/"))
 
 
 def test_the_verdict_page_tells_what_is_built_from_the_table_with_the_verdict_on_each(

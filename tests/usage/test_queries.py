@@ -143,6 +143,17 @@ class TestNames:
             ("", "service", 1),
         ]
 
+    def test_the_last_readers_ever_come_latest_first(self) -> None:
+        table = make_table(owner=make_owner("Olga"))
+        for who, days_ago in (("ann", 300), ("ann", 200), ("bo", 100)):
+            read(table, who, days_ago)
+        found = queries.last_readers(table, viewer=make_user(Role.STEWARD), owners=owners_of(table))
+        assert [(each.label, each.reads) for each in found.readers] == [("bo", 1), ("ann", 2)]
+        assert found.readers[1].last_day == TODAY - dt.timedelta(days=200)
+        found = queries.last_readers(table, viewer=make_user(), owners=owners_of(table))
+        assert not found.names_shown and sum(each.readers for each in found.readers) == 2
+        assert {each.label for each in found.readers} == {""}
+
     def test_a_member_of_the_owning_team(self) -> None:
         team = make_owner("Analytics", kind="team")
         table = make_table(owner=team)
