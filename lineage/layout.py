@@ -170,23 +170,20 @@ def _backbone_first(links: Iterable[_Link], hops: Mapping[str, int]) -> list[_Li
 
 def _shapes(nodes: Iterable[_Node]) -> list[_Shape]:
     rows: dict[str, list[_Node]] = {}
-    shapes: dict[str, _Shape] = {}
+    boxes: dict[str, tuple[str, str]] = {}
     for node in nodes:
         if node.table:
             rows.setdefault(node.table, []).append(node)
-            shapes[node.table] = _shape(node.table, "table", node.table_label)
+            boxes[node.table] = "table", node.table_label
         else:
-            shapes[node.id] = _shape(node.id, node.kind, node.label)
-    return [
-        _Shape(shape.id, shape.kind, shape.text, shape.prefix, _row_texts(rows.get(shape.id, [])))
-        for shape in shapes.values()
-    ]
+            boxes[node.id] = node.kind, node.label
+    return [_shape(box, kind, label, rows.get(box, ())) for box, (kind, label) in boxes.items()]
 
 
-def _shape(node_id: str, kind: str, label: str) -> _Shape:
+def _shape(node_id: str, kind: str, label: str, rows: Iterable[_Node]) -> _Shape:
     is_path = "/" in label
     prefix, _, name = ("", "", label) if is_path else label.rpartition(".")
-    return _Shape(node_id, kind, _shortened(name), _shortened(prefix))
+    return _Shape(node_id, kind, _shortened(name), _shortened(prefix), _row_texts(rows))
 
 
 def _row_texts(nodes: Iterable[_Node]) -> tuple[tuple[str, str, str], ...]:
@@ -283,11 +280,12 @@ def _attributes(shape: _Shape) -> str:
 
 def _box(shape: _Shape, across: str, up: str, picture_height: float) -> Box:
     x, y = float(across) * _POINTS_PER_INCH, float(up) * _POINTS_PER_INCH
-    left, top = round(x - shape.width / 2, 1), round(picture_height - y - shape.height / 2, 1)
+    width, height = shape.width, shape.height
+    left, top = round(x - width / 2, 1), round(picture_height - y - height / 2, 1)
     rows = tuple(
         Row(*row, y=round(top + shape.head + _ROW * place, 1), height=_ROW) for place, row in enumerate(shape.rows)
     )
-    return Box(shape.id, shape.kind, shape.text, shape.prefix, left, top, shape.width, shape.height, rows)
+    return Box(shape.id, shape.kind, shape.text, shape.prefix, left, top, width, height, rows)
 
 
 def _path(spline: Sequence[str], picture_height: float) -> str:
