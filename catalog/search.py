@@ -22,6 +22,7 @@ from catalog.search_index import address_of, facet_word
 from catalog.words import folded, is_one_off, places_of, spelled, variants, words_of, words_of_name
 
 CANDIDATES = 500
+PLENTY = 250  # with so many that bear the words, nobody is asked where, outside of names, words only begin so
 ENOUGH = 10  # with so many that have the words, nobody is asked what merely looks like them
 MOST_WORDS = 8
 LONGEST_QUERY = 200
@@ -32,6 +33,8 @@ _SNIPPET = 160
 _COLUMNS_OF_A_TABLE = 3
 _MOST_MEANT = 5  # words that a misspelt one may mean
 _LONGEST_BEGINNING = 9  # marks of a word whose beginnings the databases hold as words of their own
+_SHORT = 3  # marks of a beginning that very many names may share
+_FIRST = 5000  # documents in which PostgreSQL looks for such a one before it asks the index
 _HEAD = 1000  # characters of a document's words, in which those of its name stand
 
 
@@ -92,20 +95,20 @@ def search(q: str, facets: Mapping[str, Collection[str]] | None = None, *, limit
         return Results(q)
     meant = [[word] for word in words]
     called = (folded(q),)
-    found = _candidates(called, meant, wanted)
+    found, is_part = _candidates(called, meant, wanted)
     read_as: dict[str, list[str]] = {}
     if not found and words:
         read_as = _corrected(words)
         meant = [read_as.get(word, [word]) for word in words]
         called = tuple(called[0].replace(word, each) for word, likely in read_as.items() for each in likely)
-        found = _candidates(called, meant, wanted) if read_as else []
+        found, is_part = _candidates(called, meant, wanted) if read_as else ([], False)
     ranked = sorted((hit for document in found for hit in _hits(document, called, meant, wanted)), key=_rank)
     hits = [judged.hit for judged in ranked]
     return Results(
         q,
         _with_snippets(hits[offset : offset + limit], meant),
         len(hits),
-        len(found) >= CANDIDATES,
+        is_part,
         _counted(hits),
         read_as,
     )
@@ -140,17 +143,24 @@ class _Judged(NamedTuple):
 
 def _candidates(
     called: tuple[str, ...], meant: list[list[str]], wanted: Mapping[str, Collection[str]]
-) -> list[_Document]:
+) -> tuple[list[_Document], bool]:
+    """What to rank, and whether there may be more.
+
+    Beginnings of words in texts are those that take longest, and rank last: with plenty in hand they are not asked for,
+    but where a facet is, which may leave little of what is in hand.
+    """
     ids: dict[int, None] = dict.fromkeys(_called(called) if meant else ())
     *narrow, widest = _stages(meant, wanted)
     for question in narrow:
         if len(ids) < CANDIDATES:
             ids.update(dict.fromkeys(_having(question)))
-    if len(ids) < CANDIDATES and (ids or not _lacks_a_word(widest)):
+    is_plenty = len(ids) >= (CANDIDATES if wanted else PLENTY)
+    if not is_plenty and (ids or not _lacks_a_word(widest)):
         ids.update(dict.fromkeys(_having(widest)))
     if len(ids) < ENOUGH and len(called) == 1 and len(called[0]) >= 3:
         ids.update(dict.fromkeys(_containing(called[0])))
-    return _read(list(ids)[:CANDIDATES], wanted)
+    found = _read(list(ids)[:CANDIDATES], wanted)
+    return found, is_plenty or len(found) >= CANDIDATES
 
 
 def _called(names: Collection[str]) -> Iterable[int]:
@@ -185,6 +195,10 @@ def _lacks_a_word(question: _Question) -> bool:
 
 def _having(question: _Question, limit: int = CANDIDATES) -> list[int]:
     """Documents with the words."""
+    if connection.vendor == "postgresql" and (beginning := _lone_short_beginning(question)):
+        found = _among_first(beginning, limit)
+        if len(found) == limit:
+            return found
     if connection.vendor == "sqlite":
         sql = "SELECT rowid FROM catalog_search_words WHERE catalog_search_words MATCH %s LIMIT %s"
         one, all_of, spelt = " OR ", " AND ", _for_sqlite
@@ -197,6 +211,25 @@ def _having(question: _Question, limit: int = CANDIDATES) -> list[int]:
     asked = all_of.join(f"({one.join(spelt(*token) for token in alternatives)})" for alternatives in question)
     with connection.cursor() as cursor:
         cursor.execute(sql, [asked, limit])
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def _lone_short_beginning(question: _Question) -> str:
+    """The one token of a question for a short beginning of names' words; else nothing."""
+    tokens = [token for one_of in question for token in one_of]
+    word, begun = tokens[0]
+    return word if len(tokens) == 1 and begun and word[0] == "n" and len(word) <= _SHORT + 1 else ""
+
+
+def _among_first(beginning: str, limit: int) -> list[int]:
+    """Of the documents indexed first, those with a word that begins so: what a third of all names have is found there
+    in a moment, where the index would put together all documents that have it."""
+    sql = (
+        "SELECT id FROM (SELECT id, words FROM catalog_searchdocument ORDER BY id LIMIT %s) AS first "
+        "WHERE strpos(' ' || words, %s) > 0 LIMIT %s"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [_FIRST, f" {beginning}", limit])
         return [pk for (pk,) in cursor.fetchall()]
 
 
@@ -300,12 +333,18 @@ def _words_fit(meant: list[list[str]], words: Collection[str]) -> int:
     return 4 if all(begun) else _PARTLY if any(begun) else _ELSEWHERE
 
 
+def _has_all(text: str, meant: list[list[str]]) -> bool:
+    return all(any(word in text for word in alternatives) for alternatives in meant)
+
+
 def _column_hits(document: _Document, called: tuple[str, ...], meant: list[list[str]]) -> list[_Judged]:
     """The columns whose own names have all the words, the best first."""
+    plain_columns = folded(document.columns)
+    if not _has_all(plain_columns, meant):
+        return []
     found = []
-    for name in document.columns.split("\n"):
-        plain = folded(name)
-        if all(any(word in plain for word in words) for words in meant):
+    for name, plain in zip(document.columns.split("\n"), plain_columns.split("\n"), strict=True):
+        if _has_all(plain, meant):
             fit = 1 if plain in called else _words_fit(meant, words_of_name(name))
             if fit < _PARTLY:
                 found.append((fit, len(name), name))

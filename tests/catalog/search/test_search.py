@@ -11,8 +11,9 @@ import pytest
 
 from audits.usage.models import Reader
 from audits.usage.services import add_reads
+from catalog import search as module
 from catalog import search_index
-from catalog.models import Tag
+from catalog.models import SearchDocument, Tag
 from catalog.search import Hit, search
 from tests.factories import make_column, make_owner, make_pipeline, make_sql_version, make_table
 
@@ -75,6 +76,32 @@ def test_facets_count_the_hits(shop) -> None:
 def test_a_part_of_the_hits_is_a_part_of_the_same_order(shop) -> None:
     whole = [called(hit) for hit in search("order", limit=50).hits]
     assert [called(hit) for hit in search("order", limit=3, offset=2).hits] == whole[2:5]
+
+
+def test_beginnings_in_texts_are_asked_for_unless_names_have_plenty(db, monkeypatch) -> None:
+    names = ["shop.custom_a", "shop.custom_b", "shop.other"]
+    tables = [make_table(name) for name in names]
+    make_column("customs_id", tables[-1])
+    search_index.index("table", [table.pk for table in tables])
+    for plenty, facets, found, capped in (
+        (3, {}, ["shop.custom_a", "shop.custom_b", "customs_id"], False),
+        (2, {}, ["shop.custom_a", "shop.custom_b"], True),
+        (2, {"kind": ["column"]}, ["customs_id"], False),
+    ):
+        monkeypatch.setattr(module, "PLENTY", plenty)
+        answer = search("custo", facets)
+        assert ([hit.name for hit in answer.hits], answer.capped) == (found, capped)
+
+
+def test_a_short_beginning_of_many_names_gives_those_indexed_first(db, monkeypatch) -> None:
+    """PostgreSQL finds them among the first documents, or else by its index."""
+    tables = [make_table(name) for name in ("shop.bacon", "shop.abba", "shop.basil", "shop.bagel")]
+    search_index.index("table", [table.pk for table in tables])
+    bacon, _, basil, _ = SearchDocument.objects.order_by("id").values_list("id", flat=True)
+    for first in (4, 1):
+        monkeypatch.setattr(module, "_FIRST", first)
+        assert set(module._having([[("nba", True)]], 2)) == {bacon, basil}
+        assert [hit.name for hit in search("ab").hits] == ["shop.abba"]
 
 
 @pytest.mark.parametrize("length", range(2, 16))
