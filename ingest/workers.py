@@ -227,7 +227,7 @@ def _serve(pipe: Connection, modules: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
     for module in modules:
         importlib.import_module(module)
-    gc.freeze()  # what was imported is no garbage, and the rest dies with each job: look for it seldom
+    gc.freeze()  # what was imported is no garbage; the rest dies with each job, and goes while the cache still has it
     gc.set_threshold(5_000, 20, 100)
     pipe.send(True)
     while True:
