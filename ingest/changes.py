@@ -261,6 +261,7 @@ class _Graph:
 
     def __init__(self, base: Version, new: Version, changes: Iterable[Change]) -> None:
         self.new = new
+        self.columns = {**base.columns, **new.columns}  # what a table had, where it now makes none
         self.before = {change.table: base.columns[change.table] for change in changes if change.verb == "drop_column"}
         self._edges: dict[str, dict[str, Edges]] = {}
         self._texts: dict[str, Words] = {}
@@ -283,7 +284,7 @@ class _Graph:
         return self._edges[pipeline]
 
     def columns_of(self, tables: Collection[str]) -> Mapping[str, Collection[str]]:
-        return {table: list(self.new.columns.get(table, ())) for table in tables}
+        return {table: list(self.columns[table]) for table in tables if table in self.columns}
 
     def names_of(self, columns: Collection[str]) -> Mapping[str, str]:
         return {column: column for column in columns}

@@ -47,7 +47,7 @@ class Graph(Protocol):
         """By table, what every pipeline that reads it makes of it."""
 
     def columns_of(self, tables: Collection[Key]) -> Mapping[Key, Collection[Key]]:
-        """All columns of each table, as far as known."""
+        """All columns of each table; a table is left out whose columns are not known."""
 
     def names_of(self, columns: Collection[Key]) -> Mapping[Key, str]:
         """The columns' names."""
@@ -242,9 +242,14 @@ class Spread:
         for pipeline in use.unsure:
             self.doubt(pipeline, cause.on("which columns it reads is not known", table, pipeline))
         self._readers.update(use.none)
+        emptied = self._emptied(use)
+        for pipeline in dict.fromkeys(pipeline for *_, pipeline in use.starred if pipeline in emptied):
+            self.break_pipeline(pipeline, cause.on(f"column {name} was the last that its star found", table, pipeline))
         names |= self.graph.names_of({column for _, column, _ in use.starred} - names.keys() - {None})
         lost = []
         for target, column, pipeline in use.starred:
+            if pipeline in emptied:
+                continue
             is_row = column is None
             why = f"column {name} no longer bears on its rows" if is_row else f"column {names[column]} is gone with it"
             onward = cause.on(why, table, pipeline)
@@ -252,6 +257,19 @@ class Spread:
             self.reach(pipeline, Level.AFFECTED, onward)
             lost += [] if is_row else [(target, column, onward)]
         return lost
+
+    def _emptied(self, use: _Use) -> set[Key]:
+        """Pipelines to whose star nothing is left to select: they fail, and what they built before stays."""
+        lost: dict[tuple[Key, Key], set[Key]] = defaultdict(set)  # by (pipeline, target)
+        for target, column, pipeline in use.starred:
+            if column is not None:
+                lost[pipeline, target].add(column)
+        columns = self.graph.columns_of({target for _, target in lost}) if lost else {}
+        return {
+            pipeline
+            for (pipeline, target), gone in lost.items()
+            if target in columns and all(each in gone or (target, each) in self.gone for each in columns[target])
+        }
 
     def _use(self, table: Key, column: Key, name: str) -> _Use:
         by_pipeline: dict[Key, list[tuple[Key | None, ColumnEdge]]] = defaultdict(list)

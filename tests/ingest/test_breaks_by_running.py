@@ -41,7 +41,9 @@ class Builds:
     def sql(self) -> str:
         if not self.of:
             return "SELECT " + ", ".join(f"{number} AS {name}" for number, (_, name) in enumerate(self.named))
-        dot = "t." if self.qualified else ""
+        aliases = {name for column, name in self.named if name != column}
+        # A bare name of a column that is gone may mean an alias of the same SELECT: other data, but no failure.
+        dot = "t." if self.qualified or aliases & {self.where, *(column for column, _ in self.named)} else ""
         items = [f"{dot}{column} AS {name}" for column, name in self.named]
         if self.star:
             items.insert(0, f"* EXCLUDE ({self.excluded})" if self.star == "* EXCLUDE" else self.star)
@@ -163,17 +165,17 @@ def test_what_is_said_to_break_is_what_duckdb_cannot_build(versions) -> None:
 
 @st.composite
 def doubtful(draw) -> tuple[dict[str, Builds], str, str]:
-    """A repository, and a table and column in it."""
+    """A repository, and a table and a column in it that is not its only one: no table is without columns."""
     base = draw(repositories())
-    name = draw(st.sampled_from(sorted(base)))
     _, tables = run(base, base)
+    name = draw(st.sampled_from(sorted(name for name in base if len(tables[name]) > 1)))
     return base, name, draw(st.sampled_from(tables[name]))
 
 
 def without(base: Mapping[str, Builds], table: str, column: str) -> dict[str, Builds]:
     """The same, the table built without the column."""
     _, tables = run(base, base)
-    left = tuple(("", name) for name in tables[table] if name != column) or (("", "nothing"),)
+    left = tuple(("", name) for name in tables[table] if name != column)
     return dict(base) | {table: Builds(named=left)}
 
 
@@ -188,6 +190,7 @@ DOUBTS = {  # readers of a table of which nobody can tell whether they use a col
 @given(doubtful())
 def test_the_catalog_says_the_same_and_never_calls_unaffected_what_it_cannot_read(asked) -> None:
     base, name, column = asked
+    note("\n".join([f"without {name}.{column}", *(f"{table}: {one.sql()}" for table, one in base.items())]))
     flush()
     with tempfile.TemporaryDirectory() as scratch:
         doubts = {f"main/{file}.sql": sql.format(column=column, name=name) for file, sql in DOUBTS.items()}

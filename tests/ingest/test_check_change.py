@@ -151,6 +151,12 @@ def test_a_column_that_a_star_leaves_out_by_name_is_named(check):
     assert "mart.everything" in pipelines(report["breaks"])
 
 
+def test_a_star_breaks_to_which_nothing_is_left(check):
+    less = "SELECT * EXCLUDE (id, country) FROM core.orders"
+    report, _ = check(core__orders=ORDERS.replace(", raw.amount", ""), mart__amounts=less)
+    assert "mart.amounts" in pipelines(report["breaks"])
+
+
 def test_another_type_is_felt_but_breaks_nothing(check):
     cast = "SELECT raw.id, cast(raw.amount AS {}) AS amount, raw.country FROM raw.orders AS raw"
     _, before = check(core__orders=cast.format("DECIMAL"))
