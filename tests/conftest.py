@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from hypothesis import settings as hypothesis_settings
 
 from catalog.models import Role, User
 from catalog.tokens import issue_token
 from tests.factories import make_user
+
+# Examples made at random are the same in every run, so that a test fails for what was changed and not by chance.
+# To look for new ones: --hypothesis-profile=new
+hypothesis_settings.register_profile("same", derandomize=True)
+hypothesis_settings.register_profile("new", derandomize=False)
+hypothesis_settings.load_profile("same")
 
 
 class Program(Client):

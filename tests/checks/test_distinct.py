@@ -59,7 +59,7 @@ def sorted_by(place: int, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted((row for row in rows if row[place] is not None), key=lambda row: row[place])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_repetitions_are_what_python_counts(file, table, data) -> None:
     Check.objects.all().delete()

@@ -116,13 +116,13 @@ def test_what_a_check_is_of_stays(editor) -> None:
 
 
 def test_any_order_and_repetition_end_in_the_same_state() -> None:
-    reports = [("pass", 0, "a"), ("fail", 1, "b"), ("fail", 2, "c"), ("error", 3, "d"), ("fail", 3, "e")]
+    reports = [("pass", 0, "a"), ("fail", 1, "b"), ("error", 3, "c"), ("fail", 3, "d")]
     seen = set()
     for order in itertools.permutations(reports):
         check = make_check()
         for state, hours, key in (*order, order[0], order[-1]):
             record(check, state, hours, key=key)
-        assert check.results.count() == 5
+        assert check.results.count() == 4
         seen.add(standing(check))
     assert seen == {("fail", MORNING + dt.timedelta(hours=3), MORNING + dt.timedelta(hours=1))}
 

@@ -19,7 +19,7 @@ from lineage.models import Problem, SqlVersion
 from tests.ingest.dbt_projects import ingest
 from tests.ingest.folders import column_edges, edges, pipeline, table
 
-pytestmark = [pytest.mark.dbt, pytest.mark.django_db, pytest.mark.xdist_group("dbt")]
+pytestmark = [pytest.mark.dbt, pytest.mark.django_db]
 
 PACKAGES = ["dbt-core>=1.11.16,<1.12", "dbt-duckdb==1.11.1"]
 PROJECT = Path(__file__).parent / "dbt_shop"
