@@ -442,10 +442,11 @@ def read_when(reader: Reader, when: exp.When, write: Write, scope: Scope, inner:
     """One branch. In NOT MATCHED only the source has a row, so that bare names are its columns."""
     matched = when.args.get("matched") or when.args.get("source")
     seen = scope if matched else inner
-    condition = when.args.get("condition")
-    if condition is not None:
-        collect_rows(reader, condition, FILTER, seen)
     then = when.args.get("then")
+    where = then.args.get("where") if isinstance(then, exp.Update | exp.Insert) else None  # of Oracle
+    for condition in (when.args.get("condition"), where):
+        if condition is not None:
+            collect_rows(reader, condition, FILTER, seen)
     if isinstance(then, exp.Update):
         parts = then.args.get("expressions") or []
         parts = parts if isinstance(parts, list) else [parts]

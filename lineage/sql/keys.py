@@ -47,7 +47,11 @@ def has_key(script: Any, source: Any, keys: set[str], ctes: Ctes) -> bool:
     group, qualify = query.args.get("group"), query.args.get("qualify")
     if group is not None:
         return bool(group.expressions) and all(term_name(term, query) in behind for term in group.expressions)
-    if query.args.get("distinct") is not None:
+    distinct = query.args.get("distinct")
+    if distinct is not None and distinct.args.get("on") is not None:
+        on = distinct.args["on"]
+        return all(term_name(term, query) in behind for term in (on.expressions or [on.unnest()]))
+    if distinct is not None:
         return all(item.alias_or_name.lower() in keys for item in query.expressions)
     ones = [part.this for part in parts_of(qualify) if isinstance(part, exp.EQ) and text_of(part.expression) == "1"]
     if any(is_row_number(one, behind, query) for one in ones):

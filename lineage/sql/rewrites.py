@@ -374,6 +374,10 @@ def rewrite_merge(tokens: Tokens, language: Language) -> Any:
         if isinstance(tree, exp.Merge):
             tree.args["whens"].meta["evolves"] = True
         return tree
+    for place in reversed(words_at(tokens, "DELETE", "WHERE")):  # of Oracle, behind UPDATE SET …
+        end = find_word(tokens, "WHEN", start=place)
+        matched, deleted = (language.tokenize(text) for text in ("WHEN MATCHED AND", "THEN DELETE"))
+        tokens = [*tokens[:place], *matched, *tokens[place + 2 : end], *deleted, *tokens[end:]]
     if [token.text.upper() for token in tokens[-2:]] != ["REMOVE", "DUPLICATES"]:
         return split_output(without_hint(tokens, "USING") if language.rules.optional_semicolons else tokens, language)
     tail = language.tokenize("WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
