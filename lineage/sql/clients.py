@@ -18,9 +18,10 @@ import re
 from functools import lru_cache
 from re import Match, Pattern
 
-COMMENTS = r"--[^\n]*|/\*.*?\*/"
-TEXTS = r"""'(?:[^']|'')*'|"[^"]*\""""
-ESCAPED = r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*"|`[^`]*`"""
+# What is never closed ends with the text, and nothing is tried twice: any text takes time by its length alone.
+COMMENTS = r"--[^\n]*|/\*.*?(?:\*/|\Z)"
+TEXTS = r"""'[^']*+(?:'|\Z)|"[^"]*+(?:"|\Z)"""
+ESCAPED = r"""'(?:[^'\\]|\\.?)*+(?:'|\Z)|"(?:[^"\\]|\\.?)*+(?:"|\Z)|`[^`]*+(?:`|\Z)"""
 FLAGS = re.DOTALL | re.MULTILINE | re.IGNORECASE
 
 
@@ -30,15 +31,15 @@ def compiled(comments: str, texts: str, *commands: str) -> Pattern[str]:
 
 
 # The named group that a match ends with says what `sql_of` makes of it.
-DOLLARS = r"\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
+DOLLARS = r"\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z)"
 BACKSLASHES = (
     r"(?P<sign>(?<!:):(?='))",  # :'day' is the text of a variable
-    r"\bCOPY\b[^;']*?\bFROM\s+STDIN\b[^;]*;[^\n]*\n(?P<data>.*?^\\\.)",
+    r"(?P<stdin>^[ \t]*COPY\s[^;']{0,300}?\sFROM\s{1,9}STDIN\b[^;]{0,200};)",
     r"\\copy[ \t]+(?P<copy>[^\n]*)",
     r"(?P<end>\\(?:gx|gset|gexec|gdesc|g|crosstabview|watch|;)(?!\w)[^\n]*)",
     r"(?P<command>\\[^\n]*)",
 )
-PSQL = compiled(COMMENTS, rf"\bE'(?:[^'\\]|\\.|'')*'|{TEXTS}|{DOLLARS}", *BACKSLASHES)
+PSQL = compiled(COMMENTS, rf"\bE'(?:[^'\\]|\\.?)*+(?:'|\Z)|{TEXTS}|{DOLLARS}", *BACKSLASHES)
 RSQL = compiled(COMMENTS, rf"{ESCAPED}|{DOLLARS}", *BACKSLASHES)
 LINES = "PROMPT|REM|REMARK|SPOOL|WHENEVER|ACCEPT|PAUSE|HOST|TTITLE|BTITLE"
 SETTINGS = "SET|SHOW|EXIT|QUIT|DEFINE|UNDEFINE|COLUMN|COL|VARIABLE|VAR|CONNECT|CONN|CLEAR|BREAK|COMPUTE"  # without a ;
@@ -54,7 +55,7 @@ SQLCMD = compiled(
     TEXTS,
     r"(?P<command>^[ \t]*(?::(?:setvar|r|on|connect|out|error|perftrace|exit|quit|xml|list|reset)\b|!!)[^\n]*)",
 )
-SNOWSQL = compiled(rf"{COMMENTS}|//[^\n]*", rf"{ESCAPED}|\$\$.*?\$\$", r"(?P<command>^![a-z][^\n]*)")
+SNOWSQL = compiled(rf"{COMMENTS}|//[^\n]*", rf"{ESCAPED}|\$\$.*?(?:\$\$|\Z)", r"(?P<command>^![a-z][^\n]*)")
 NOTEBOOK = re.compile(r"(?P<end>^-- COMMAND -+[ \t]*$)", FLAGS)
 
 
@@ -62,7 +63,7 @@ NOTEBOOK = re.compile(r"(?P<end>^-- COMMAND -+[ \t]*$)", FLAGS)
 def mysql(mark: str) -> Pattern[str]:
     """Where `mark` ends a statement."""
     return compiled(
-        r"--\s[^\n]*|#[^\n]*|/\*.*?\*/",
+        r"--\s[^\n]*|#[^\n]*|/\*.*?(?:\*/|\Z)",
         ESCAPED,
         r"(?P<delimiter>^[ \t]*DELIMITER[ \t]+(?P<mark>\S+)[^\n]*)",
         rf"(?P<end>\\g|{re.escape(mark)})",
@@ -90,13 +91,18 @@ def sql_of(text: str, client: str) -> tuple[str, list[tuple[int, str]]]:
     parts: list[str] = []
     copies: list[tuple[int, str]] = []
     at = kept = 0
+    last_data = text.rfind("\n\\.")  # ends the rows behind COPY … FROM STDIN
     is_start = True  # no statement is open
     while found := pattern.search(text, at):
         kind, at = str(found.lastgroup), found.end()
         if kind == "line" and not is_start:  # SET of an UPDATE, say
             at = found.start() + len(found[0]) - len(found[0].lstrip()) + 1
-        elif kind not in ("comment", "text", "other"):
-            start = found.start("data") if kind == "data" else found.start()
+        elif kind == "stdin" and at <= last_data:
+            kept, start = text.index("\n\\.", at) + 3, kept
+            parts += [text[start:at], blanks(text[at:kept])]
+            at = kept
+        elif kind not in ("comment", "text", "other", "stdin"):
+            start = found.start()
             ending = ";" if kind == "end" else ""
             parts += [text[kept:start], ending, blanks(text[start + len(ending) : at])]
             kept = at
