@@ -261,7 +261,7 @@ class _Graph:
 
     def __init__(self, base: Version, new: Version, changes: Iterable[Change]) -> None:
         self.new = new
-        self.columns = {**base.columns, **new.columns}  # what a table had, where it now makes none
+        self.columns = dict(new.columns)
         self.before = {change.table: base.columns[change.table] for change in changes if change.verb == "drop_column"}
         self._edges: dict[str, dict[str, Edges]] = {}
         self._texts: dict[str, Words] = {}
@@ -280,6 +280,7 @@ class _Graph:
             if read and text:
                 columns = {table: self.before[table] for table in read}
                 lineage = analyze_file(replace(text, columns={**text.columns, **columns}))
+                self.columns |= output_columns(lineage)
             self._edges[pipeline] = self.new.edges_of(pipeline, lineage)
         return self._edges[pipeline]
 
