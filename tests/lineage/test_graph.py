@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 import networkx as nx
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lineage.graph import Edge, Node, walk
@@ -112,11 +112,13 @@ def test_one_round_trip_a_hop_and_two_at_the_end():
     assert graph.asked == 2 + 2
 
 
+slowly = settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the examples
 graphs = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=40).map(
     lambda pairs: [Edge(source, target) for source, target in pairs]
 )
 
 
+@slowly
 @given(graphs, st.integers(0, 12), st.sampled_from(["upstream", "downstream"]), st.none() | st.integers(0, 5))
 def test_distances_are_the_shortest(edges, start, direction, depth):
     digraph = nx.DiGraph([(edge.source, edge.target) for edge in edges])
@@ -128,6 +130,7 @@ def test_distances_are_the_shortest(edges, start, direction, depth):
     )
 
 
+@slowly
 @given(graphs, st.integers(0, 12), st.none() | st.integers(0, 5))
 def test_both_is_upstream_and_downstream_together(edges, start, depth):
     sides = [walk(Memory(edges), [start], side, depth, EVERYTHING).distance for side in ("upstream", "downstream")]
@@ -141,6 +144,7 @@ def test_a_cap_is_noticed_where_only_the_other_side_of_a_circle_goes_on():
     assert (set(found.distance), found.capped, found.reached) == ({"1", "2", "3"}, True, 4)
 
 
+@slowly
 @given(graphs, st.integers(0, 12), st.integers(1, 4), st.integers(1, 8))
 def test_a_capped_walk_is_honest(edges, start, depth, cap):
     whole = walk(Memory(edges), [start], "both", depth, EVERYTHING)
@@ -151,6 +155,7 @@ def test_a_capped_walk_is_honest(edges, start, depth, cap):
     assert len(part.distance) <= part.reached <= len(whole.distance)
 
 
+@slowly
 @given(graphs, st.integers(0, 12), st.integers(1, 3), st.integers(1, 8))
 def test_drawn_and_folded_neighbours_are_all_neighbours(edges, start, depth, cap):
     found = walk(Memory(edges), [start], "both", depth, cap)
