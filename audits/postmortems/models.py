@@ -93,6 +93,13 @@ class Incident(models.Model):
         """Still doing harm, or not known to be right again."""
         return self.status != self.Status.RESOLVED
 
+    @property
+    def wrong_days(self) -> str:
+        """First and last day of wrong data in words; empty where neither is known."""
+        if not self.data_from and not self.data_to:
+            return ""
+        return f"{self.data_from or '?'} to {self.data_to or 'today'}"
+
     def answered_by(self) -> set[int | None]:
         """Owners who may change it: lead, participants, and who answers for what is hit. Two queries."""
         hit = self.hits.filter(owner__isnull=False, is_out=False).values_list("owner", flat=True)

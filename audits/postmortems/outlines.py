@@ -41,8 +41,8 @@ def first_words(incident: Incident) -> dict[str, str]:
 
 def _impact(incident: Incident) -> str:
     lines = []
-    if incident.data_from or incident.data_to:
-        lines.append(f"- Wrong data: {incident.data_from or '?'} to {incident.data_to or 'today'}")
+    if incident.wrong_days:
+        lines.append(f"- Wrong data: {incident.wrong_days}")
     if incident.wrong_rows is not None:
         lines.append(f"- Wrong rows: {incident.wrong_rows:,}")
     hits = list(incident.hits.filter(is_out=False).values_list("kind", "name"))

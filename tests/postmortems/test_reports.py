@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
@@ -221,6 +222,16 @@ def test_the_report_is_rendered_harmless_everywhere(report, editor, jo, signed_i
         assert 'href="javascript' not in page.content.decode()
     assert "<strong>strong</strong>" in pages[0].content.decode()
     assert "<strong>strong</strong>" in pages[3].content.decode()
+
+
+def test_the_days_of_wrong_data_read_the_same_on_the_page_and_in_print(report, incident, editor, signed_in) -> None:
+    day = dt.date(2026, 3, 2)
+    browser, pages = signed_in(editor), (incident.get_absolute_url(), f"/post-mortems/{report.pk}/print/")
+    for first, last, words in ((day, None, "2026-03-02 to today"), (None, day, "? to 2026-03-02"), (None, None, "Dates")):
+        Incident.objects.update(data_from=first, data_to=last, wrong_rows=1)
+        for page in (browser.get(address).content.decode() for address in pages):
+            assert f"<dt>Wrong data</dt><dd>{words}" in page
+            assert "1 row<" in page
 
 
 def test_the_way_of_a_report_on_its_pages(report, incident, editor, jo, signed_in) -> None:
