@@ -25,6 +25,7 @@ from catalog.models import User
 from catalog.policy import Action
 from ingest.locks import are_shared, held, held_among
 from ingest.models import IngestRun, IngestUpload
+from ingest.uploads import with_own_names
 
 State = IngestRun.State
 Progress = Callable[[str, int, int], None]  # (step, done, of)
@@ -162,7 +163,7 @@ def _lock(run: IngestRun) -> str:
 
 
 def _end(run: IngestRun, state: str, **facts: Any) -> None:
-    _set(run, state, ended_at=timezone.now(), **facts)
+    _set(run, state, ended_at=timezone.now(), **with_own_names(facts))
     if state == State.DONE:
         IngestUpload.objects.filter(run=run).delete()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import stat
 import tempfile
 import zipfile
@@ -27,6 +28,8 @@ KEPT = dt.timedelta(days=7)  # for a run that ended early to be taken up again
 _FORM = 100_000  # bytes of a form around its file
 MANIFEST = "manifest.json"
 _GZIP = b"\x1f\x8b"
+_FOLDER = "pipekeeper-upload-"
+_LAY_IN = re.compile(rf"{re.escape(tempfile.gettempdir())}/{_FOLDER}\w+/")
 
 
 class BoundedUpload(FileUploadHandler):
@@ -88,8 +91,17 @@ def laid_out(run: IngestRun) -> Iterator[dict[str, Any]]:
     upload = IngestUpload.objects.filter(run=run).first()
     if upload is None:
         raise ValidationError(f"{run.options['upload']} is not kept any more. Send it again.")
-    with tempfile.TemporaryDirectory(prefix="pipekeeper-upload-") as folder:
+    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder:
         yield _paths(run.kind, upload, Path(folder))
+
+
+def with_own_names(facts: Any) -> Any:
+    """What came of a run, text or lists and dictionaries of it, without the folder in which an upload was read."""
+    if isinstance(facts, str):
+        return _LAY_IN.sub("", facts)
+    if isinstance(facts, dict):
+        return {name: with_own_names(value) for name, value in facts.items()}
+    return [with_own_names(value) for value in facts] if isinstance(facts, list) else facts
 
 
 def _paths(kind: str, upload: IngestUpload, folder: Path) -> dict[str, Any]:

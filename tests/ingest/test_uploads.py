@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import stat
@@ -15,7 +16,7 @@ from catalog.models import Pipeline, Table
 from ingest import jobs, uploads
 from ingest.models import IngestRun, IngestUpload
 from ingest.uploads import check_upload
-from tests.factories import make_user
+from tests.factories import make_source, make_user
 from tests.ingest.dbt_projects import catalog, shop
 from tests.openlineage.events import job_event
 
@@ -112,12 +113,24 @@ def test_events_are_read_out_of_lines() -> None:
     assert Pipeline.objects.filter(name__contains="orders.hourly").exists()
 
 
+def test_what_is_left_out_of_a_file_is_noted_under_its_own_name() -> None:
+    make_source("wh", dialect="duckdb")
+    read = {"query": "select 1", "user": "ann", "start_time": "2026-03-01T00:00:00"}
+    cut = gzip.compress(f"{json.dumps(read)}\n".encode())[:-8]
+    options = {"source": "wh", "format": "generic", "jobs": 0}
+    run = submitted("query_log", cut, name="march.jsonl.gz", options=options)
+    jobs.perform(run)
+    run.refresh_from_db()
+    assert run.summary["notes"][0].startswith("march.jsonl.gz is cut off")
+
+
 def test_a_file_that_fails_is_kept_for_a_while_so_that_the_run_can_be_resumed() -> None:
     run = submitted("dbt", b"{ no json", options={"jobs": 0})
     with pytest.raises(Exception, match="not whole JSON"):
         jobs.perform(run)
     run.refresh_from_db()
     assert (run.state, run.is_resumable, IngestUpload.objects.count()) == ("failed", True, 1)
+    assert run.error.startswith("manifest.json is not whole JSON")
     IngestRun.objects.update(ended_at=timezone.now() - uploads.KEPT * 2)
     uploads.forget_old_uploads()
     with pytest.raises(ValidationError, match="x is not kept any more. Send it again."):

@@ -227,7 +227,8 @@ def test_the_report_is_rendered_harmless_everywhere(report, editor, jo, signed_i
 def test_the_days_of_wrong_data_read_the_same_on_the_page_and_in_print(report, incident, editor, signed_in) -> None:
     day = dt.date(2026, 3, 2)
     browser, pages = signed_in(editor), (incident.get_absolute_url(), f"/post-mortems/{report.pk}/print/")
-    for first, last, words in ((day, None, "2026-03-02 to today"), (None, day, "? to 2026-03-02"), (None, None, "Dates")):
+    said = {(day, None): "2026-03-02 to today", (None, day): "? to 2026-03-02", (None, None): "Dates not known"}
+    for (first, last), words in said.items():
         Incident.objects.update(data_from=first, data_to=last, wrong_rows=1)
         for page in (browser.get(address).content.decode() for address in pages):
             assert f"<dt>Wrong data</dt><dd>{words}" in page
