@@ -30,7 +30,7 @@ from .script import Script
 from .statements import read_statement
 from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
 
-ENGINE_VERSION = 12  # raised whenever the same text may give another answer, so that stored answers are read again
+ENGINE_VERSION = 13  # raised whenever the same text may give another answer, so that stored answers are read again
 
 
 def analyze(
@@ -148,9 +148,9 @@ class Run:
         try:
             return parse_piece(piece, self.language)
         except Unread as unread:
-            code, message, line, tree = unread.args
-            first = self.script.line_at(piece.offset)
-            self.fail(number, code, message, first + line - 1 if line else self.script.line_at(piece.start))
+            code, message, place, tree = unread.args
+            at = piece.start if place is None else piece.offset + place
+            self.fail(number, code, message, self.script.line_at(at))
             return tree
 
     def fail(self, number: int, code: str, message: str, line: int | None) -> None:

@@ -45,7 +45,7 @@ EXPECTATION = re.compile(r"CONSTRAINT\s+\S+\s+EXPECT\s*\(")
 
 
 class Unread(Exception):
-    """A statement that could not be read: (code, message, line in the piece's text or None, tree of what could be)."""
+    """A statement that could not be read: (code, message, place in the piece's text or None, tree of what could be)."""
 
 
 def parse_piece(piece: Piece, language: Language, has_comments: bool = True) -> Any:
@@ -63,12 +63,19 @@ def parse_piece(piece: Piece, language: Language, has_comments: bool = True) -> 
             return None
         details = error.errors[0] if error.errors else {}
         message = details.get("description") or str(error)
-        raise Unread("parse_error", message, details.get("line"), None) from None
+        raise Unread("parse_error", message, place_of(piece, details), None) from None
     except RecursionError:
         raise Unread("too_deep", "nested too deep to be parsed", None, None) from None
     except (SqlglotError, ValueError, TypeError, AttributeError, LookupError) as error:
         # sqlglot's parsers stumble over some broken texts; that costs this statement alone.
         raise Unread("parse_error", f"{type(error).__name__}: {error}", None, None) from None
+
+
+def place_of(piece: Piece, details: dict[str, Any]) -> int | None:
+    """Where the token stands that sqlglot stumbled over. It names that by a line and a column, which it counts wrongly
+    behind some texts of several lines: they tell the tokens apart, and no more."""
+    at = details.get("line"), details.get("col")
+    return next((token.start for token in piece.tokens if (token.line, token.col) == at), None)
 
 
 def drop_comments(piece: Piece, language: Language) -> bool:
@@ -170,7 +177,7 @@ def parse_statement(piece: Piece, language: Language) -> Any:
     found = rewrite(tokens, language) if rewrite else tokens
     if not isinstance(found, list):
         if found is not None and found.meta.get("unread"):
-            raise Unread("unsupported_statement", found.meta["unread"], tokens[0].line, found)
+            raise Unread("unsupported_statement", found.meta["unread"], None, found)
         return found
     if language.rules.retokenize and found is tokens and not piece.is_anew:
         found = tokens_anew(piece, language)
@@ -180,25 +187,21 @@ def parse_statement(piece: Piece, language: Language) -> Any:
     if tree.__class__ is exp.Command:
         if head in HARMLESS or head in ("ALTER", "DROP") or (head == "CREATE" and holds_nothing(piece)):
             return None
-        raise Unread("unsupported_statement", f"{head} statement is not understood", tokens[0].line, None)
+        raise Unread("unsupported_statement", f"{head} statement is not understood", None, None)
     if isinstance(tree, exp.Alter | exp.TruncateTable):
         tree = deleted_partitions(tree)
     if isinstance(tree, exp.Execute) and SYSTEM_PROCEDURE.match(tree.this.name):
         return None
     if isinstance(tree, exp.Execute) and tree.this.name.lower() != "sp_rename":
-        raise Unread(
-            "unsupported_statement", f"what {tree.this.name} reads and writes is not in the text", tokens[0].line, None
-        )
+        raise Unread("unsupported_statement", f"what {tree.this.name} reads and writes is not in the text", None, None)
     if isinstance(tree, CHANGES) and not (tree.args.get("this") or tree.args.get("tables")):
-        raise Unread("parse_error", f"{head} names no table", tokens[0].line, None)
+        raise Unread("parse_error", f"{head} names no table", None, None)
     if isinstance(tree, NOT_STATEMENTS) and not isinstance(tree, exp.Query):
         if SYSTEM_CALL.match(own):
             return None
         if is_placeholder(tokens[0].text):
-            raise Unread(
-                "unsupported_statement", "a macro that nobody knows writes the statement", tokens[0].line, None
-            )
-        raise Unread("parse_error", "not a statement", tokens[0].line, None)
+            raise Unread("unsupported_statement", "a macro that nobody knows writes the statement", None, None)
+        raise Unread("parse_error", "not a statement", None, None)
     return tree
 
 

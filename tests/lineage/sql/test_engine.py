@@ -19,6 +19,11 @@ def test_a_line_inside_a_quoted_body_is_the_texts_line() -> None:
     assert [problem.line for problem in analyze(sql, dialect="postgres").problems] == [4]
 
 
+def test_a_line_is_right_behind_parameters_and_commands_of_psql() -> None:
+    sql = "\\set day 1\nSELECT a\nFROM t WHERE a = $1;\n\nSELECT i + $2;\n\\echo\nSELECT a b c;\n"
+    assert [problem.line for problem in analyze(sql, dialect="postgres").problems] == [7]
+
+
 def test_an_unknown_dialect_is_a_problem_and_the_text_is_read() -> None:
     analysis = analyze("SELECT a FROM t", dialect="no such dialect")
     assert [problem.code for problem in analysis.problems] == ["unknown_dialect"]
