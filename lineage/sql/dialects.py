@@ -63,6 +63,7 @@ class Rules:
     retokenize: bool = False  # the tokens depend on the kind of statement
     into_is_variable: bool = False  # SELECT … INTO x fills a variable, where others make a table
     has_dual: bool = False  # FROM DUAL reads no table
+    has_packages: bool = False  # CREATE PACKAGE BODY p AS PROCEDURE q IS …
     client: str = ""  # the program whose commands may stand among the SQL
 
 
@@ -200,6 +201,7 @@ RULES = {
     ),
     "oracle": Rules(
         client="sqlplus",
+        has_packages=True,
         into_is_variable=True,
         has_dual=True,
         implicit_recursion=True,

@@ -28,7 +28,7 @@ from .relations import AGGREGATION, IDENTITY, TRANSFORMATION, Flow, Relation, St
 from .render import PLACEHOLDER, Rendered, World, render
 from .script import Script
 from .statements import read_statement
-from .tokens import CONDITION, DECLARATION, LOOP, OPAQUE, Piece, split
+from .tokens import CALL, CONDITION, DECLARATION, LOOP, OPAQUE, Piece, has_plain_arguments, split
 
 ENGINE_VERSION = 13  # raised whenever the same text may give another answer, so that stored answers are read again
 
@@ -144,6 +144,10 @@ class Run:
         """The piece's tree; what cannot be read is noted and None."""
         if piece.kind == OPAQUE:
             self.fail(number, piece.code, piece.message, self.script.line_at(piece.start))
+            return None
+        if piece.kind == CALL:
+            if not has_plain_arguments(piece):  # a day by the clock, say: what the body does hangs on it
+                self.unread.add(number)
             return None
         try:
             return parse_piece(piece, self.language)

@@ -40,6 +40,7 @@ SYSTEM_PROCEDURE = re.compile(
     r"|updatestats|settriggerorder|bindrule|binddefault|help\w*|spaceused|columns|who2?|lock|getapplock|releaseapplock)$",
     re.IGNORECASE,
 )
+SYSTEM_SCHEMAS = ("", "sys", "dbo")  # a name that begins with sp_ is looked for in sys before dbo
 SYSTEM_CALL = re.compile(r"(?:DBMS_|UTL_|SYS\.DBMS_|OWA_|HTP\.|APEX_|RAISE_APPLICATION_ERROR\b|RAISE_ERROR\b)")
 EXPECTATION = re.compile(r"CONSTRAINT\s+\S+\s+EXPECT\s*\(")
 
@@ -162,7 +163,7 @@ def parse_condition(piece: Piece, language: Language) -> Any:
 def parse_statement(piece: Piece, language: Language) -> Any:
     tokens = piece.tokens
     head = word(tokens[0])
-    if head in HARMLESS and not is_needed(head, piece):
+    if head in HARMLESS and not is_needed(head, piece) and not is_named_alike(piece, language):
         return None
     own = piece.text[tokens[0].start : tokens[-1].end + 1].upper()  # a search here costs less than one of the tokens
     if language.rules.optional_semicolons and "OPENROWSET" in own:
@@ -190,9 +191,10 @@ def parse_statement(piece: Piece, language: Language) -> Any:
         raise Unread("unsupported_statement", f"{head} statement is not understood", None, None)
     if isinstance(tree, exp.Alter | exp.TruncateTable):
         tree = deleted_partitions(tree)
-    if isinstance(tree, exp.Execute) and SYSTEM_PROCEDURE.match(tree.this.name):
+    is_system = isinstance(tree, exp.Execute) and tree.this.text("db").lower() in SYSTEM_SCHEMAS
+    if is_system and SYSTEM_PROCEDURE.match(tree.this.name):
         return None
-    if isinstance(tree, exp.Execute) and tree.this.name.lower() != "sp_rename":
+    if isinstance(tree, exp.Execute) and not (is_system and tree.this.name.lower() == "sp_rename"):
         raise Unread("unsupported_statement", f"what {tree.this.name} reads and writes is not in the text", None, None)
     if isinstance(tree, CHANGES) and not (tree.args.get("this") or tree.args.get("tables")):
         raise Unread("parse_error", f"{head} names no table", None, None)
@@ -201,8 +203,17 @@ def parse_statement(piece: Piece, language: Language) -> Any:
             return None
         if is_placeholder(tokens[0].text):
             raise Unread("unsupported_statement", "a macro that nobody knows writes the statement", None, None)
+        if language.rules.has_packages and isinstance(tree, CALLS):
+            message = "what the called procedure reads and writes is not in the text"
+            raise Unread("unsupported_statement", message, None, None)
         raise Unread("parse_error", "not a statement", None, None)
     return tree
+
+
+def is_named_alike(piece: Piece, language: Language) -> bool:
+    """load.run of Oracle, or purge(1): a procedure whose name begins like a statement that moves no data."""
+    after = piece.tokens[1].token_type if len(piece.tokens) > 1 else None
+    return language.rules.has_packages and after in (TokenType.DOT, TokenType.L_PAREN)
 
 
 def deleted_partitions(tree: Any) -> Any:
@@ -221,6 +232,7 @@ def deleted_partitions(tree: Any) -> Any:
 
 
 CHANGES = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
+CALLS = (exp.Func, exp.Dot, exp.Column)
 NOT_STATEMENTS = (
     exp.Alias,
     exp.Column,

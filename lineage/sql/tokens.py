@@ -22,6 +22,7 @@ MAX_CHARACTERS = 6_000_000
 MAX_BODIES = 3  # quoted bodies inside each other
 
 STATEMENT, CONDITION, LOOP, DECLARATION, OPAQUE = "statement", "condition", "loop", "declaration", "opaque"
+CALL = "call"  # of a routine that the script itself makes, and whose body is read there
 
 FROM_FIRST = re.compile(r"\(\s*FROM\b")  # in upper case
 TEXTS = frozenset({TokenType.STRING, TokenType.RAW_STRING, TokenType.HEREDOC_STRING, TokenType.NATIONAL_STRING})
@@ -33,6 +34,7 @@ SILENT = words(
     "LEAVE BREAK CONTINUE ITERATE RAISE NULL EXIT PRINT GO THROW RAISERROR SIGNAL RESIGNAL GOTO OPEN CLOSE FETCH "
     "GET PERFORM NOTIFY LISTEN"
 )
+MEMBERS = words("PROCEDURE FUNCTION")  # of a package's body
 CURSOR_WORDS = words("OPEN FETCH CLOSE DEALLOCATE")
 GOES_ON = words("UNION ALL EXCEPT INTERSECT THEN AS FOR AFTER OF BULK WITH , ( .")  # no statement begins behind these
 RIGHTS = words("GRANT REVOKE DENY")
@@ -40,8 +42,12 @@ LINE_STARTERS = RIGHTS | words("GOTO RECONFIGURE")
 ALL_STARTERS = STARTERS | CURSOR_WORDS | LINE_STARTERS
 EXECUTES = words("EXECUTE EXEC")
 BLOCKS = words("BEGIN LOOP WHILE FOR REPEAT")
+ROUTINE_KINDS = words("PROCEDURE PROC TASK")
 AFTER_END = words("IF LOOP WHILE FOR REPEAT CASE TRY CATCH")
 TRANSACTION_WORDS = words("TRANSACTION TRAN DISTRIBUTED WORK ISOLATION DEFERRED IMMEDIATE EXCLUSIVE READ")
+
+
+Name = tuple[str, ...]  # of a routine, in upper case
 
 
 @dataclass(slots=True)
@@ -75,25 +81,65 @@ def split(text: str, language: Language) -> list[Piece]:
     if len(text) > MAX_CHARACTERS:
         message = f"{len(text):,} characters; at most {MAX_CHARACTERS:,} are read"
         return [Piece(OPAQUE, [], text, 0, message=message, code="too_large")]
+    routines: list[Name] = []
     if not language.rules.client:
-        return split_text(text, 0, language, 0)
+        return with_calls(split_text(text, 0, language, 0, routines), routines)
     text, copies = sql_of(text, language.rules.client)
-    pieces = split_text(text, 0, language, 0)
+    pieces = split_text(text, 0, language, 0, routines)
     for place, sql in copies:
-        pieces += split_text(sql, place, language, 0)
-    return sorted(pieces, key=lambda piece: piece.start) if copies else pieces
+        pieces += split_text(sql, place, language, 0, routines)
+    return with_calls(sorted(pieces, key=lambda piece: piece.start) if copies else pieces, routines)
 
 
-def split_text(text: str, offset: int, language: Language, level: int) -> list[Piece]:
-    """Pieces of a text that stands at `offset`; `level` counts bodies inside bodies."""
+def with_calls(pieces: list[Piece], routines: list[Name]) -> list[Piece]:
+    """CALL p(1), EXEC p, EXECUTE TASK p and, in a block of Oracle, p(1): calls of a routine that the script makes."""
+    for piece in pieces if routines else ():
+        called = called_by(piece)
+        if called and any(called[-len(made) :] == made or made[-len(called) :] == called for made in routines):
+            piece.kind = CALL
+    return pieces
+
+
+def called_by(piece: Piece) -> Name:
+    """What a piece calls, if it is a call; else ()."""
+    if piece.kind not in (STATEMENT, OPAQUE):
+        return ()
+    head = piece.words(2)
+    start = 2 if head == ["EXECUTE", "TASK"] else 1 if head[:1] in (["CALL"], ["EXEC"], ["EXECUTE"]) else 0
+    called, end = name_from(piece.tokens, start)
+    is_call = start > 0 or end == len(piece.tokens) or piece.tokens[end].token_type is TokenType.L_PAREN
+    return called if is_call else ()
+
+
+def has_plain_arguments(piece: Piece) -> bool:
+    """A call's arguments are values and variables, none made by a function."""
+    texts = piece.words(len(piece.tokens))
+    return texts.count("(") < 2 and not any(text.startswith(("CURRENT", "SYSDATE", "SYSTIMESTAMP")) for text in texts)
+
+
+def name_from(tokens: list[Token], start: int) -> tuple[Name, int]:
+    """The parts of the dotted name that starts here, and the place after it."""
+    parts: list[str] = []
+    while start < len(tokens):
+        parts.append(tokens[start].text.upper())
+        if start + 1 >= len(tokens) or tokens[start + 1].token_type is not TokenType.DOT:
+            return tuple(parts), start + 1
+        start += 2
+    return tuple(parts), start
+
+
+def split_text(text: str, offset: int, language: Language, level: int, routines: list[Name]) -> list[Piece]:
+    """Pieces of a text that stands at `offset`; `level` counts bodies inside bodies, `routines` are those it makes."""
     try:
         tokens = language.tokenize(text)
     except TokenError as error:
-        return split_broken(text, offset, language, level, str(error))
-    return Splitter(tokens, text, offset, language, level).run()
+        return split_broken(text, offset, language, level, routines, str(error))
+    return Splitter(tokens, text, offset, language, level, routines).run()
 
 
-def split_broken(text: str, offset: int, language: Language, level: int, message: str) -> list[Piece]:
+def split_broken(
+    text: str, offset: int, language: Language, level: int, routines: list[Name], message: str
+) -> list[Piece]:
     """One unterminated quote must not cost the whole script: read again, semicolon by semicolon."""
     parts = [part for part in re.split(r"(?<=;)[ \t]*\n", text) if part.strip()]
     if len(parts) < 2:
@@ -103,7 +149,7 @@ def split_broken(text: str, offset: int, language: Language, level: int, message
     pieces, position = [], 0
     for part in parts:
         position = text.index(part, position)
-        pieces += split_text(part, offset + position, language, level)
+        pieces += split_text(part, offset + position, language, level, routines)
         position += len(part)
     return pieces
 
@@ -111,9 +157,12 @@ def split_broken(text: str, offset: int, language: Language, level: int, message
 class Splitter:
     """Cuts the tokens of one text into pieces; each method consumes from `self.at` on."""
 
-    def __init__(self, tokens: list[Token], text: str, offset: int, language: Language, level: int) -> None:
+    def __init__(
+        self, tokens: list[Token], text: str, offset: int, language: Language, level: int, routines: list[Name]
+    ) -> None:
         self.tokens, self.text, self.offset = tokens, text, offset
-        self.language, self.level = language, level
+        self.language, self.level, self.routines = language, level, routines
+        self.package: Name = ()  # whose body is open
         self.at = 0
         self.size = len(tokens)
         self.semicolons = self.find_semicolons()
@@ -199,7 +248,7 @@ class Splitter:
         first = texts[0]
         inside = self.text[first.start : first.end + 1].find(first.text)
         start = self.offset + first.start + max(inside, 0)
-        for piece in split_text(body, start, self.language, self.level + 1):
+        for piece in split_text(body, start, self.language, self.level + 1, self.routines):
             piece.body = start if piece.body is None else piece.body
             self.pieces.append(piece)
 
@@ -212,7 +261,7 @@ class Splitter:
         word = token.text.upper()
         if token.token_type in TEXTS or token.token_type is TokenType.IDENTIFIER:
             self.take_statement()
-        elif self.declares and word not in STARTERS:
+        elif self.declares and word not in STARTERS and word not in MEMBERS:
             self.take_declaration()
         elif word in SILENT:
             self.take_silent(word)
@@ -476,14 +525,44 @@ class Splitter:
     def take_create(self) -> None:
         """Open what CREATE wraps: procedures, triggers, tasks; everything else is one statement."""
         kind = self.created_kind()
+        if kind in ROUTINE_KINDS:
+            self.note_routine(kind)
         if kind in ("PROCEDURE", "PROC", "TRIGGER", "EVENT"):
             self.take_routine()
+        elif self.language.rules.has_packages and "PACKAGE" in [self.word(ahead) for ahead in range(1, 5)]:
+            self.take_package()
         elif kind == "FUNCTION":
             self.take_function()
         elif kind in ("TASK", "ALERT", "PIPE", "FLOW"):
             self.take_after(frozenset({"AS", "THEN"}))
         else:
             self.take_statement()
+
+    def note_routine(self, kind: str) -> None:
+        """Keep the name of what is made here: its body stands in the script, so that a call of it hides nothing."""
+        place = self.find(frozenset({kind}), self.at) + 1
+        if [token.text.upper() for token in self.tokens[place : place + 3]] == ["IF", "NOT", "EXISTS"]:
+            place += 3
+        self.routines.append(self.package + name_from(self.tokens, place)[0])
+
+    def take_member(self) -> None:
+        """PROCEDURE p (…) IS … of a package's body; in the package itself, and ahead of the body, only its head."""
+        if not self.language.rules.has_packages:
+            self.take_statement()
+            return
+        if self.find(frozenset({"IS", "AS"}), self.at) < self.end_of_statement(self.at):
+            self.note_routine(self.word())
+        self.take_routine()
+
+    def take_package(self) -> None:
+        """CREATE PACKAGE BODY p AS …: declarations, and procedures and functions that are opened."""
+        end = self.end_of_statement(self.at)
+        start = self.find(frozenset({"PACKAGE"}), self.at) + 1
+        self.package = name_from(self.tokens, start + (self.tokens[start].text.upper() == "BODY"))[0]
+        place = self.find(frozenset({"AS", "IS"}), start)
+        self.at = min(place + 1, end)
+        self.blocks += 1
+        self.declares = True
 
     def created_kind(self) -> str:
         """'CREATE OR REPLACE TEMP FUNCTION f' -> 'FUNCTION'; "" when none of the first words wraps SQL."""
@@ -615,6 +694,8 @@ CONTROL: dict[str, Callable[[Splitter], None]] = {
     "EXEC": Splitter.take_execute,
     "CALL": Splitter.take_call,
     "CREATE": Splitter.take_create,
+    "PROCEDURE": Splitter.take_member,
+    "FUNCTION": Splitter.take_member,
     "RENAME": Splitter.take_rename,
     "LET": Splitter.take_let,
 }
