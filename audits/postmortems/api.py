@@ -17,7 +17,8 @@ from rest_framework.response import Response
 
 from audits.postmortems import actions, alerts, filters, queries, reports, services
 from audits.postmortems import serializers as s
-from audits.postmortems.models import ActionItem, Incident, PostMortem
+from audits.postmortems.models import ActionItem, Cause, Incident, PostMortem, Section
+from catalog.links import link
 from catalog.models import User
 from catalog.rest import Conflict, refuse_unknown_parameters
 from catalog.viewsets import NounViewSet
@@ -31,7 +32,7 @@ class PostMortemsViewSet(NounViewSet):
 
     def context_for(self, things: list[Any]) -> dict[str, Any]:
         return super().context_for(things) | {
-            "page": lambda thing: self.request.build_absolute_uri(thing.get_absolute_url())
+            "page": lambda key: self.request.build_absolute_uri(link(f"{self.basename}-detail", key))
         }
 
     def create(self, request: Request, **_: Any) -> Response:
@@ -206,9 +207,16 @@ class PostMortemViewSet(PostMortemsViewSet):
     """Reports on incidents, the newest first. Text changes section by section, over the revision that was read."""
 
     order = ("-created_at", "-id")
-    queryset = queries.post_mortems().prefetch_related("sections")
+    queryset = queries.post_mortems()
     serializer_class = s.PostMortemSerializer
     filterset_class = filters.PostMortemFilter
+
+    def context_for(self, things: list[Any]) -> dict[str, Any]:
+        ids = [row["id"] for row in things]
+        return super().context_for(things) | {
+            "sections": queries.parts_of(Section, ids, "name", "text", "revision"),
+            "causes": queries.parts_of(Cause, ids, "code", "is_root"),
+        }
 
     def register(self, facts: dict[str, Any]) -> PostMortem:
         report = reports.start_post_mortem(actor=self.request.user, incident=facts.pop("incident"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from audits.postmortems.models import (
     PostMortemVersion,
     Section,
 )
+from catalog.bulk import among
 from catalog.models import Owner, Pipeline, Table, User
 
 _HISTORY_SHOWN = 20  # incidents of one thing
@@ -87,6 +89,14 @@ def post_mortems() -> QuerySet[PostMortem]:
     waiting = [ActionItem.Status.OPEN, ActionItem.Status.IN_PROGRESS]
     unfinished = Count("incident__action_items", filter=Q(incident__action_items__status__in=waiting))
     return PostMortem.objects.select_related("incident").annotate(open_items=unfinished).prefetch_related("causes")
+
+
+def parts_of(part: type[Section | Cause], post_mortems: Collection[int], *fields: str) -> dict[int, list[tuple]]:
+    """These fields of the sections or causes of each post-mortem, in their order. One query."""
+    found: dict[int, list[tuple]] = {key: [] for key in post_mortems}
+    for key, *values in part.objects.filter(post_mortem__in=among(post_mortems)).values_list("post_mortem_id", *fields):
+        found[key].append(tuple(values))
+    return found
 
 
 def cause_counts() -> list[tuple[str, str, int]]:

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from audits.checks.models import Check
 from audits.postmortems.models import ActionItem, Attachment, Cause, Hit, Incident, PostMortem, Section, TimelineEntry
 from catalog.models import Owner, Run
-from catalog.serializers import OneOf, StrictSerializer
+from catalog.serializers import OneOf, RowSerializer, StrictSerializer
 from lineage.nodes import NodeId, find
 
 MOST_THINGS = 50  # that one incident begins with
@@ -100,7 +100,7 @@ class IncidentSerializer(StrictSerializer, serializers.ModelSerializer):
         }
         made = {
             "url": f"{self.context['url']}{incident.pk}/",
-            "page": self.context["page"](incident),
+            "page": self.context["page"](incident.pk),
             "lead": next(iter(by_role["lead"]), None),
             "participants": by_role["participant"],
             "began": [hit.node for hit in incident.began],
@@ -175,10 +175,12 @@ class ReceivedSerializer(serializers.Serializer):
 # Post-mortems
 
 
-class PostMortemSerializer(StrictSerializer, serializers.ModelSerializer):
+class PostMortemSerializer(StrictSerializer, RowSerializer):
     """`sections` maps a section to its text. Sent back with `revisions` as they were read, nothing is overwritten that
-    somebody else saved meanwhile: that is answered with 409."""
+    somebody else saved meanwhile: that is answered with 409. `context` holds the `sections` and `causes` by id."""
 
+    lookups = {"incident": "incident_id"}
+    made = ("url", "page", "sections", "revisions", "root_cause", "causes")
     url = serializers.URLField(read_only=True)
     page = serializers.URLField(read_only=True)
     incident = serializers.PrimaryKeyRelatedField(queryset=Incident.objects.all())
@@ -204,18 +206,15 @@ class PostMortemSerializer(StrictSerializer, serializers.ModelSerializer):
             )
         return sections
 
-    def to_representation(self, report: PostMortem) -> dict[str, Any]:
-        sections, causes = list(report.sections.all()), list(report.causes.all())
-        made = {
-            "url": f"{self.context['url']}{report.pk}/",
-            "page": self.context["page"](report),
-            "incident": report.incident_id,
-            "sections": {section.name: section.text for section in sections},
-            "revisions": {section.name: section.revision for section in sections},
-            "root_cause": next((cause.code for cause in causes if cause.is_root), None),
-            "causes": [cause.code for cause in causes if not cause.is_root],
+    def make(self, row: dict[str, Any]) -> dict[str, Any]:
+        sections, causes = self.context["sections"][row["id"]], self.context["causes"][row["id"]]
+        return super().make(row) | {
+            "page": self.context["page"](row["id"]),
+            "sections": {name: text for name, text, _ in sections},
+            "revisions": {name: revision for name, _, revision in sections},
+            "root_cause": next((code for code, is_root in causes if is_root), None),
+            "causes": [code for code, is_root in causes if not is_root],
         }
-        return {name: made[name] if name in made else getattr(report, name) for name in self.Meta.fields}
 
 
 class ReviewerSerializer(StrictSerializer):
@@ -257,7 +256,7 @@ class ActionItemSerializer(StrictSerializer, serializers.ModelSerializer):
     def to_representation(self, item: ActionItem) -> dict[str, Any]:
         made = {
             "url": f"{self.context['url']}{item.pk}/",
-            "page": self.context["page"](item),
+            "page": self.context["page"](item.pk),
             "incident": item.incident_id,
             "owner": item.owner.slug if item.owner else None,
             "check": item.proof_check_id,
