@@ -28,23 +28,28 @@ class RowSerializer(serializers.ModelSerializer):
     """Shows rows of plain values, as `.values()` gives them: model objects, walked by DRF, cost five times more.
 
     A field shows the column of its name, or the one that `lookups` says; those in `made` are for `make` to fill in,
-    which may use the columns in `needs` too.
+    which may use the columns in `needs` too. Those in `sent` are never shown.
     """
 
     lookups: ClassVar[dict[str, str]] = {}
     made: ClassVar[tuple[str, ...]] = ("url",)
     needs: ClassVar[tuple[str, ...]] = ("id",)
+    sent: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def reads(cls) -> list[str]:
         """The columns that a row must have."""
-        shown = [cls.lookups.get(name, name) for name in cls.Meta.fields if name not in cls.made]
-        return list(dict.fromkeys([*shown, *cls.needs]))
+        read = [cls.lookups.get(name, name) for name in cls.shown() if name not in cls.made]
+        return list(dict.fromkeys([*read, *cls.needs]))
+
+    @classmethod
+    def shown(cls) -> list[str]:
+        return [name for name in cls.Meta.fields if name not in cls.sent]
 
     def to_representation(self, row: dict[str, Any]) -> dict[str, Any]:
         made = self.make(row)
         lookups = self.lookups
-        return {name: made[name] if name in made else row[lookups.get(name, name)] for name in self.Meta.fields}
+        return {name: made[name] if name in made else row[lookups.get(name, name)] for name in self.shown()}
 
     def make(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"url": f"{self.context['url']}{row['id']}/"}

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from audits.postmortems import actions, alerts, filters, queries, reports, services
 from audits.postmortems import serializers as s
-from audits.postmortems.models import ActionItem, Cause, Incident, PostMortem, Section
+from audits.postmortems.models import ActionItem, Cause, Incident, IncidentPerson, PostMortem, Section
 from catalog.links import link
 from catalog.models import User
 from catalog.rest import Conflict, refuse_unknown_parameters
@@ -66,6 +66,13 @@ class IncidentViewSet(PostMortemsViewSet):
     queryset = queries.incidents()
     serializer_class = s.IncidentSerializer
     filterset_class = filters.IncidentFilter
+
+    def context_for(self, things: list[Any]) -> dict[str, Any]:
+        ids, known = [row["id"] for row in things], IncidentPerson.objects.exclude(owner=None)
+        return super().context_for(things) | {
+            "people": queries.parts_of(known, "incident", ids, "role", "owner__slug"),
+            "began": queries.parts_of(queries.beginnings(), "incident", ids, "node"),
+        }
 
     def register(self, facts: dict[str, Any]) -> Incident:
         people = {name: facts.pop(name) for name in ("lead", "participants") if name in facts}
@@ -214,8 +221,8 @@ class PostMortemViewSet(PostMortemsViewSet):
     def context_for(self, things: list[Any]) -> dict[str, Any]:
         ids = [row["id"] for row in things]
         return super().context_for(things) | {
-            "sections": queries.parts_of(Section, ids, "name", "text", "revision"),
-            "causes": queries.parts_of(Cause, ids, "code", "is_root"),
+            "sections": queries.parts_of(Section.objects.all(), "post_mortem", ids, "name", "text", "revision"),
+            "causes": queries.parts_of(Cause.objects.all(), "post_mortem", ids, "code", "is_root"),
         }
 
     def register(self, facts: dict[str, Any]) -> PostMortem:

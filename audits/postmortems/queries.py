@@ -30,12 +30,24 @@ _HISTORY_SHOWN = 20  # incidents of one thing
 
 def incidents() -> QuerySet[Incident]:
     """Incidents with their post-mortems, people, and `began`: the hits where each began. Three queries."""
-    began = Hit.objects.filter(distance=0, is_out=False).exclude(kind=Hit.Kind.OWNER)
     people = IncidentPerson.objects.select_related("owner")
     return Incident.objects.select_related("post_mortem").prefetch_related(
-        Prefetch("hits", queryset=began, to_attr="began"),
+        Prefetch("hits", queryset=beginnings(), to_attr="began"),
         Prefetch("people", queryset=people),
     )
+
+
+def beginnings() -> QuerySet[Hit]:
+    """The hits where incidents began."""
+    return Hit.objects.filter(distance=0, is_out=False).exclude(kind=Hit.Kind.OWNER)
+
+
+def parts_of(parts: QuerySet, whole: str, ids: Collection[int], *fields: str) -> dict[int, list[tuple]]:
+    """These fields of the parts of each thing, in their order; `whole` is what the parts call it. One query."""
+    found: dict[int, list[tuple]] = {key: [] for key in ids}
+    for key, *values in parts.filter(**{f"{whole}__in": among(ids)}).values_list(f"{whole}_id", *fields):
+        found[key].append(tuple(values))
+    return found
 
 
 def incidents_of(thing: Table | Pipeline | Owner) -> list[Incident]:
@@ -89,14 +101,6 @@ def post_mortems() -> QuerySet[PostMortem]:
     waiting = [ActionItem.Status.OPEN, ActionItem.Status.IN_PROGRESS]
     unfinished = Count("incident__action_items", filter=Q(incident__action_items__status__in=waiting))
     return PostMortem.objects.select_related("incident").annotate(open_items=unfinished).prefetch_related("causes")
-
-
-def parts_of(part: type[Section | Cause], post_mortems: Collection[int], *fields: str) -> dict[int, list[tuple]]:
-    """These fields of the sections or causes of each post-mortem, in their order. One query."""
-    found: dict[int, list[tuple]] = {key: [] for key in post_mortems}
-    for key, *values in part.objects.filter(post_mortem__in=among(post_mortems)).values_list("post_mortem_id", *fields):
-        found[key].append(tuple(values))
-    return found
 
 
 def cause_counts() -> list[tuple[str, str, int]]:

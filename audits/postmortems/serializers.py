@@ -41,11 +41,14 @@ class LinkSerializer(StrictSerializer):
     url = serializers.CharField(max_length=1000)
 
 
-class IncidentSerializer(StrictSerializer, serializers.ModelSerializer):
+class IncidentSerializer(StrictSerializer, RowSerializer):
     """`things`, `finding`, `run` and `check` are for opening one; the hit list and timeline have addresses of their
-    own."""
+    own. `context` holds the `people` and where each `began`, by id."""
 
     serializer_choice_field = OneOf
+    lookups = {"post_mortem": "post_mortem__id"}
+    made = ("url", "page", "lead", "participants", "began")
+    sent = ("things", "finding", "run", "check")
 
     url = serializers.URLField(read_only=True)
     page = serializers.URLField(read_only=True, help_text="Where people look at it")
@@ -92,22 +95,14 @@ class IncidentSerializer(StrictSerializer, serializers.ModelSerializer):
             raise serializers.ValidationError(f"No owner has the slug {', '.join(unknown)}.")
         return [found[slug] for slug in slugs]
 
-    def to_representation(self, incident: Incident) -> dict[str, Any]:
-        people = list(incident.people.all())
-        by_role = {
-            role: [person.owner.slug for person in people if person.role == role and person.owner]
-            for role in ("lead", "participant")
+    def make(self, row: dict[str, Any]) -> dict[str, Any]:
+        people = self.context["people"][row["id"]]
+        return super().make(row) | {
+            "page": self.context["page"](row["id"]),
+            "lead": next((slug for role, slug in people if role == "lead"), None),
+            "participants": [slug for role, slug in people if role == "participant"],
+            "began": [node for (node,) in self.context["began"][row["id"]]],
         }
-        made = {
-            "url": f"{self.context['url']}{incident.pk}/",
-            "page": self.context["page"](incident.pk),
-            "lead": next(iter(by_role["lead"]), None),
-            "participants": by_role["participant"],
-            "began": [hit.node for hit in incident.began],
-            "post_mortem": incident.post_mortem.pk if hasattr(incident, "post_mortem") else None,
-        }
-        shown = [name for name in self.Meta.fields if name not in ("things", "finding", "run", "check")]
-        return {name: made[name] if name in made else getattr(incident, name) for name in shown}
 
 
 class HitSerializer(StrictSerializer, serializers.ModelSerializer):

@@ -304,6 +304,13 @@ def test_a_report_is_written_and_published_over_rest(incident, editor, jo, with_
     assert reviewer.post(f"{url}publish/").json()["state"] == "published"
     assert program.post(f"{url}reopen/", {"words": "More to say"}).json()["state"] == "reopened"
     assert PostMortem.objects.get().versions.count() == 5
+    other = program.post("/api/v1/incidents/", {"title": "Another"}).json()
+    program.post("/api/v1/post-mortems/", {"incident": other["id"]})
+    for noun in ("incidents", "post-mortems"):  # in lists each has its own parts
+        for row in program.get(f"/api/v1/{noun}/").json()["results"]:
+            assert row == program.get(row["url"]).json()
+    causes = {row["incident"]: row["root_cause"] for row in program.get("/api/v1/post-mortems/").json()["results"]}
+    assert causes == {incident.pk: "rerun", other["id"]: None}
 
 
 def test_a_viewer_writes_no_report(incident, viewer, with_token) -> None:
