@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +13,11 @@ from audits.checks import filters, queries, serializers, services
 from audits.checks.models import Check, CheckResult
 from catalog.rest import refuse_unknown_parameters
 from catalog.viewsets import NounViewSet, WritableNounViewSet
+
+_READ = (
+    *(field.name for field in Check._meta.concrete_fields),
+    *("table__name", "table__kind", "table__source__slug", "table__source__dialect", "pipeline__name", "owner__slug"),
+)
 
 
 class CheckViewSet(WritableNounViewSet):
@@ -26,6 +32,10 @@ class CheckViewSet(WritableNounViewSet):
         return super().context_for(checks) | {
             "page": lambda check: self.request.build_absolute_uri(check.get_absolute_url())
         }
+
+    def read(self, checks: QuerySet) -> QuerySet:
+        """Without what no check shows of its table, pipeline and owner."""
+        return checks.only(*_READ)
 
     def check_object_permissions(self, request: Request, check: Check) -> None:
         """A check belongs to its table or pipeline."""

@@ -107,7 +107,7 @@ def test_an_owner_of_the_table_may(check, with_token) -> None:
     assert table.checks.count() == 1
 
 
-def test_lists_are_narrowed(check, viewer, with_token) -> None:
+def test_lists_are_narrowed(check, viewer, with_token, django_assert_num_queries) -> None:
     make_owner(slug="ann")
     make_pipeline("nightly")
     services.record_result(actor=None, check=check, at=check.created_at, state="fail")
@@ -120,6 +120,8 @@ def test_lists_are_narrowed(check, viewer, with_token) -> None:
     counts = [len(program.get(f"{RESULTS}?{query}").json()["results"]) for query in queries]
     assert counts == [1, 0, 1, 1, 0]
     assert program.get(f"{CHECKS}?state=broken").status_code == 400
+    with django_assert_num_queries(2):  # whose token, and the checks with all that is shown
+        program.get(CHECKS)
 
 
 def test_a_check_and_those_of_a_table_are_run_now(check, editor, viewer, with_token, monkeypatch) -> None:
