@@ -7,6 +7,7 @@ DELIMITER //            mysql; from here on // ends a statement
 PROMPT loading          SQL*Plus, and a line of / that runs what stands before it
 :setvar Day 1           sqlcmd
 !set echo=true          SnowSQL
+PUT file:///d/*.csv @s  SnowSQL; /* begins no comment in it
 
 https://www.postgresql.org/docs/current/app-psql.html, https://dev.mysql.com/doc/refman/8.4/en/mysql-commands.html,
 https://docs.oracle.com/en/database/oracle/oracle-database/23/sqpug/SQL-Plus-command-reference.html,
@@ -55,7 +56,11 @@ SQLCMD = compiled(
     TEXTS,
     r"(?P<command>^[ \t]*(?::(?:setvar|r|on|connect|out|error|perftrace|exit|quit|xml|list|reset)\b|!!)[^\n]*)",
 )
-SNOWSQL = compiled(rf"{COMMENTS}|//[^\n]*", rf"{ESCAPED}|\$\$.*?(?:\$\$|\Z)", r"(?P<command>^![a-z][^\n]*)")
+SNOWSQL = compiled(
+    rf"{COMMENTS}|//[^\n]*",
+    rf"{ESCAPED}|\$\$.*?(?:\$\$|\Z)",
+    r"(?P<command>^![a-z][^\n]*|^[ \t]*PUT\s[^;]*)",
+)
 NOTEBOOK = re.compile(r"(?P<end>^-- COMMAND -+[ \t]*$)", FLAGS)
 
 
@@ -77,7 +82,7 @@ CLIENTS = {  # the commands of each, and what a text holds that is looked throug
     "mysql": (mysql(";"), re.compile(r"\\[g.]|^[ \t]*DELIMITER\b", FLAGS)),
     "sqlplus": (SQLPLUS, re.compile(rf"^[ \t]*(?:[@/]|(?:{LINES}|{SETTINGS})\b)", FLAGS)),
     "sqlcmd": (SQLCMD, re.compile(r"^[ \t]*(?::|!!)", FLAGS)),
-    "snowsql": (SNOWSQL, re.compile(r"^!", FLAGS)),
+    "snowsql": (SNOWSQL, re.compile(r"^(?:!|[ \t]*PUT\s)", FLAGS)),
     "notebook": (NOTEBOOK, re.compile(r"\A\s*-- Databricks notebook source")),
 }
 

@@ -527,6 +527,8 @@ def read_access(reader: Reader, node: Any, mode: int, sink: Flow, scope: Scope, 
     elif base.__class__ is exp.Column:
         inner = flow_of(reader, base, scope)
         add_flow(sink, below(inner, ".".join(parts)) if parts else inner, mode)
+    elif base.__class__ is exp.Placeholder and parts and (row := reader.script.rows_of.get(reader.column(base.name))):
+        add_flow(sink, row.find(parts[0], PARSED), mode)  # :r.a of Snowflake
     else:
         collect(reader, base, mode, inner, scope)
         sink.update(inner)

@@ -44,6 +44,7 @@ class Load:
     is_whole: bool = False  # a DELETE of all rows
     is_plain: bool = False  # a plain append
     slice: tuple[Predicate, ...] = ()  # of a DELETE
+    is_hidden: bool = False  # which rows a DELETE takes does not show
     tables: frozenset[str] = frozenset()  # other tables that a DELETE names
     inserted: Inserted | None = None
     notes: tuple[str, ...] = ()
@@ -55,6 +56,8 @@ class Load:
         """Every row inserted lies in what was deleted; None where nobody can tell."""
         if self.inserted is None:
             return False
+        if deleted.is_hidden:
+            return None
         if deleted.slice:
             return self.inserted.lies_in(deleted.slice)
         return bool(deleted.tables & self.inserted.tables())
@@ -137,10 +140,13 @@ TABLE_FORMATS = frozenset({"DELTA", "ICEBERG", "HUDI"})
 
 
 def note_format(script: Any, tree: exp.Create, target: str) -> None:
-    """Remember that a table is of a format whose overwrites are atomic."""
+    """Remember that a table is of a format whose overwrites are atomic, and by what key it is partitioned."""
     properties = tree.args["properties"].expressions if tree.args.get("properties") else []
     if any(isinstance(p, exp.FileFormatProperty) and p.name.upper() in TABLE_FORMATS for p in properties):
         script.atomic_tables.add(target)
+    key = next((p.this for p in properties if isinstance(p, exp.PartitionedByProperty)), None)
+    if key is not None and not isinstance(key, exp.Schema):
+        script.partition_keys[target] = key
 
 
 # --- INSERT
@@ -311,6 +317,8 @@ def is_anti_join(script: Any, tree: Any, target: str) -> bool:
 
 
 def delete_load(script: Any, tree: exp.Delete, write: Write, inputs: set[str]) -> Load:
+    if "partitions" in tree.meta:
+        return partition_load(script, tree, write)
     where = tree.args.get("where")
     condition = where.this if where is not None else None
     using = tree.args.get("using") or (isinstance(tree.this, exp.Expression) and tree.this.args.get("joins"))
@@ -320,6 +328,19 @@ def delete_load(script: Any, tree: exp.Delete, write: Write, inputs: set[str]) -
     if predicates and not using:
         return Load(write.target, "delete", slice=predicates)
     return Load(write.target, "delete", tables=tables_in(script, tree, write.target))
+
+
+def partition_load(script: Any, tree: exp.Delete, write: Write) -> Load:
+    """A partition dropped by the value of the key that the script shows; else nobody can tell which rows those are."""
+    key = script.partition_keys.get(write.target)
+    parts = [part.expressions for part in tree.meta["partitions"]]
+    if key is None or len(parts) != 1 or len(parts[0]) != 1:
+        return Load(write.target, "delete", is_hidden=True)
+    both = (key, parts[0][0])
+    keys, values = (one.expressions if isinstance(one, exp.Tuple | exp.Struct) else [one] for one in both)
+    pairs = [exp.EQ(this=one.copy(), expression=value.copy()) for one, value in zip(keys, values, strict=False)]
+    predicates = slice_of(script, exp.and_(*pairs)) if len(keys) == len(values) else ()
+    return Load(write.target, "delete", slice=predicates, is_hidden=not predicates)
 
 
 def update_load(script: Any, tree: exp.Update, write: Write, inputs: set[str]) -> Load:

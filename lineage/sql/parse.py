@@ -217,7 +217,8 @@ def is_named_alike(piece: Piece, language: Language) -> bool:
 
 
 def deleted_partitions(tree: Any) -> Any:
-    """ALTER TABLE t DROP PARTITION (day = 'x'), TRUNCATE TABLE t PARTITION (day = 'x'): a DELETE of those rows."""
+    """ALTER TABLE t DROP PARTITION (day = 'x'), TRUNCATE TABLE t PARTITION (day = 'x'): a DELETE of those rows.
+    DROP PARTITION 'x' of ClickHouse names a value of the key that CREATE TABLE says."""
     if isinstance(tree, exp.Alter):
         drops = tree.args.get("actions") or []
         parts = [part for drop in drops if isinstance(drop, exp.DropPartition) for part in drop.expressions]
@@ -225,8 +226,12 @@ def deleted_partitions(tree: Any) -> Any:
     else:
         parts = [tree.args["partition"]] if tree.args.get("partition") else []
         table = tree.expressions[0] if tree.expressions else None
-    if table is None or not parts or not all(isinstance(one, exp.EQ) for part in parts for one in part.expressions):
+    if table is None or not parts:
         return tree
+    if not all(isinstance(one, exp.EQ) for part in parts for one in part.expressions):
+        deleted = exp.Delete(this=table)
+        deleted.meta["partitions"] = parts  # by values of the table's partition key, or by other comparisons
+        return deleted
     condition = exp.or_(*(exp.and_(*part.expressions) for part in parts))
     return exp.Delete(this=table, where=exp.Where(this=condition))
 

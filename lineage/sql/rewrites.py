@@ -266,7 +266,8 @@ def rewrite_insert(tokens: Tokens, language: Language) -> Any:
     if language.rules.optional_semicolons:
         tokens = without_hint(tokens, "SELECT")
     tokens = with_plain_conflict(tokens)
-    if find_word(tokens, "FORMAT", *QUERY_WORDS) < find_word(tokens, *QUERY_WORDS):
+    form = find_word(tokens, "FORMAT", *QUERY_WORDS)
+    if form < find_word(tokens, *QUERY_WORDS) and tokens[form - 1].text.upper() != "ROW":
         return insert_of_client(tokens, language)
     start = find_word(tokens, "OVERRIDING", *QUERY_WORDS)
     if start + 2 < len(tokens) and tokens[start].text.upper() == "OVERRIDING":  # SYSTEM VALUE: which ids are taken
@@ -279,10 +280,10 @@ def rewrite_insert(tokens: Tokens, language: Language) -> Any:
             tokens = tokens[:after] + tokens[after + 3 :]
     elif language.rules.optional_semicolons and find_word(tokens, "EXEC", "EXECUTE") < len(tokens):
         return insert_of_procedure(tokens, language)
-    elif head == "DIRECTORY":  # DIRECTORY 'x' USING parquet OPTIONS (…)
-        using = find_word(tokens, "USING")
+    elif head == "DIRECTORY":  # DIRECTORY 'x' USING parquet OPTIONS (…), ROW FORMAT DELIMITED …
+        using = find_word(tokens, "USING", "ROW", "SELECT", "WITH", "FROM", start=partition)
         if using < len(tokens):
-            start = find_word(tokens, "SELECT", "WITH", "FROM", start=using + 1)
+            start = find_word(tokens, "SELECT", "WITH", "FROM", start=using)
             tokens = tokens[:using] + tokens[start:]
     if tokens[1].text.upper() == "OVERWRITE" and tokens[2].text.upper() in ("ALL", "FIRST"):
         return overwriting_inserts(tokens, language)
@@ -571,9 +572,13 @@ def open_rowset(tokens: Tokens) -> Tokens:
 
 def rewrite_alter(tokens: Tokens, language: Language) -> Any:
     """ALTER TABLE u APPEND FROM t of Redshift moves rows; most other ALTERs move none."""
-    texts = [token.text.upper() for token in tokens]
     end = name_at(tokens, 2)
+    if words_at(tokens[end : end + 2], "ON", "CLUSTER"):
+        tokens = tokens[:end] + tokens[end + 3 :]
+    texts = [token.text.upper() for token in tokens]
     table, after = tokens[2:end], texts[end : end + 2]
+    if after[:1] in (["DELETE"], ["UPDATE"]) and "WHERE" in texts[end:]:
+        return mutation(table, tokens[end:])
     if after == ["APPEND", "FROM"]:
         return moved_rows(table, tokens[end + 2 : name_at(tokens, end + 2)], tokens[0])
     if "SWITCH" in texts and "TO" in texts:  # T-SQL: the rows of one table become another's partition
@@ -594,11 +599,24 @@ def rewrite_alter(tokens: Tokens, language: Language) -> Any:
     if after[:1] == ["EXCHANGE"] and "TABLE" in texts[end:]:
         place = texts.index("TABLE", end) + 1
         return moved_rows(table, tokens[place : name_at(tokens, place)], tokens[0])
+    if after[:1] == ["DROP"] and texts[-1] == "PURGE":
+        return tokens[:-1]
     if after == ["SET", "SCHEMA"] and end + 2 < len(tokens):
         near = tokens[end]
         rename = [like(near, TokenType.VAR, "RENAME"), like(near, TokenType.VAR, "TO"), tokens[end + 2]]
         return [*tokens[:end], *rename, like(near, TokenType.DOT, "."), table[-1]]
     return tokens
+
+
+def mutation(table: Tokens, change: Tokens) -> Tokens:
+    """ALTER TABLE u UPDATE a = 1 [IN PARTITION p] WHERE … and ALTER TABLE u DELETE … WHERE … of ClickHouse."""
+    head, where = change[0], find_word(change, "WHERE")
+    cut = next(iter(words_at(change[:where], "IN", "PARTITION")), where)
+    front = made("FROM", head) if word(head) == "DELETE" else []
+    kind = TokenType.DELETE if front else TokenType.UPDATE
+    changed = [] if front else [like(head, TokenType.SET, "SET"), *change[1:cut]]
+    end = find_word(change, "SETTINGS", start=where)
+    return [like(head, kind, word(head)), *front, *table, *changed, *change[where:end]]
 
 
 def moved_rows(target: Tokens, source: Tokens, near: Token) -> Tokens:
@@ -657,6 +675,16 @@ def rewrite_unload(tokens: Tokens, language: Language) -> Any:
     return exp.Copy(this=exp.Subquery(this=query), kind=False, files=[exp.Literal.string(uri)])
 
 
+def rewrite_export(tokens: Tokens, language: Language) -> Any:
+    """EXPORT TABLE t [PARTITION (…)] TO 'path' of Hive."""
+    path = next((token.text for token in tokens[find_word(tokens, "TO") :] if token.token_type is TokenType.STRING), "")
+    if tokens[1].text.upper() != "TABLE" or not path:
+        return tokens
+    query = language.parse(made("SELECT * FROM", tokens[0]) + tokens[2 : name_at(tokens, 2)], "")
+    files = [exp.Literal.string(path)]
+    return exp.Copy(this=query.args["from_"].this, kind=False, files=files) if query is not None else tokens
+
+
 def rewrite_load(tokens: Tokens, language: Language) -> Any:
     """LOAD DATA [LOCAL] INFILE 'path' [REPLACE] INTO TABLE u of MySQL."""
     infile, table = find_word(tokens, "INFILE"), find_word(tokens, "TABLE")
@@ -713,6 +741,7 @@ REWRITES: dict[str, Rewrite] = {
     "EXCHANGE": rewrite_exchange,
     "DROP": rewrite_drop,
     "UNLOAD": rewrite_unload,
+    "EXPORT": rewrite_export,
     "LOAD": rewrite_load,
     "REFRESH": rewrite_refresh,
     "SET": rewrite_set,

@@ -59,6 +59,7 @@ class Script:
         self.settings: dict[str, str] = {}  # what SET gave the session as a literal
         self.variable_notes: dict[str, dict[str, None]] = {}
         self.atomic_tables: set[str] = set()  # of a format whose overwrites are atomic
+        self.partition_keys: dict[str, Any] = {}  # what PARTITION BY of a CREATE TABLE says
         self.functions: dict[str, Relation] = {}  # table functions in SQL that the script makes
         self.rows_of: dict[str, Relation] = {}  # variables that hold a row: FOR r IN (SELECT …)
         self.made: dict[str, dict[str, Any]] = {}  # columns of tables that this script defines
@@ -365,11 +366,12 @@ class Script:
         if write.is_definition:
             self.temps.pop(write.target, None)
             known = {name: kind for name, _, kind in write.columns}
-            if write.stars:
-                self.made.pop(write.target, None)
-            else:
+            is_complete = bool(known) and not write.stars  # LIKE a table that nobody knows shows no columns
+            if is_complete:
                 self.made[write.target] = known
-            self.outputs[write.target] = self.typed(known, is_complete=not write.stars)
+            else:
+                self.made.pop(write.target, None)
+            self.outputs[write.target] = self.typed(known, is_complete)
             return
         known_columns = self.known_columns(write.target)
         if known_columns:

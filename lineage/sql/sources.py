@@ -510,7 +510,8 @@ def join_using(
     for name in names:
         before = scope.joined.get(name) or side_flow(reader, left, name, node)
         flow = merged([before, side_flow(reader, right, name, node)])
-        scope.joined = {**scope.joined, name: flow}
+        is_half = not any(source.in_star for source in right)  # a semi join only looks at its right side
+        scope.joined = {**scope.joined, name: before if is_half else flow}
         scope.cache.pop(name, None)
         add_flow(scope.rows, flow, JOIN)
 

@@ -38,7 +38,7 @@ MEMBERS = words("PROCEDURE FUNCTION")  # of a package's body
 CURSOR_WORDS = words("OPEN FETCH CLOSE DEALLOCATE")
 GOES_ON = words("UNION ALL EXCEPT INTERSECT THEN AS FOR AFTER OF BULK WITH , ( .")  # no statement begins behind these
 RIGHTS = words("GRANT REVOKE DENY")
-LINE_STARTERS = RIGHTS | words("GOTO RECONFIGURE")
+LINE_STARTERS = RIGHTS | words("GOTO RECONFIGURE RENAME")
 ALL_STARTERS = STARTERS | CURSOR_WORDS | LINE_STARTERS
 EXECUTES = words("EXECUTE EXEC")
 BLOCKS = words("BEGIN LOOP WHILE FOR REPEAT")
@@ -410,6 +410,12 @@ class Splitter:
         self.add(CONDITION, start, end)
         self.at = end + (self.tokens[end].text.upper() != "END")
 
+    def take_assertion(self) -> None:
+        """ASSERT condition AS 'message' of BigQuery."""
+        end = self.end_of_statement(self.at)
+        self.add(CONDITION, self.at + 1, min(self.find(frozenset({"AS"}), self.at + 1), end))
+        self.at = end
+
     def take_handler(self) -> None:
         """EXCEPTION WHEN … THEN, CASE x WHEN … THEN, and a further WHEN … THEN."""
         self.at = self.find(frozenset({"THEN"}), self.at + 1) + 1
@@ -418,9 +424,9 @@ class Splitter:
         self.at += 1
 
     def take_loop(self) -> None:
-        """FOR r IN (query) DO, FOR r IN query LOOP."""
+        """FOR r IN (query) DO, FOR r IN query LOOP, FOR r AS query DO."""
         end = self.find(frozenset({"DO", "LOOP"}), self.at)
-        if end >= self.size or self.word(2) != "IN":
+        if end >= self.size or self.word(2) not in ("IN", "AS"):
             self.take_statement()
             return
         start, last = self.at + 3, end
@@ -654,8 +660,8 @@ class Splitter:
             self.take_statement_or_body(end)
 
     def take_rename(self) -> None:
-        """RENAME TABLE a TO b, c TO d: one ALTER TABLE … RENAME TO for each pair."""
-        end = self.end_of_statement(self.at)
+        """RENAME TABLE a TO b, c TO d: one ALTER TABLE … RENAME TO for each pair; RENAME OBJECT a TO b of Synapse."""
+        end = self.find_end(self.at)
         first = self.tokens[self.at]
         place = self.at + 2
         while place < end:
@@ -680,6 +686,7 @@ CONTROL: dict[str, Callable[[Splitter], None]] = {
     "ELSIF": Splitter.take_condition,
     "WHILE": Splitter.take_condition,
     "UNTIL": Splitter.take_condition,
+    "ASSERT": Splitter.take_assertion,
     "ELSE": Splitter.take_word,
     "LOOP": Splitter.take_word,
     "REPEAT": Splitter.take_word,
