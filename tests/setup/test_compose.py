@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -12,8 +14,8 @@ GUIDE = (ROOT / "docs" / "configuration.md").read_text()
 SERVICES = COMPOSE["services"]
 
 
-def test_it_starts_web_worker_postgresql_and_redis() -> None:
-    assert set(SERVICES) == {"web", "worker", "postgres", "redis"}
+def test_it_starts_web_worker_clock_postgresql_and_redis() -> None:
+    assert set(SERVICES) == {"web", "worker", "clock", "postgres", "redis"}
     assert SERVICES["worker"]["command"][:4] == ["celery", "-A", "config", "worker"]
     assert (ROOT / "Dockerfile").exists()
 
@@ -22,6 +24,13 @@ def test_what_a_service_waits_for_says_when_it_is_healthy() -> None:
     for name, service in SERVICES.items():
         for other in service.get("depends_on", {}):
             assert "healthcheck" in SERVICES[other], f"{name} waits for {other}"
+
+
+def test_the_clock_calls_what_the_crontab_does() -> None:
+    script = SERVICES["clock"]["command"][-1].replace("$$", "$")
+    assert subprocess.run(["sh", "-n", "-c", script], check=False).returncode == 0
+    crontab = GUIDE.partition("## What runs by the clock")[2]
+    assert set(re.findall(r"run (\w+)", script)) == set(re.findall(r"manage\.py (\w+)", crontab)) >= {"send_notices"}
 
 
 def test_every_volume_is_declared() -> None:
