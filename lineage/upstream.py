@@ -4,7 +4,7 @@ Where `graph.walk` draws a neighbourhood, this goes to the end: a cause may sit 
 that held at any moment of the window, so that an input which the change itself took away is upstream as well.
 
 It is no walk of `graph.walk`, which asks for each node by itself, so that a hub yields no more rows than are drawn, and
-counts what it leaves out. Here no hub is cut short and nothing is counted: two queries for a whole hop of thousands of
+counts what it leaves out. Here no hub is cut short and nothing is counted: one query for a whole hop of thousands of
 tables, with the pipelines that `graph.walk` learns only at its end. What both share is a queue of four lines.
 """
 
@@ -55,7 +55,7 @@ class Upstream:
 
 
 def upstream_of(table: Table, since: dt.datetime, until: dt.datetime) -> Upstream:
-    """Everything upstream of a table over edges that held between both moments. Two queries a hop.
+    """Everything upstream of a table over edges that held between both moments. One query a hop.
 
     Of a window before any lineage of the table was known, the first that was counts.
     """
@@ -100,7 +100,7 @@ def _edges_into(targets: Iterable[int], since: dt.datetime, until: dt.datetime) 
     into = TableEdge.objects.filter(target_table__in=among(targets)).order_by()
     current = into.filter(begun, valid_to__isnull=True).values_list(*ends)
     former = into.filter(valid_to__gt=since, valid_from__lte=until).values_list(*ends)
-    return sorted({*current, *former})
+    return sorted(current.union(former))
 
 
 def _by_id(things: object, ids: Iterable[int]) -> dict[int, object]:

@@ -28,7 +28,8 @@ from audits.usage.queries import last_readers
 from catalog import policy
 from catalog.models import Owner, Pipeline, Source, Table
 from catalog.policy import Action
-from lineage.queries import GraphEdge, GraphNode, Lineage, around, builders_of, owner_slugs_of_tables
+from lineage.neighbours import around
+from lineage.queries import GraphEdge, GraphNode, Lineage, Shortlist, builders_of, owner_slugs_of_tables
 from pages.find import table_or_404
 from pages.forms import FactsForm
 from pages.lists import list_page, listing, options_of
@@ -321,13 +322,11 @@ def table_verdict(request: HttpRequest, source: str, name: str) -> HttpResponse:
 
 def _neighbours(table: Table) -> dict[str, Any]:
     """What builds a table, and what is built from it with the verdict on each: what its own verdict rests on."""
-    near = around(table, limit=_NEIGHBOURS_SHOWN)
-    made = near.downstream.items
-    judged = {each.table_id: each for each in Verdict.objects.filter(table__in=made)}
+    near = around(table.pk, limit=_NEIGHBOURS_SHOWN)
+    (builders, built_by), (made, fed) = near["builders"], near["downstream"]
     return {
-        "builders": near.builders,
-        "made_of_it": near.downstream,
-        "judged": [(each, judged.get(each.pk)) for each in made],
+        "builders": Shortlist(list(Pipeline.objects.only("name").filter(pk__in=builders)), built_by),
+        "made_of_it": Shortlist(list(Table.objects.select_related("source", "verdict").filter(pk__in=made)), fed),
     }
 
 

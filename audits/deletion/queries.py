@@ -44,7 +44,7 @@ def explained(found: Iterable[Verdict], run: VerdictRun | None = None) -> list[E
 
 def verdict_of(table: Table, run: VerdictRun | None) -> Explained | None:
     """The verdict of one table in words, None before the first run. Two queries."""
-    return next(iter(explained(verdicts().filter(table=table), run)), None)
+    return next(iter(explained(verdicts().filter(table=table), run)), None) if run else None
 
 
 def _sentences(verdict: Verdict, run: VerdictRun | None, last_read: object) -> list[str]:

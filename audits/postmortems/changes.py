@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Window
@@ -68,6 +69,9 @@ class Told:
     url: str = ""
 
 
+Tell = Callable[[Sequence[int]], Mapping[int, Told]]
+
+
 @dataclass(frozen=True)
 class Change:
     """Something that changed: how many hops upstream, when, what, and the way by which it reaches the table."""
@@ -115,10 +119,10 @@ class Span:
     besides: int | None = None
     """An incident that is not its own cause."""
 
-    def rows(self, things: QuerySet, link: str, ids: Iterable[int], *fields: str, at: str = "at") -> Iterator[tuple]:
+    def rows(self, things: QuerySet, link: str, ids: Iterable[int], *fields: str, at: str = "at") -> QuerySet:
         """`fields` of the things within the window that `link` ties to one of `ids`."""
         within = things.filter(**{f"{at}__range": (self.since, self.until), f"{link}__in": among(ids)})
-        return within.order_by().values_list(*fields).iterator()
+        return within.order_by().values_list(*fields)
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class Kind:
     """A kind of change: its label, and what tells its rows by key."""
 
     label: str
-    tell: Callable[[Sequence[int]], Mapping[int, Told]]
+    tell: Tell
 
 
 def upstream_changes(
@@ -172,10 +176,10 @@ def _once_per_subject(found: Iterable[Found]) -> Iterator[Found]:
 
 
 def _told(found: Sequence[Found], upstream: Upstream) -> list[Change]:
-    keys: dict[str, list[int]] = defaultdict(list)
+    keys: dict[Tell, list[int]] = defaultdict(list)  # owners and other edits are told by one query
     for each in found:
-        keys[each.kind].append(each.key)
-    told = {kind: KINDS[kind].tell(of_kind) for kind, of_kind in keys.items()}
+        keys[KINDS[each.kind].tell].append(each.key)
+    told = {tell: tell(of_kind) for tell, of_kind in keys.items()}
     routes = ways(upstream, {each.table for each in found})
     pipelines = Pipeline.objects.only("name").in_bulk({each.pipeline for each in found if each.pipeline})
     return [
@@ -185,12 +189,12 @@ def _told(found: Sequence[Found], upstream: Upstream) -> list[Change]:
             last_at=each.last_at,
             count=each.count,
             hops=upstream.hops[each.table],
-            told=told[each.kind][each.key],
+            told=told[KINDS[each.kind].tell][each.key],
             pipeline=pipelines[each.pipeline] if each.pipeline else None,
             way=routes[each.table],
         )
         for each in found
-        if each.key in told[each.kind]
+        if each.key in told[KINDS[each.kind].tell]
     ]
 
 
@@ -308,13 +312,13 @@ def _find_late_runs(span: Span) -> Iterator[Found]:
     The row is the run before, by whose start the next was due.
     """
     nearest = dict(islice(span.upstream.writers.items(), _MOST_TIMED))
-    schedules = dict(Pipeline.objects.filter(pk__in=among(nearest)).exclude(schedule="").values_list("pk", "schedule"))
-    runs = Run.objects.filter(pipeline__in=among(schedules), started_at__range=(span.since, span.until))
-    rows = runs.order_by("pipeline", "started_at", "pk").values_list("pipeline", "pk", "started_at")
-    for pipeline, group in groupby(rows, key=lambda row: row[0]):
-        starts = [(pk, at) for _, pk, at in group]
+    timed = Run.objects.exclude(pipeline__schedule="")
+    rows = span.rows(timed, "pipeline", nearest, "pipeline", "pipeline__schedule", "pk", "started_at", at="started_at")
+    rows = rows.order_by("pipeline", "started_at", "pk")
+    for (pipeline, schedule), group in groupby(rows, key=itemgetter(0, 1)):
+        starts = [(pk, at) for *_, pk, at in group]
         for (pk, before), (_, at) in zip(starts, [*starts[1:], (0, min(span.until, timezone.now()))], strict=True):
-            due = due_after(schedules[pipeline], before)
+            due = due_after(schedule, before)
             if due is not None and at > due + GRACE:
                 yield Found("run_late", due, nearest[pipeline], pk, pipeline, subject=pipeline)
 
@@ -369,9 +373,10 @@ def _find_failed_checks(span: Span) -> Iterator[Found]:
     failed = CheckResult.objects.filter(state__in=[CheckState.FAIL, CheckState.ERROR])
     fields = "pk", "at", "check_of", "check_of__table", "check_of__pipeline"
     writers = span.upstream.writers
-    for link, ids in (("check_of__table", span.upstream.hops), ("check_of__pipeline", writers)):
-        for pk, at, check, table, pipeline in span.rows(failed, link, ids, *fields):
-            yield Found("check", at, table or writers[pipeline], pk, pipeline, subject=check)
+    of_tables = span.rows(failed, "check_of__table", span.upstream.hops, *fields)
+    of_pipelines = span.rows(failed, "check_of__pipeline", writers, *fields)
+    for pk, at, check, table, pipeline in of_tables.union(of_pipelines, all=True):
+        yield Found("check", at, table or writers[pipeline], pk, pipeline, subject=check)
 
 
 def _tell_failed_checks(keys: Sequence[int]) -> dict[int, Told]:
@@ -392,13 +397,14 @@ _OWNERS = [f"{role}_owners" for role in Ownership.Role.values]
 
 def _find_entries(span: Span) -> Iterator[Found]:
     """Changes of owners, and of anything else."""
-    of_tables, of_pipelines = (HistoryEntry.objects.filter(noun=noun) for noun in ("table", "pipeline"))
-    fields = "pk", "at", "object_id", "after"
-    for pk, at, table, after in span.rows(of_tables, "object_id", span.upstream.hops, *fields):
-        yield Found(_kind_of(after), at, table, pk)
-    writers = span.upstream.writers
-    for pk, at, pipeline, after in span.rows(of_pipelines, "object_id", writers, *fields):
-        yield Found(_kind_of(after), at, writers[pipeline], pk, pipeline)
+    fields, writers = ("pk", "at", "noun", "object_id", "after"), span.upstream.writers
+    of_tables, of_pipelines = (
+        span.rows(HistoryEntry.objects.filter(noun=noun), "object_id", ids, *fields)
+        for noun, ids in (("table", span.upstream.hops), ("pipeline", writers))
+    )
+    for pk, at, noun, key, after in of_tables.union(of_pipelines, all=True):
+        table, pipeline = (key, None) if noun == "table" else (writers[key], key)
+        yield Found(_kind_of(after), at, table, pk, pipeline)
 
 
 def _kind_of(after: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
-"""SQL queries a page: a fixed number, whatever the number of rows, and never more than 15."""
+"""SQL queries a page: a fixed number, whatever the number of rows, and never more than 15, but for two."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from django.utils import timezone
 
 from audits.checks.models import Check
 from audits.checks.services import create_check, record_result
+from audits.deletion.models import DeletionReview, Verdict, VerdictRun
 from audits.postmortems.models import ActionItem, Incident, PostMortem
-from catalog.models import Owner, Pipeline, Table, Tag
+from catalog.models import HistoryEntry, Owner, Pipeline, Table, Tag
 from ingest.models import IngestRun
 from tests.factories import (
     make_column,
@@ -32,7 +34,11 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 MOST = 15  # sign-in and what is stale or wrong included
+# Nine kinds of change lie in nine tables: a query finds each, another puts those shown in words (two those of SQL), and
+# each hop upstream takes one. A verdict rests on another table each: owners, readers, reviews, protections, neighbours.
+DEARER = {"/tables/warehouse/hub/upstream-changes/": 28, "/tables/warehouse/hub/verdict/": 20}
 PAGES = [
+    *DEARER,
     "/",
     "/search/?q=shop",
     "/pipelines/",
@@ -107,6 +113,7 @@ def grow(rows: int) -> None:
         make_run(pipeline)
         make_sql_version(pipeline)
         make_incident(hub, owner)
+        make_changes(hub, table)
         IngestRun.objects.create(kind="repo", scope="shop", actor_name="ada")
 
 
@@ -122,6 +129,21 @@ def make_incident(hub: dict[str, Any], owner: Owner) -> None:
     ActionItem.objects.create(incident=incident, owner=hub["owner"], **facts)
 
 
+def make_changes(hub: dict[str, Any], table: Table) -> None:
+    """More changes upstream of what the pages are about, and a verdict that rests on another."""
+    now = timezone.now()
+    make_sql_version(hub["pipeline"], f"select {table.pk}", valid_from=now, valid_to=now + dt.timedelta(seconds=1))
+    make_run(hub["pipeline"], rows_out=1000 ** (table.pk % 2 + 1), started_at=now)
+    for noun, after in (("pipeline", {"technical_owners": ["ann"]}), ("table", {"description": "x"})):
+        HistoryEntry.objects.create(noun=noun, object_id=hub[noun].pk, action="changed", actor_name="x", after=after)
+    review = DeletionReview.objects.create(opened_by_name="x", evidence_until=now.date(), state="confirmed")
+    review.tables.create(table=table, position=1, quarantine_name="q")
+    review.events.create(at=now, actor_name="x", to_state="deleted", words="gone")
+    facts = {"verdict": "in_use", "evidence": {"window": 90}, "digest": 1, "since": now, "changed_at": now}
+    Verdict.objects.create(table=table, **facts)
+    Verdict.objects.update_or_create(table=hub["table"], defaults=facts | {"because": table})
+
+
 def make_check(table: Table) -> None:
     """A check that fails."""
     parameters = {"min": Check.objects.count() + 1}
@@ -134,6 +156,8 @@ def _hub() -> tuple[dict[str, Any], bool]:
     pipeline = Pipeline.objects.filter(name="hub").first() or make_pipeline("hub", owner=owner)
     table = Table.objects.filter(name="hub").first() or make_table("hub", owner=owner)
     if created:
+        times = {"as_of": timezone.now().date(), "started_at": timezone.now(), "ended_at": timezone.now()}
+        VerdictRun.objects.create(**times, window_days=90, tables=1, written=1, counts={}, logs={})
         make_sql_version(pipeline, "select 1\n" * 30)
     tag, _ = Tag.objects.get_or_create(name="hub")
     return {"owner": owner, "pipeline": pipeline, "table": table, "tag": tag}, created
@@ -153,4 +177,4 @@ def test_every_page_costs_the_same_for_ten_rows_and_twenty(signed_in) -> None:
     many = {path: cost(browser, path) for path in PAGES}
     grown = {path: (len(few[path]), many[path]) for path in PAGES if len(many[path]) > len(few[path])}
     assert grown == {}
-    assert {path: len(queries) for path, queries in many.items() if len(queries) > MOST} == {}
+    assert {path: len(queries) for path, queries in many.items() if len(queries) > DEARER.get(path, MOST)} == {}
