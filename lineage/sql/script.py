@@ -166,9 +166,9 @@ class Script:
     def use(self, tree: exp.Use) -> None:
         """USE x, USE SCHEMA a.b, USE DATABASE x, USE CATALOG x."""
         self._seen.clear()
-        kind = (tree.args["kind"].name if tree.args.get("kind") else "").upper()
+        kind = tree.text("kind").upper()
         table = tree.this
-        if kind in ("ROLE", "WAREHOUSE", "SECONDARY") or not isinstance(table, exp.Table):
+        if kind in ("ROLE", "WAREHOUSE", "SECONDARY ROLES") or not isinstance(table, exp.Table):
             return
         parts = table_parts(table, self.language)
         if len(parts) == 2:
