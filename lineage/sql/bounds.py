@@ -7,7 +7,7 @@ MAX_DEPTH = 120  # brackets and CASEs inside each other
 MAX_INDEXES = 200  # a[0][0]…
 MAX_RUN = 1_000  # operators in front of one operand
 MAX_OPEN_JOINS = 12  # JOINs without ON: the parser reads what follows one twice, to see whether an ON comes for it
-MAX_OPEN_FROMS = 12  # brackets inside each other that begin with FROM: where one does not fit, each is read twice
+MAX_OPEN_FROMS = 12  # queries inside each other that begin with FROM: where one does not fit, each is read twice
 LONG_LIST = 20_000  # a statement with more tokens than this has its literal lists cut
 
 OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE})
@@ -71,17 +71,19 @@ def check_indexes(tokens: list[Token]) -> None:
 
 
 def check_froms(tokens: list[Token]) -> None:
+    """A query may begin with FROM: sqlglot tries that at each bracket, and at LATERAL, which nothing closes."""
     begins_with_from: list[bool] = []  # by bracket
+    laterals = 0
     for token, following in zip(tokens, tokens[1:], strict=False):
         kind = token.token_type
         if kind is TokenType.L_PAREN:
             begins_with_from.append(following.token_type is TokenType.FROM)
-            if sum(begins_with_from) > MAX_OPEN_FROMS:
-                raise TooLarge(
-                    "too_deep", f"more than {MAX_OPEN_FROMS} brackets that begin with FROM inside each other"
-                )
         elif kind is TokenType.R_PAREN and begins_with_from:
             begins_with_from.pop()
+        elif kind is TokenType.LATERAL:
+            laterals += following.token_type is TokenType.FROM
+        if sum(begins_with_from) + laterals > MAX_OPEN_FROMS:
+            raise TooLarge("too_deep", f"more than {MAX_OPEN_FROMS} queries that begin with FROM inside each other")
 
 
 def check_joins(tokens: list[Token]) -> None:

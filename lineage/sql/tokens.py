@@ -24,7 +24,7 @@ MAX_BODIES = 3  # quoted bodies inside each other
 STATEMENT, CONDITION, LOOP, DECLARATION, OPAQUE = "statement", "condition", "loop", "declaration", "opaque"
 CALL = "call"  # of a routine that the script itself makes, and whose body is read there
 
-FROM_FIRST = re.compile(r"\(\s*FROM\b")  # in upper case
+FROM_FIRST = re.compile(r"(?:\(|\bLATERAL\b)\s*FROM\b")  # in upper case
 TEXTS = frozenset({TokenType.STRING, TokenType.RAW_STRING, TokenType.HEREDOC_STRING, TokenType.NATIONAL_STRING})
 STARTERS = words(
     "SELECT INSERT UPDATE DELETE MERGE DROP CREATE ALTER TRUNCATE EXEC EXECUTE DECLARE SET IF WHILE PRINT RETURN "

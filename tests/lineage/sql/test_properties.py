@@ -243,10 +243,11 @@ def test_joins_that_wait_for_an_on_are_bounded() -> None:
         assert [problem.code for problem in analyze(sql, dialect="tsql").problems] == ["too_deep"]
 
 
-def test_brackets_that_begin_with_from_are_bounded() -> None:
+def test_queries_that_begin_with_from_are_bounded() -> None:
     """Where one of them does not fit, the parser reads what follows each twice: 21 took minutes."""
-    never_closed = "SELECT v FROM t, " + "LATERAL FLATTEN(FROM t, " * 21 + "x"
-    assert [problem.code for problem in analyze(never_closed, dialect="snowflake").problems] == ["too_deep"]
+    for opened in ("LATERAL FLATTEN(FROM t, ", "LATERAL FROM t, "):
+        never_closed = "SELECT v FROM t, " + opened * 21 + "x"
+        assert [problem.code for problem in analyze(never_closed, dialect="snowflake").problems] == ["too_deep"]
     beside_each_other = " UNION ALL ".join("SELECT a FROM (FROM t)" for _ in range(40))
     analysis = analyze(beside_each_other, dialect="duckdb")
     assert (analysis.inputs, analysis.problems) == (("t",), analyze("SELECT a FROM (FROM t)", "duckdb").problems)
