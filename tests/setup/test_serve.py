@@ -2,6 +2,8 @@
 
 import fcntl
 import socket
+import subprocess
+import sys
 
 import pytest
 from django.core.management.base import CommandError
@@ -71,3 +73,8 @@ def test_while_one_gets_ready_no_other_does(settings, tmp_path):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with (tmp_path / "starting.lock").open() as other:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_server_ends_without_a_word() -> None:
+    ended = subprocess.run([sys.executable, "-c", "import duckdb, config.wsgi"], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
