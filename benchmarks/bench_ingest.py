@@ -52,7 +52,7 @@ def parse(job: tuple[str, list[str]]) -> float:
     for text in texts:
         try:
             sqlglot.parse(text, dialect=dialect)
-        except (sqlglot.errors.SqlglotError, ValueError, RecursionError):  # ValueError: of a name that it took for empty
+        except (sqlglot.errors.SqlglotError, ValueError, RecursionError):  # ValueError: a name taken for empty
             continue
     return time.process_time() - start
 
