@@ -157,7 +157,7 @@ class Spread:
         self.gone_tables: dict[Key, Cause] = {}
         self._outputs_to_hit: list[tuple[Key, Level, Cause, str]] = []
         self._waiting: list[Key] = []
-        self._columns: dict[Key, Collection[Key]] = {}  # of tables with readers whose columns are not known
+        self._columns: dict[Key, Collection[Key]] = {}
 
     @property
     def unaffected(self) -> set[Key]:
@@ -264,7 +264,7 @@ class Spread:
         for target, column, pipeline in use.starred:
             if column is not None:
                 lost[pipeline, target].add(column)
-        columns = self.graph.columns_of({target for _, target in lost}) if lost else {}
+        columns = self._columns_of([target for _, target in lost])
         return {
             pipeline
             for (pipeline, target), gone in lost.items()
@@ -330,8 +330,14 @@ class Spread:
             found = self.graph.edges_from(new)
             self.edges.update((table, found.get(table, {})) for table in new)
             unknown = [table for table in new if not all(self.edges[table].values())]
-            self._columns.update(self.graph.columns_of(unknown) if unknown else {})
+            self._columns_of(unknown)
         return {table: self.edges[table] for table in tables}
+
+    def _columns_of(self, tables: Collection[Key]) -> dict[Key, Collection[Key]]:
+        """All columns of the tables asked for so far, where they are known; asked of the graph once."""
+        new = [table for table in tables if table not in self._columns]
+        self._columns.update(self.graph.columns_of(new) if new else {})
+        return self._columns
 
     # --- in which order
 
