@@ -170,7 +170,7 @@ def split_sql(of: Lexis, rows: str) -> str:
     in tails: what is said of a head need be worked out but once.
     """
     comments = rf"^(?:\s*(?:{of.comments}))+"
-    note = f"CASE WHEN {_contains('query', _openers(of))} THEN regexp_extract(query, {_literal(comments)}) ELSE '' END"
+    note = f"CASE WHEN {_contains('query', _openers(of))} THEN regexp_extract(query, {literal(comments)}) ELSE '' END"
     noted = f"SELECT *, {note} AS note FROM ({rows})"
     headless = f"SELECT *, CASE note WHEN '' THEN query ELSE query[length(note) + 1:] END AS said FROM ({noted})"
     where = f"SELECT *, CASE WHEN contains(said, 'WHERE') THEN 'WHERE' ELSE 'where' END AS word FROM ({headless})"
@@ -189,7 +189,7 @@ def bare_sql(of: Lexis, query: str) -> str:
     mixed = [*_openers(of), *(['"'] if of.double_quoted_strings else [])]
     return (
         f"CASE WHEN {_is_odd(of, query)} THEN {exact_sql(of, query)} "
-        f"WHEN {_contains(query, mixed)} THEN regexp_replace({query}, {_literal(simple)}, chr(1), 'g') "
+        f"WHEN {_contains(query, mixed)} THEN regexp_replace({query}, {literal(simple)}, chr(1), 'g') "
         f"ELSE array_to_string(string_split({query}, '''')[1:-1:2], chr(1)) END"
     )
 
@@ -211,13 +211,13 @@ def _is_odd(of: Lexis, query: str) -> str:
 
 
 def _without_numbers(text: str) -> str:
-    return f"regexp_replace({text}, {_literal(_DIGIT_LISTS)}, chr(2), 'g')"
+    return f"regexp_replace({text}, {literal(_DIGIT_LISTS)}, chr(2), 'g')"
 
 
 def exact_sql(of: Lexis, query: str) -> str:
     """The DuckDB expression of a key that is right for every text, at three times the cost."""
     expression = f"({of.kept})|{of.strings}|{of.comments}|{_DIGIT_LISTS}"
-    return f"regexp_replace({query}, {_literal(expression)}, concat('\\1', chr(1)), 'gs')"
+    return f"regexp_replace({query}, {literal(expression)}, concat('\\1', chr(1)), 'gs')"
 
 
 def is_doubtful(of: Lexis, key: str) -> bool:
@@ -275,9 +275,9 @@ def _without_inner_literals(of: Lexis, token: re.Match[str]) -> str:
 
 
 def _contains(column: str, texts: list[str]) -> str:
-    return " OR ".join(f"contains({column}, {_literal(text)})" for text in texts)
+    return " OR ".join(f"contains({column}, {literal(text)})" for text in texts)
 
 
-def _literal(text: str) -> str:
-    """`text` as a DuckDB string; control characters by their number, since a string may not hold all of them."""
+def literal(text: str) -> str:
+    """`text` as a string of DuckDB's."""
     return "'" + text.replace("'", "''") + "'"

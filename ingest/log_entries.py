@@ -136,10 +136,8 @@ class Entries:
             "CREATE TABLE picked AS SELECT k, r, arg_min(spot, rowid) AS spot, bool_or(cut) AS cut, "
             "min(rowid) AS place FROM entry GROUP BY k, r"
         )
-        wanted, last = self._database.execute("SELECT count(*), coalesce(max(place), 0) FROM picked").fetchone() or (
-            0,
-            0,
-        )
+        counted = self._database.execute("SELECT count(*), coalesce(max(place), 0) FROM picked").fetchone()
+        wanted, last = counted or (0, 0)
         found: set[tuple[int, int]] = set()
         for limit in (f"LIMIT {last + _FURTHER}", ""):
             if len(found) == wanted:

@@ -18,6 +18,7 @@ from typing import IO
 
 import duckdb
 
+from ingest.fingerprints import literal
 from ingest.log_formats import LogFormat, View
 
 _MOST_NOTES = 20
@@ -147,14 +148,14 @@ def _as_text(column: str) -> str:
 
 def scan(file: LogFile, view: View) -> str:
     """The table function that reads the file, rows it cannot read left out."""
-    path = _quoted(str(file.read_from))
+    path = literal(str(file.read_from))
     if file.reader == "read_parquet":
         return f"read_parquet({path})"
     if file.reader == "read_csv":
         return f"read_csv({path}, {_CSV}{_delimiter(file.path)}{_packing(file.read_from)}, store_rejects=true)"
-    columns = ", ".join(f"{_quoted(file.columns.get(column.lower(), column))}: 'VARCHAR'" for column in view.columns)
+    columns = ", ".join(f"{literal(file.columns.get(column.lower(), column))}: 'VARCHAR'" for column in view.columns)
     return (
-        f"read_json({path}, format={_quoted(_json_format(file.read_from))}, ignore_errors=true, columns={{{columns}}})"
+        f"read_json({path}, format={literal(_json_format(file.read_from))}, ignore_errors=true, columns={{{columns}}})"
     )
 
 
@@ -174,7 +175,7 @@ def _inspect(connection: duckdb.DuckDBPyConnection, path: Path, folder: Path, no
 
 
 def _columns_of(connection: duckdb.DuckDBPyConnection, path: Path, reader: str, read_from: Path) -> list[str]:
-    source = _quoted(str(read_from))
+    source = literal(str(read_from))
     described = {
         "read_parquet": f"read_parquet({source})",
         "read_csv": f"read_csv({source}, {_CSV}{_delimiter(path)}{_packing(read_from)}, ignore_errors=true)",
@@ -307,7 +308,3 @@ def note_left_out(connection: duckdb.DuckDBPyConnection, notes: Notes) -> None:
 def gist(error: Exception) -> str:
     """DuckDB's first line. What follows may repeat the row at fault, and logged text is told nobody."""
     return str(error).strip().splitlines()[0].rstrip(".")
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from ingest.fingerprints import Lexis, bare_sql, exact_sql, key_sql, split_sql
+from ingest.fingerprints import Lexis, bare_sql, exact_sql, key_sql, literal, split_sql
 from ingest.log_formats import TOOL_COMMENTS, TOOL_TAG, View
 
 _FIELDS = {
@@ -75,7 +75,7 @@ class LogSql:
     def fields(self) -> str:
         at = self._expression("at")
         if self.taken_at is not None and "counter" in self.view.entry:
-            at = f"coalesce({at}, {quoted(self.taken_at.isoformat())})"
+            at = f"coalesce({at}, {literal(self.taken_at.isoformat())})"
         selected = [f"CAST({self._expression(name)} AS VARCHAR) AS {field}" for field, name in _FIELDS.items()]
         selected += [
             f"coalesce(CAST({self._expression('query')} AS VARCHAR), '') AS query",
@@ -114,7 +114,7 @@ class LogSql:
 
     @property
     def slim(self) -> str:
-        service = f"regexp_matches(who, {quoted(self.services)})" if self.services else "false"
+        service = f"regexp_matches(who, {literal(self.services)})" if self.services else "false"
         return f"""
             SELECT {IDENTITY} AS d, {self.k} AS k, {REFS} AS r, {SPOT} AS spot,
                 {_MOMENT} AS moment, coalesce(who, '') AS who, coalesce(pipeline, '') AS pipeline,
@@ -123,7 +123,7 @@ class LogSql:
                 coalesce(db, '') AS db, coalesce(schema_, '') AS schema_, coalesce(channel, '') AS channel,
                 coalesce(failed, false) AS failed, coalesce(cut, false) AS cut, counter,
                 md5_number_lower(twin) AS twin, whole, both_views,
-                coalesce(regexp_matches(tag, {quoted(TOOL_TAG)}), false) OR coalesce(head_is_tools, false)
+                coalesce(regexp_matches(tag, {literal(TOOL_TAG)}), false) OR coalesce(head_is_tools, false)
                     OR {is_tools("note")} OR {is_tools("rest")} AS tool,
                 {_WRONG} AS wrong, {_ZONELESS} AS zoneless
             FROM ({self.parts()})"""
@@ -138,12 +138,7 @@ class LogSql:
 def is_tools(text: str) -> str:
     """The DuckDB expression that finds the comment of a tool in the column `text`."""
     found = [
-        f"CASE WHEN contains({text}, '{start}') THEN regexp_matches({text}, {quoted(expression)}) ELSE false END"
+        f"CASE WHEN contains({text}, '{start}') THEN regexp_matches({text}, {literal(expression)}) ELSE false END"
         for start, expression in TOOL_COMMENTS.items()
     ]
     return f"({' OR '.join(found)})"
-
-
-def quoted(text: str) -> str:
-    """A string of DuckDB's."""
-    return "'" + text.replace("'", "''") + "'"

@@ -320,22 +320,7 @@ class Splitter:
             return False
         if word in LINE_STARTERS:
             return self.starts_line(place)
-        if before in (
-            "UNION",
-            "ALL",
-            "EXCEPT",
-            "INTERSECT",
-            "THEN",
-            "AS",
-            "FOR",
-            "AFTER",
-            "OF",
-            "BULK",
-            "WITH",
-            ",",
-            "(",
-            ".",
-        ):
+        if before in GOES_ON:
             return False
         if word in ("SET", "UPDATE", "DELETE", "INSERT", "MERGE") and head in (
             "UPDATE",
